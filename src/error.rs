@@ -1,0 +1,1 @@
+//! Errors for people to read, and the exit codes that scripts read.

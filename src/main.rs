@@ -1,0 +1,3 @@
+//! Maps `run()` to an exit code.
+
+fn main() {}
