@@ -1,1 +1,175 @@
 //! Errors for people to read, and the exit codes that scripts read.
+//!
+//! Reporting only: what a receiver's answer means for a datapoint is decided on
+//! `remote_write::Outcome`, never on these. No message ever holds a secret.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// How a run ended, as the process exit code. Documented in `--help`, never renumbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Every datapoint was accepted, read back equal, or written out.
+    Success = 0,
+    /// Finished, but some datapoints were rejected, not delivered or unconfirmed.
+    Incomplete = 1,
+    /// Usage or configuration; nothing was sent.
+    Usage = 2,
+    /// Refused before anything was accepted.
+    Refused = 3,
+    /// Nothing was accepted, or could be read, before time ran out.
+    Unreachable = 4,
+    /// Verify found missing or different datapoints.
+    Different = 5,
+    /// Interrupted by SIGINT, SIGTERM or SIGHUP, after the summary.
+    Interrupted = 130,
+}
+
+/// What stops a command before or beside its datapoints.
+#[derive(Debug)]
+pub enum Error {
+    /// A flag, a variable or a line of `.env` that cannot be used.
+    BadInput(BadInput),
+    /// A file that the command line or `.env` names could not be read or written.
+    File {
+        /// What was being done, as in "read the token".
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+        /// What to do next.
+        way_out: &'static str,
+    },
+    /// Certificates or keys that were read but cannot be used.
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// One unusable input: what was typed where, why it cannot be, and the way out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct BadInput {
+    /// The flag, variable or file line, as in `--duration` or `.env line 3`.
+    pub subject: String,
+    /// The value as typed; `None` where there is none, or where it is a secret.
+    pub value: Option<String>,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do instead.
+    pub way_out: String,
+}
+
+impl Error {
+    /// Returns the exit code that this error ends the process with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::BadInput(_) | Error::File { .. } | Error::Tls { .. } => Exit::Usage,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::BadInput(input) => input.fmt(f),
+            Error::File { doing, path, source, way_out } => {
+                let path = Escaped(&path.to_string_lossy()).to_string();
+                write!(f, "cannot {doing} '{path}': {source}; {way_out}")
+            }
+            Error::Tls { path, problem } => {
+                let path = Escaped(&path.to_string_lossy()).to_string();
+                write!(f, "cannot use '{path}' for TLS: {problem}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for BadInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.subject)?;
+        if let Some(value) = &self.value {
+            write!(f, " '{}'", Escaped(value))?;
+        }
+        write!(f, ": {}", self.problem)?;
+        if !self.way_out.is_empty() {
+            write!(f, "; {}", self.way_out)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::File { source, .. } => Some(source),
+            Error::BadInput(_) | Error::Tls { .. } => None,
+        }
+    }
+}
+
+impl From<BadInput> for Error {
+    fn from(input: BadInput) -> Self {
+        Error::BadInput(input)
+    }
+}
+
+/// Shows text from outside on one line: control characters escaped, long text cut.
+pub struct Escaped<'a>(pub &'a str);
+
+/// What `Escaped` shows of a text, in characters.
+const SHOWN_CHARS_MAX: usize = 1024;
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for (count, c) in self.0.chars().enumerate() {
+            if count == SHOWN_CHARS_MAX {
+                return f.write_str("...");
+            }
+            // Format characters can reorder a terminal line as well as control ones can.
+            match c {
+                '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    write!(f, "{}", c.escape_unicode())?;
+                }
+                c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(input: &str, expected: &str) {
+        assert_eq!(Escaped(input).to_string(), expected);
+    }
+
+    #[test]
+    fn text_from_outside_stays_on_one_line() {
+        check("plain ✓ text", "plain ✓ text");
+        check("a\nb\r\x1b[31m", "a\\nb\\r\\u{1b}[31m");
+        check("\u{202e}evil", "\\u{202e}evil");
+        check(&"x".repeat(2000), &format!("{}...", "x".repeat(1024)));
+    }
+
+    #[test]
+    fn bad_input_names_the_subject_the_value_and_the_way_out() {
+        let input = BadInput {
+            subject: "--duration".into(),
+            value: Some("0".into()),
+            problem: "is not positive".into(),
+            way_out: "give whole minutes".into(),
+        };
+        assert_eq!(input.to_string(), "--duration '0': is not positive; give whole minutes");
+    }
+}

@@ -1,0 +1,157 @@
+//! The checked configuration: units applied, every cross-check done, built once.
+//!
+//! Values that hold secrets print as `***`; nothing here reads a clock or a socket.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::labels::LabelSet;
+use crate::series::{Grid, NoiseParams, Seasonality, Seed, Series, TimestampMs, Trend};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Print this text to stdout.
+    Print(String),
+    /// Push each datapoint when its time has come.
+    Live(Box<LiveConfig>),
+}
+
+/// Everything that the live verb needs.
+#[derive(Debug)]
+pub struct LiveConfig {
+    /// What is generated.
+    pub series: SeriesConfig,
+    /// The ticks to push.
+    pub window: Window,
+    /// Where to, and as whom.
+    pub target: Target,
+    /// How long to try.
+    pub patience: Patience,
+    /// Whether a stale marker ends the series.
+    pub stale_marker: bool,
+    /// How the run speaks.
+    pub output: OutputConfig,
+    /// What was noticed while checking, for the log's first lines.
+    pub warnings: Vec<String>,
+    /// The command line without its window, to print commands that continue this run.
+    pub rerun: Rerun,
+}
+
+/// The generated series: one model, one label set for each series of a fan-out.
+#[derive(Clone, Debug)]
+pub struct SeriesConfig {
+    /// The sanitised metric name.
+    pub metric_name: String,
+    /// One label set a series, `__name__` included, in the order given.
+    pub label_sets: Vec<LabelSet>,
+    /// HELP of the metric.
+    pub description: String,
+    /// The model on its grid; series k of a fan-out takes its seed + k.
+    pub model: Series,
+}
+
+/// A window of the grid: ticks `first_index..first_index + tick_count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Index of the first tick on the model's grid.
+    pub first_index: u64,
+    /// Number of ticks; at least 1.
+    pub tick_count: u64,
+}
+
+/// How long delivery of a sample is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// A sample is given up this long after its first failed attempt.
+    pub max_sample_age: Duration,
+    /// After the last tick, pending samples are tried for this long.
+    pub flush_timeout: Duration,
+}
+
+/// A receiver, how to reach it and with which credentials.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Absolute http or https URL, without credentials.
+    pub url: String,
+    /// Where the URL came from, in words, as in "--url" or "ENV in .env".
+    pub source: String,
+    /// Credentials for this target only.
+    pub auth: Auth,
+    /// Additional request headers, none of them reserved.
+    pub headers: Vec<(String, Secret)>,
+    /// Certificates and verification.
+    pub tls: TlsOptions,
+    /// The proxy for this URL, chosen by its scheme; may hold credentials.
+    pub proxy: Option<Secret>,
+    /// Limit for one attempt, from connect to the end of the answer.
+    pub timeout: Duration,
+}
+
+/// Credentials of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// None.
+    None,
+    /// `Authorization: Bearer TOKEN`.
+    Bearer(Secret),
+    /// `Authorization: Basic`.
+    Basic {
+        /// User name.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+}
+
+/// A value that must not be printed: given, or read from a file again for each request.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// The value itself.
+    Inline(String),
+    /// A file that holds the value; a trailing line end is not part of it.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Secret::Inline(_) => f.write_str("***"),
+            Secret::File(path) => write!(f, "@{}", path.display()),
+        }
+    }
+}
+
+/// TLS settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// PEM file of the roots that replace the bundled ones.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of the client certificate chain and its key.
+    pub client_cert: Option<(PathBuf, PathBuf)>,
+    /// Accept any certificate.
+    pub insecure_skip_verify: bool,
+}
+
+/// How a run speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// Nothing at all when all went well.
+    pub quiet: bool,
+    /// Debug lines too.
+    pub verbose: bool,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+/// The command line as typed, without its window and its secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rerun {
+    /// Arguments that define series, target and delivery, unquoted, in flag-table order.
+    pub args: Vec<String>,
+    /// The interval (live) or step of the grid.
+    pub step: Duration,
+    /// The origin of the grid.
+    pub origin_ms: i64,
+}
