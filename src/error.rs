@@ -43,6 +43,8 @@ pub enum Error {
         /// What to do next.
         way_out: &'static str,
     },
+    /// Stdout did not take what was asked for.
+    Stdout(io::Error),
     /// Certificates or keys that were read but cannot be used.
     Tls {
         /// The file.
@@ -69,7 +71,9 @@ impl Error {
     /// Returns the exit code that this error ends the process with.
     pub fn exit(&self) -> Exit {
         match self {
-            Error::BadInput(_) | Error::File { .. } | Error::Tls { .. } => Exit::Usage,
+            Error::BadInput(_) | Error::File { .. } | Error::Stdout(_) | Error::Tls { .. } => {
+                Exit::Usage
+            }
         }
     }
 }
@@ -82,6 +86,7 @@ impl fmt::Display for Error {
                 let path = Escaped(&path.to_string_lossy()).to_string();
                 write!(f, "cannot {doing} '{path}': {source}; {way_out}")
             }
+            Error::Stdout(source) => write!(f, "cannot write to stdout: {source}"),
             Error::Tls { path, problem } => {
                 let path = Escaped(&path.to_string_lossy()).to_string();
                 write!(f, "cannot use '{path}' for TLS: {problem}")
@@ -107,7 +112,7 @@ impl fmt::Display for BadInput {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::File { source, .. } => Some(source),
+            Error::File { source, .. } | Error::Stdout(source) => Some(source),
             Error::BadInput(_) | Error::Tls { .. } => None,
         }
     }

@@ -1,4 +1,16 @@
 //! Pushes a live, reproducible synthetic time series to a Prometheus remote-write endpoint.
 
-/// errors
+pub mod cli;
+pub mod clock;
+pub mod delivery;
 pub mod error;
+#[cfg(test)]
+mod generated;
+pub mod labels;
+pub mod live;
+pub mod remote_write;
+pub mod report;
+pub mod series;
+pub mod summary;
+pub mod tally;
+pub mod words;

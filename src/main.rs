@@ -1,3 +1,34 @@
-//! Maps `run()` to an exit code.
+//! Maps `run()` to an exit code; the only place that exits, but for the signal's last resort.
 
-fn main() {}
+use std::env;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use push_live_metrics::cli::{self, Environment, config::Command};
+use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
+use push_live_metrics::error::{Error, Exit};
+use push_live_metrics::live::Live;
+use push_live_metrics::report::{self, Report};
+
+fn main() -> ExitCode {
+    let exit = run().unwrap_or_else(|error| {
+        report::print_error(&error);
+        error.exit()
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn run() -> Result<Exit, Error> {
+    let interrupt = Arc::new(Interrupt::default());
+    let clock = Arc::new(SystemClock::new(Arc::clone(&interrupt)));
+    match cli::parse(env::args_os().skip(1), &Environment::of_process(), clock.now())? {
+        Command::Print(text) => report::print(&text).map(|()| Exit::Success).map_err(Error::Stdout),
+        Command::Live(config) => {
+            // Before the first thread: the local time's offset is read here.
+            let report = Arc::new(Report::to_stderr(config.output));
+            let live = Live::new(&config, report)?;
+            watch_signals(interrupt, live.last_resort(Arc::clone(&clock)));
+            Ok(live.run(&*clock))
+        }
+    }
+}

@@ -155,3 +155,13 @@ pub struct Rerun {
     /// The origin of the grid.
     pub origin_ms: i64,
 }
+impl Rerun {
+    pub fn command(&self, a: TimestampMs, b: TimestampMs) -> String {
+        format!("{a:?}{b:?}")
+    }
+}
+impl Target {
+    pub fn shown_url(&self) -> &str {
+        &self.url
+    }
+}

@@ -1,0 +1,198 @@
+//! The time, waiting for it, and the signals that end a wait.
+//!
+//! Everything that waits does it here, in slices, against the wall clock; a test has its own
+//! clock. Nothing here knows what is waited for.
+
+use std::fs;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::series::TimestampMs;
+
+/// No wait goes on longer than this without a look at the wall clock.
+const SLICE_MAX: Duration = Duration::from_secs(1);
+/// The wall clock is taken to have been set when it moved this much apart from the steady one.
+const STEP_MIN_MS: i64 = 1000;
+/// What a request under way is given to finish after a signal.
+const REQUEST_GRACE: Duration = Duration::from_millis(1000);
+/// What the main thread is given to end after its request was cancelled.
+const CANCEL_GRACE: Duration = Duration::from_millis(600);
+
+/// A wait that a signal ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted;
+
+/// The time and the means to let it pass.
+pub trait Clock {
+    /// Returns the wall clock, in whole milliseconds, rounded down.
+    fn now(&self) -> TimestampMs;
+
+    /// Returns what has passed on a steady clock since some fixed moment.
+    fn steady(&self) -> Duration;
+
+    /// Lets `duration` pass.
+    ///
+    /// # Errors
+    /// `Interrupted` at once when a signal came or comes.
+    fn sleep(&self, duration: Duration) -> Result<(), Interrupted>;
+
+    /// Tells whether a signal has come.
+    fn is_interrupted(&self) -> bool;
+}
+
+/// Waits until the wall clock shows `time`; calls `on_step` with the milliseconds by which the
+/// wall clock was set meanwhile, positive for forward.
+///
+/// # Errors
+/// `Interrupted` when a signal came.
+pub fn wait_until(
+    clock: &impl Clock,
+    time: TimestampMs,
+    mut on_step: impl FnMut(i64),
+) -> Result<(), Interrupted> {
+    let offset_ms = || clock.now().0 - as_ms(clock.steady());
+    let mut offset_before_ms = offset_ms();
+    loop {
+        let step_ms = offset_ms() - offset_before_ms;
+        if step_ms.abs() >= STEP_MIN_MS {
+            on_step(step_ms);
+            offset_before_ms += step_ms;
+        }
+        let left_ms = time.0.saturating_sub(clock.now().0);
+        let Ok(left_ms @ 1..) = u64::try_from(left_ms) else {
+            return if clock.is_interrupted() { Err(Interrupted) } else { Ok(()) };
+        };
+        clock.sleep(Duration::from_millis(left_ms).min(SLICE_MAX))?;
+    }
+}
+
+fn as_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The clock of the machine.
+#[derive(Debug)]
+pub struct SystemClock {
+    start: Instant,
+    interrupt: Arc<Interrupt>,
+}
+
+impl SystemClock {
+    /// Returns the clock; its waits end when `interrupt` is set.
+    pub fn new(interrupt: Arc<Interrupt>) -> Self {
+        Self { start: Instant::now(), interrupt }
+    }
+
+    /// Returns what ends this clock's waits.
+    pub fn interrupt(&self) -> &Arc<Interrupt> {
+        &self.interrupt
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> TimestampMs {
+        // A clock before 1970 counts as 1970: no sample has a time before it.
+        let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        TimestampMs(as_ms(since_epoch))
+    }
+
+    fn steady(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> Result<(), Interrupted> {
+        let deadline = Instant::now() + duration;
+        let mut is_set = self.interrupt.lock();
+        while !*is_set {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            is_set = self
+                .interrupt
+                .changed
+                .wait_timeout(is_set, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        Err(Interrupted)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        *self.interrupt.lock()
+    }
+}
+
+/// Set once, by the first signal; wakes whoever sleeps.
+#[derive(Debug, Default)]
+pub struct Interrupt {
+    is_set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Interrupt {
+    /// Ends all waits; returns whether it had been set before.
+    pub fn set(&self) -> bool {
+        let was_set = std::mem::replace(&mut *self.lock(), true);
+        self.changed.notify_all();
+        was_set
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a signal may do to a run that does not come to its end by itself.
+pub trait LastResort: Send + 'static {
+    /// Ends the request under way.
+    fn cancel_request(&mut self);
+
+    /// Ends the process, after a summary unless `at_once`.
+    fn exit(&mut self, at_once: bool);
+}
+
+/// Has SIGINT, SIGTERM and SIGHUP set `interrupt`; what still runs then is first cancelled
+/// and then ended, and a second signal ends it at once.
+///
+/// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
+/// terminal: ctrlc can only take all three signals or none.
+pub fn watch_signals(interrupt: Arc<Interrupt>, last_resort: impl LastResort) {
+    if is_hangup_ignored() {
+        return;
+    }
+    let last_resort = Arc::new(Mutex::new(last_resort));
+    let handler = move || {
+        if interrupt.set() {
+            lock(&last_resort).exit(true);
+        }
+        let last_resort = Arc::clone(&last_resort);
+        // Apart from the handler's thread, which has the second signal to wait for.
+        let watch = move || {
+            thread::sleep(REQUEST_GRACE);
+            lock(&last_resort).cancel_request();
+            thread::sleep(CANCEL_GRACE);
+            lock(&last_resort).exit(false);
+        };
+        drop(thread::Builder::new().spawn(watch));
+    };
+    // Without a handler a signal ends the process as it would any other; that is no reason
+    // not to run.
+    drop(ctrlc::set_handler(handler));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_hangup_ignored() -> bool {
+    /// SIGHUP is signal 1: the lowest bit.
+    const SIGHUP_BIT: u64 = 1;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & SIGHUP_BIT != 0)
+}

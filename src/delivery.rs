@@ -1,0 +1,270 @@
+//! One request until its fate is known: attempts, waits between them, and when to give up.
+//!
+//! Holds the order that everything rests on: a request is settled before the next one is
+//! touched, so samples of a series go out in timestamp order, and one whose fate is unknown
+//! never travels together with a new one.
+
+use std::time::Duration;
+
+use crate::cli::config::Patience;
+use crate::clock::{Clock, Interrupted, wait_until};
+use crate::remote_write::{Backoff, Outcome, Reply, Sender, describe_status};
+use crate::report::{Field, Level, Report};
+use crate::series::TimestampMs;
+use crate::tally::Fate;
+
+/// A receiver's clock is remarked on when it is further than this from ours.
+const CLOCK_SKEW_MAX_MS: u64 = 5000;
+/// So many rejections in a row, and nothing accepted, end a run.
+const REJECTIONS_MAX: u32 = 3;
+
+/// A compressed message and what is to be known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The body, sent unchanged at every attempt.
+    pub body: &'a [u8],
+    /// The newest timestamp in it; it is never sent before that time.
+    pub newest: TimestampMs,
+    /// When the run's last datapoint is due.
+    pub last_due: TimestampMs,
+}
+
+/// How delivery of a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// The fate of all its samples.
+    Settled(Fate),
+    /// The fate of its samples, and what the others' would be: nothing was accepted so far.
+    Refused(Fate),
+    /// A signal came first.
+    Interrupted {
+        /// An attempt had no answer.
+        fate_unknown: bool,
+    },
+}
+
+/// Delivers the requests of a run, one after the other.
+pub struct Courier<'a, C> {
+    clock: &'a C,
+    report: &'a Report,
+    sender: &'a Sender,
+    patience: Patience,
+    backoff: Backoff,
+    /// No attempt before this, on the steady clock.
+    next_attempt: Duration,
+    /// The last answer that settled a request, on the steady clock.
+    last_settled: Duration,
+    is_anything_accepted: bool,
+    rejections_in_a_row: u32,
+    is_skew_reported: bool,
+    retry_count: u64,
+}
+
+impl<'a, C: Clock> Courier<'a, C> {
+    /// Returns a courier that has delivered nothing yet; `seed` decides the jitter.
+    pub fn new(
+        clock: &'a C,
+        report: &'a Report,
+        sender: &'a Sender,
+        patience: Patience,
+        seed: u64,
+    ) -> Self {
+        Self {
+            clock,
+            report,
+            sender,
+            patience,
+            backoff: Backoff::new(seed),
+            next_attempt: Duration::ZERO,
+            last_settled: clock.steady(),
+            is_anything_accepted: false,
+            rejections_in_a_row: 0,
+            is_skew_reported: false,
+            retry_count: 0,
+        }
+    }
+
+    /// Returns the attempts so far beyond the first of each request.
+    pub fn retry_count(&self) -> u64 {
+        self.retry_count
+    }
+
+    /// Tells whether nothing more is to be tried: the run's last datapoint is long due.
+    pub fn is_over(&self, last_due: TimestampMs) -> bool {
+        self.backoff.failure_count() > 0 && self.flush_left(last_due).is_zero()
+    }
+
+    /// Tries `request` until its fate is known, the time for it is over, or a signal comes.
+    pub fn deliver(&mut self, request: Request<'_>) -> Delivered {
+        let mut failure = Failure { first: None, attempt_count: 0, fate_unknown: false };
+        loop {
+            if self.wait_for_attempt(request.newest).is_err() {
+                return Delivered::Interrupted { fate_unknown: failure.fate_unknown };
+            }
+            let reply = self.sender.attempt(request.body, failure.attempt_count, self.clock.now());
+            self.retry_count += u64::from(failure.attempt_count > 0);
+            failure.attempt_count += 1;
+            self.compare_clocks(&reply);
+            if let Some(delivered) = self.react(reply.outcome, &mut failure, request) {
+                return delivered;
+            }
+        }
+    }
+
+    /// Tries `request` once, now, whatever came before.
+    pub fn deliver_once(&mut self, request: Request<'_>) -> Delivered {
+        let reply = self.sender.attempt(request.body, 0, self.clock.now());
+        Delivered::Settled(match reply.outcome {
+            Outcome::Accepted => Fate::Accepted,
+            Outcome::Rejected { .. } => Fate::Rejected,
+            Outcome::Retryable { .. } | Outcome::Untrusted { .. } => Fate::Undelivered,
+        })
+    }
+
+    fn wait_for_attempt(&self, newest: TimestampMs) -> Result<(), Interrupted> {
+        let wait = self.next_attempt.saturating_sub(self.clock.steady());
+        if !wait.is_zero() {
+            self.clock.sleep(wait)?;
+        }
+        // After the wall clock was set back the sample is in the future again.
+        wait_until(self.clock, newest, |step_ms| report_step(self.report, step_ms))
+    }
+
+    fn react(
+        &mut self,
+        outcome: Outcome,
+        failure: &mut Failure,
+        request: Request<'_>,
+    ) -> Option<Delivered> {
+        match outcome {
+            Outcome::Accepted => {
+                self.settle();
+                self.is_anything_accepted = true;
+                self.rejections_in_a_row = 0;
+                Some(Delivered::Settled(Fate::Accepted))
+            }
+            Outcome::Rejected { status, reason } => {
+                self.settle();
+                Some(self.rejected(status, &reason, failure.fate_unknown))
+            }
+            Outcome::Untrusted { reason } if !self.is_anything_accepted => {
+                self.report.log(Level::Error, "refused", &[], &format!("✗ Push refused: {reason}"));
+                Some(Delivered::Refused(Fate::Undelivered))
+            }
+            Outcome::Untrusted { reason } => {
+                self.failed(Attempt { after: None, reason }, failure, request)
+            }
+            Outcome::Retryable { after, fate_unknown, reason } => {
+                failure.fate_unknown |= fate_unknown;
+                self.failed(Attempt { after, reason }, failure, request)
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        self.backoff.settled();
+        self.next_attempt = Duration::ZERO;
+        self.last_settled = self.clock.steady();
+    }
+
+    fn rejected(&mut self, status: u16, reason: &str, fate_unknown: bool) -> Delivered {
+        self.rejections_in_a_row += 1;
+        let is_about_access = matches!(status, 300..=399 | 401 | 403 | 404 | 405 | 407);
+        let fields = [("status", Field::Count(u64::from(status)))];
+        let log = |text: &str| self.report.log(Level::Error, "rejected", &fields, text);
+        if fate_unknown && matches!(status, 400 | 409) {
+            log(&format!("✗ Push rejected: {reason}; an attempt before had no answer"));
+            return Delivered::Settled(Fate::Unconfirmed);
+        }
+        log(&format!("✗ Push rejected: {reason}"));
+        if let Some(hint) = describe_status(status) {
+            log(&format!("  Hint: {hint}"));
+        }
+        let is_hopeless = is_about_access || self.rejections_in_a_row >= REJECTIONS_MAX;
+        if is_hopeless && !self.is_anything_accepted {
+            return Delivered::Refused(Fate::Rejected);
+        }
+        Delivered::Settled(Fate::Rejected)
+    }
+
+    fn failed(
+        &mut self,
+        attempt: Attempt,
+        failure: &mut Failure,
+        request: Request<'_>,
+    ) -> Option<Delivered> {
+        if self.clock.is_interrupted() {
+            return Some(Delivered::Interrupted { fate_unknown: failure.fate_unknown });
+        }
+        let now = self.clock.steady();
+        let first = *failure.first.get_or_insert(now);
+        let age_left = (first + self.patience.max_sample_age).saturating_sub(now);
+        let left = age_left.min(self.flush_left(request.last_due));
+        let delay = self.backoff.failed(attempt.after);
+        self.next_attempt = now + delay;
+        if left.is_zero() {
+            let text = format!("✗ Push failed: {}; given up", attempt.reason);
+            self.report.log(Level::Error, "given_up", &[], &text);
+            let fate = if failure.fate_unknown { Fate::Unconfirmed } else { Fate::Undelivered };
+            return Some(Delivered::Settled(fate));
+        }
+        // What is left may be less than the delay: then the last attempt is the one at its end.
+        let delay = delay.min(left);
+        self.next_attempt = now + delay;
+        let text = format!(
+            "✗ Push failed: {}; attempt {} in {:.1} s",
+            attempt.reason,
+            failure.attempt_count + 1,
+            delay.as_secs_f64()
+        );
+        self.report.log(Level::Warning, "retry", &[], &text);
+        None
+    }
+
+    /// Returns what is left of the time for what is pending after the last datapoint is due.
+    /// An answer meanwhile starts it anew: a queue that drains is not cut off.
+    fn flush_left(&self, last_due: TimestampMs) -> Duration {
+        let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        let (now, steady) = (self.clock.now(), self.clock.steady());
+        let until_due = ms(last_due.0.saturating_sub(now.0));
+        let since_due = ms(now.0.saturating_sub(last_due.0));
+        let due_at = (steady + until_due).saturating_sub(since_due);
+        (due_at.max(self.last_settled) + self.patience.flush_timeout).saturating_sub(steady)
+    }
+
+    fn compare_clocks(&mut self, reply: &Reply) {
+        let Some(theirs) = reply.date else { return };
+        let ours = self.clock.now();
+        if self.is_skew_reported || ours.0.abs_diff(theirs.0) <= CLOCK_SKEW_MAX_MS {
+            return;
+        }
+        self.is_skew_reported = true;
+        let text = format!(
+            "The receiver's clock is {} s {} ours; check both",
+            ours.0.abs_diff(theirs.0) / 1000,
+            if theirs.0 > ours.0 { "ahead of" } else { "behind" }
+        );
+        self.report.log(Level::Warning, "clock_skew", &[], &text);
+    }
+}
+
+/// What is known of a request that failed so far.
+struct Failure {
+    first: Option<Duration>,
+    attempt_count: u32,
+    fate_unknown: bool,
+}
+
+/// An attempt that may be repeated.
+struct Attempt {
+    after: Option<Duration>,
+    reason: String,
+}
+
+/// Logs that the wall clock was set while something waited for it.
+pub fn report_step(report: &Report, step_ms: i64) {
+    let direction = if step_ms < 0 { "back" } else { "forward" };
+    let seconds = step_ms.abs() as f64 / 1000.0;
+    let text = format!("The clock was set {direction} by {seconds:.1} s; going by the new time");
+    report.log(Level::Warning, "clock_step", &[], &text);
+}

@@ -1,0 +1,364 @@
+//! One attempt: posts a message and says what the answer means for its samples.
+//!
+//! Never retries, never follows a redirect, never reads more of an answer than it shows.
+//! Source: Remote-Write 1.0 specification, "Protocol"; statuses: REMOTE_WRITE.md 3F.
+
+use std::fs;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use ureq::config::AutoHeaderValue;
+use ureq::http::{HeaderMap, HeaderValue, Response};
+use ureq::{Agent, Body, Proxy, Timeout};
+
+use super::http_date;
+use crate::cli::config::{Auth, Secret, Target};
+use crate::error::{BadInput, Error, Escaped};
+use crate::series::TimestampMs;
+
+/// What is read, and shown, of the body of an error.
+const ERROR_BODY_BYTES_MAX: u64 = 1024;
+/// What is taken of response headers.
+const RESPONSE_HEADER_BYTES_MAX: usize = 32 * 1024;
+/// What is read of a file that holds a secret.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// What an attempt means for the samples it carried. The only thing that is branched on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx.
+    Accepted,
+    /// The same bytes may be sent again.
+    Retryable {
+        /// The receiver's `Retry-After`.
+        after: Option<Duration>,
+        /// The receiver may have stored the samples although it did not say so.
+        fate_unknown: bool,
+        /// For the log.
+        reason: String,
+    },
+    /// Final for these samples.
+    Rejected {
+        /// The HTTP status: 3xx, or 4xx other than 429.
+        status: u16,
+        /// For the log.
+        reason: String,
+    },
+    /// One end does not trust the other's certificate; nothing was sent.
+    Untrusted {
+        /// For the log.
+        reason: String,
+    },
+}
+
+/// The outcome of an attempt and what else the answer said.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What it means for the samples.
+    pub outcome: Outcome,
+    /// The answer's `Date`.
+    pub date: Option<TimestampMs>,
+}
+
+/// Posts messages to one target over one connection at a time.
+#[derive(Debug)]
+pub struct Sender {
+    agent: Agent,
+    target: Target,
+}
+
+impl Sender {
+    /// Returns a sender to `target`; connects to nothing yet.
+    ///
+    /// # Errors
+    /// When a certificate file cannot be read or used, or the proxy's URL is none.
+    pub fn new(target: &Target) -> Result<Self, Error> {
+        let proxy = target.proxy.as_ref().map(proxy).transpose()?;
+        // Below the limit of the whole, so that an attempt that never got through says so.
+        let connect_timeout = target.timeout.mul_f64(0.75);
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(proxy)
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .accept(AutoHeaderValue::None)
+            .accept_encoding(AutoHeaderValue::None)
+            .max_response_header_size(RESPONSE_HEADER_BYTES_MAX)
+            .input_buffer_size(16 * 1024)
+            .output_buffer_size(16 * 1024)
+            .timeout_global(Some(target.timeout))
+            .timeout_resolve(Some(connect_timeout))
+            .timeout_connect(Some(connect_timeout));
+        #[cfg(feature = "tls")]
+        let config = config.tls_config(super::tls::config(&target.tls)?);
+        Ok(Self { agent: config.build().new_agent(), target: target.clone() })
+    }
+
+    /// Returns a function that ends the request under way, from another thread.
+    ///
+    /// The sender is of no use afterwards. A connect or a name look-up is not ended.
+    pub fn canceller(&self) -> impl FnOnce() + Send + 'static {
+        let agent = self.agent.clone();
+        move || agent.shutdown()
+    }
+
+    /// Posts a snappy-compressed message once; `retry_count` is 0 for its first attempt.
+    ///
+    /// `now` is what a date in `Retry-After` is counted from.
+    pub fn attempt(&self, body: &[u8], retry_count: u32, now: TimestampMs) -> Reply {
+        let mut request = self
+            .agent
+            .post(&self.target.url)
+            .header("Content-Encoding", "snappy")
+            .header("Content-Type", "application/x-protobuf")
+            .header("X-Prometheus-Remote-Write-Version", "0.1.0");
+        if retry_count > 0 {
+            request = request.header("Retry-Attempt", retry_count.to_string());
+        }
+        let headers = match self.own_headers() {
+            Ok(headers) => headers,
+            // A token that is being rotated: it may be there at the next attempt.
+            Err(error) => return Reply { outcome: not_sent(error.to_string()), date: None },
+        };
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        match request.send(body) {
+            Ok(response) => read_reply(response, now),
+            Err(error) => Reply { outcome: failure(&error), date: None },
+        }
+    }
+
+    fn own_headers(&self) -> Result<Vec<(&str, HeaderValue)>, Error> {
+        let mut headers = Vec::new();
+        match &self.target.auth {
+            Auth::None => {}
+            Auth::Bearer(token) => {
+                let value = format!("Bearer {}", read_secret(token)?);
+                headers.push(("Authorization", sensitive("the bearer token", &value)?));
+            }
+            Auth::Basic { username, password } => {
+                let credentials = format!("{username}:{}", read_secret(password)?);
+                let value = format!("Basic {}", super::base64::encode(credentials.as_bytes()));
+                headers.push(("Authorization", sensitive("the basic credentials", &value)?));
+            }
+        }
+        for (name, value) in &self.target.headers {
+            headers.push((name, sensitive(name, &read_secret(value)?)?));
+        }
+        Ok(headers)
+    }
+}
+
+fn sensitive(name: &str, value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| BadInput {
+        subject: name.to_owned(),
+        value: None,
+        problem: "holds a character that no HTTP header can carry".into(),
+        way_out: "write it again, on one line".into(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Returns the secret; that of a file as it is now.
+///
+/// # Errors
+/// When the file cannot be read or holds nothing.
+fn read_secret(secret: &Secret) -> Result<String, Error> {
+    let path = match secret {
+        Secret::Inline(value) => return Ok(value.clone()),
+        Secret::File(path) => path,
+    };
+    let mut text = String::new();
+    let read = fs::File::open(path)
+        .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
+        .and_then(|_| match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(io::Error::other("it is empty")),
+            value => Ok(value.to_owned()),
+        });
+    read.map_err(|source| Error::File {
+        doing: "read the secret in",
+        path: path.clone(),
+        source,
+        way_out: "put the value there, or name another file",
+    })
+}
+
+fn proxy(url: &Secret) -> Result<Proxy, Error> {
+    let bad = || BadInput {
+        subject: "the proxy in the environment".into(),
+        value: None,
+        problem: "is not a URL such as http://proxy.example:3128".into(),
+        way_out: "correct HTTPS_PROXY or HTTP_PROXY, or list the receiver's host in NO_PROXY"
+            .into(),
+    };
+    Proxy::new(&read_secret(url)?).map_err(|_| bad().into())
+}
+
+fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
+    let status = response.status().as_u16();
+    let headers = response.headers();
+    let date = header_text(headers, "Date").and_then(http_date::parse);
+    let after = header_text(headers, "Retry-After").and_then(|text| retry_after(text, now));
+    let location = header_text(headers, "Location").map(str::to_owned);
+    let outcome = match status {
+        // The body of a success is not read: "MUST ignore".
+        200..=299 => Outcome::Accepted,
+        429 | 500..=599 => Outcome::Retryable {
+            after,
+            // A gateway that has no answer from the receiver says nothing of the samples.
+            fate_unknown: matches!(status, 502 | 504),
+            reason: describe(&mut response, None),
+        },
+        _ => Outcome::Rejected { status, reason: describe(&mut response, location.as_deref()) },
+    };
+    Reply { outcome, date }
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Returns the duration of a `Retry-After` header; `None` when negative, past or neither form.
+/// Source: RFC 9110, section 10.2.3.
+fn retry_after(text: &str, now: TimestampMs) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let ahead_ms = http_date::parse(text)?.0.checked_sub(now.0)?;
+    u64::try_from(ahead_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis)
+}
+
+/// Returns status and body as they came, on one line.
+fn describe(response: &mut Response<Body>, location: Option<&str>) -> String {
+    let mut bytes = Vec::new();
+    // A body that breaks off is shown as far as it came.
+    let _ = response.body_mut().as_reader().take(ERROR_BODY_BYTES_MAX).read_to_end(&mut bytes);
+    let body = String::from_utf8_lossy(&bytes);
+    let mut text = format!("HTTP {}", response.status());
+    if let Some(location) = location {
+        text.push_str(&format!(" to {}", Escaped(location)));
+    }
+    if !body.trim().is_empty() {
+        text.push_str(&format!(": {}", Escaped(body.trim())));
+    }
+    text
+}
+
+fn not_sent(reason: String) -> Outcome {
+    Outcome::Retryable { after: None, fate_unknown: false, reason }
+}
+
+/// Classifies an attempt that got no valid answer.
+fn failure(error: &ureq::Error) -> Outcome {
+    let text = error.to_string();
+    let text = text.strip_prefix("io: ").unwrap_or(&text);
+    let reason = Escaped(text).to_string();
+    if is_certificate_problem(text) {
+        return Outcome::Untrusted { reason };
+    }
+    match error {
+        ureq::Error::ConnectProxyFailed(_) if text.contains("407") => {
+            Outcome::Rejected { status: 407, reason: "the proxy answered HTTP 407".into() }
+        }
+        ureq::Error::HostNotFound => not_sent("the host name was not found".into()),
+        ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => not_sent(reason),
+        ureq::Error::Timeout(phase @ (Timeout::Resolve | Timeout::Connect)) => {
+            not_sent(format!("timed out ({phase})"))
+        }
+        ureq::Error::Timeout(_) => unanswered("timed out without an answer".into()),
+        ureq::Error::Io(error) if never_connected(error.kind()) => not_sent(reason),
+        _ => unanswered(reason),
+    }
+}
+
+fn unanswered(reason: String) -> Outcome {
+    Outcome::Retryable { after: None, fate_unknown: true, reason }
+}
+
+fn never_connected(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, InvalidData, NetworkDown,
+        NetworkUnreachable, NotConnected,
+    };
+    // InvalidData: the TLS handshake failed.
+    matches!(
+        kind,
+        AddrNotAvailable
+            | ConnectionRefused
+            | HostUnreachable
+            | InvalidData
+            | NetworkDown
+            | NetworkUnreachable
+            | NotConnected
+    )
+}
+
+/// Tells a certificate that one end refuses by the words rustls has for it.
+fn is_certificate_problem(text: &str) -> bool {
+    const ALERTS: [&str; 7] = [
+        "AccessDenied",
+        "BadCertificate",
+        "CertificateExpired",
+        "CertificateRequired",
+        "CertificateUnknown",
+        "UnknownCA",
+        "UnsupportedCertificate",
+    ];
+    text.contains("invalid peer certificate")
+        || text
+            .split_once("received fatal alert: ")
+            .is_some_and(|(_, alert)| ALERTS.iter().any(|name| alert.starts_with(name)))
+}
+
+/// Returns a hint for statuses that are about access or address, for the log.
+pub fn describe_status(status: u16) -> Option<&'static str> {
+    Some(match status {
+        300..=399 => "redirects are not followed: use the address it names, if that is meant",
+        401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
+        403 => "the credentials are known but may not write here: check tenant and permissions",
+        404 => {
+            "check the path (Prometheus /api/v1/write, Mimir /api/v1/push, Thanos \
+             /api/v1/receive), and that Prometheus runs with --web.enable-remote-write-receiver"
+        }
+        405 => "this address does not take a POST: check the path",
+        407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<u64>) {
+        let now = TimestampMs(784_111_777_000);
+        assert_eq!(retry_after(text, now), expected.map(Duration::from_secs), "{text:?}");
+    }
+
+    #[test]
+    fn retry_after_takes_seconds_and_imf_dates() {
+        check("0", Some(0));
+        check(" 120 ", Some(120));
+        check("99999999999999999999999", Some(u64::MAX));
+        check("Sun, 06 Nov 1994 08:49:47 GMT", Some(10));
+        check("Sun, 06 Nov 1994 08:49:37 GMT", None);
+        check("Sun, 06 Nov 1994 08:49:07 GMT", None);
+        check("-5", None);
+        check("1.5", None);
+        check("soon", None);
+        check("", None);
+    }
+
+    #[test]
+    fn certificate_problems_are_told_from_other_tls_trouble() {
+        assert!(is_certificate_problem("invalid peer certificate: UnknownIssuer"));
+        assert!(is_certificate_problem("received fatal alert: CertificateRequired"));
+        assert!(!is_certificate_problem("received fatal alert: HandshakeFailure"));
+        assert!(!is_certificate_problem("received corrupt message of type InvalidContentType"));
+    }
+}

@@ -1,0 +1,41 @@
+//! The sending side of the Remote-Write protocol: messages, one attempt, and when to try again.
+//!
+//! Knows no verb, and no clock but the time that an answer needs to be read.
+
+mod base64;
+mod body;
+mod http;
+mod http_date;
+mod retry;
+#[cfg(feature = "tls")]
+mod tls;
+pub mod v1;
+
+pub use body::Body;
+pub use http::{Outcome, Reply, Sender, describe_status};
+pub use retry::Backoff;
+
+use crate::labels::LabelSet;
+use crate::series::Sample;
+
+/// The value of a stale marker: one NaN of all, never sent as anything else.
+/// Source: Remote-Write 1.0 specification, "Stale Markers"; prometheus model/value/value.go.
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// One series of a request: its complete label set and samples in timestamp order.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeSeries<'a> {
+    /// Labels, `__name__` among them, sorted by name.
+    pub labels: &'a LabelSet,
+    /// At least one sample.
+    pub samples: &'a [Sample],
+}
+
+/// HELP of a metric; its type is gauge.
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata<'a> {
+    /// The metric name.
+    pub metric_name: &'a str,
+    /// The help text; may be empty.
+    pub help: &'a str,
+}

@@ -1,0 +1,130 @@
+//! Remote-Write 1.0: the protobuf message `prometheus.WriteRequest`.
+//!
+//! Encodes only; it never drops, sorts or changes what it is given.
+//! Source: Remote-Write 1.0 specification, "Protocol"; prometheus prompb/remote.proto and
+//! prompb/types.proto for the field numbers. Metadata (field 3) is outside the specification,
+//! and taken or ignored by every receiver.
+
+use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
+use quick_protobuf::{MessageWrite, Result, Writer, WriterBackend};
+
+use super::{Metadata, TimeSeries};
+use crate::series::Sample;
+
+/// Tags: field number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited).
+const WRITE_REQUEST_TIMESERIES: u32 = 1 << 3 | 2;
+const WRITE_REQUEST_METADATA: u32 = 3 << 3 | 2;
+const TIME_SERIES_LABELS: u32 = 1 << 3 | 2;
+const TIME_SERIES_SAMPLES: u32 = 2 << 3 | 2;
+const LABEL_NAME: u32 = 1 << 3 | 2;
+const LABEL_VALUE: u32 = 2 << 3 | 2;
+const SAMPLE_VALUE: u32 = 1 << 3 | 1;
+const SAMPLE_TIMESTAMP: u32 = 2 << 3;
+const METADATA_TYPE: u32 = 1 << 3;
+const METADATA_METRIC_FAMILY_NAME: u32 = 2 << 3 | 2;
+const METADATA_HELP: u32 = 4 << 3 | 2;
+/// `MetricMetadata.MetricType.GAUGE`.
+const METRIC_TYPE_GAUGE: i32 = 2;
+
+/// Every tag above fits one byte.
+const TAG_BYTES: usize = 1;
+
+/// Appends the encoded message, without a length in front, to `out`.
+pub fn encode(series: &[TimeSeries<'_>], metadata: Option<Metadata<'_>>, out: &mut Vec<u8>) {
+    let request = WriteRequest { series, metadata };
+    out.reserve(request.get_size());
+    request.write_message(&mut Writer::new(out)).expect("writing to a Vec cannot fail");
+}
+
+struct WriteRequest<'a> {
+    series: &'a [TimeSeries<'a>],
+    metadata: Option<Metadata<'a>>,
+}
+
+impl MessageWrite for WriteRequest<'_> {
+    fn get_size(&self) -> usize {
+        let series: usize =
+            self.series.iter().map(|series| TAG_BYTES + sizeof_len(series.get_size())).sum();
+        series + self.metadata.map_or(0, |metadata| TAG_BYTES + sizeof_len(metadata.get_size()))
+    }
+
+    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        for series in self.series {
+            writer.write_with_tag(WRITE_REQUEST_TIMESERIES, |w| w.write_message(series))?;
+        }
+        if let Some(metadata) = &self.metadata {
+            writer.write_with_tag(WRITE_REQUEST_METADATA, |w| w.write_message(metadata))?;
+        }
+        Ok(())
+    }
+}
+
+impl MessageWrite for TimeSeries<'_> {
+    fn get_size(&self) -> usize {
+        let labels = self.labels.pairs().iter().map(|label| sizeof_len(label_size(label)));
+        let samples = self.samples.iter().map(|sample| sizeof_len(sample.get_size()));
+        labels.chain(samples).map(|size| TAG_BYTES + size).sum()
+    }
+
+    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        for label in self.labels.pairs() {
+            writer.write_tag(TIME_SERIES_LABELS)?;
+            writer.write_varint(label_size(label) as u64)?;
+            writer.write_with_tag(LABEL_NAME, |w| w.write_string(&label.0))?;
+            writer.write_with_tag(LABEL_VALUE, |w| w.write_string(&label.1))?;
+        }
+        for sample in self.samples {
+            writer.write_with_tag(TIME_SERIES_SAMPLES, |w| w.write_message(sample))?;
+        }
+        Ok(())
+    }
+}
+
+fn label_size((name, value): &(String, String)) -> usize {
+    2 * TAG_BYTES + sizeof_len(name.len()) + sizeof_len(value.len())
+}
+
+impl MessageWrite for Sample {
+    fn get_size(&self) -> usize {
+        // Proto3 leaves zeros out. -0.0 is written: left out, it would come back as 0.0.
+        let value = if self.value.to_bits() == 0 { 0 } else { TAG_BYTES + 8 };
+        let timestamp_ms = self.timestamp.0;
+        let timestamp = if timestamp_ms == 0 {
+            0
+        } else {
+            TAG_BYTES + sizeof_varint(timestamp_ms.cast_unsigned())
+        };
+        value + timestamp
+    }
+
+    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        // As bits, so that the signalling NaN of a stale marker stays one.
+        let bits = self.value.to_bits();
+        if bits != 0 {
+            writer.write_with_tag(SAMPLE_VALUE, |w| w.write_fixed64(bits))?;
+        }
+        if self.timestamp.0 != 0 {
+            writer.write_with_tag(SAMPLE_TIMESTAMP, |w| w.write_int64(self.timestamp.0))?;
+        }
+        Ok(())
+    }
+}
+
+impl MessageWrite for Metadata<'_> {
+    fn get_size(&self) -> usize {
+        let name = TAG_BYTES + sizeof_len(self.metric_name.len());
+        let help = if self.help.is_empty() { 0 } else { TAG_BYTES + sizeof_len(self.help.len()) };
+        TAG_BYTES + sizeof_varint(METRIC_TYPE_GAUGE as u64) + name + help
+    }
+
+    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        writer.write_with_tag(METADATA_TYPE, |w| w.write_enum(METRIC_TYPE_GAUGE))?;
+        writer.write_with_tag(METADATA_METRIC_FAMILY_NAME, |w| {
+            w.write_string(self.metric_name) //
+        })?;
+        if !self.help.is_empty() {
+            writer.write_with_tag(METADATA_HELP, |w| w.write_string(self.help))?;
+        }
+        Ok(())
+    }
+}

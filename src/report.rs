@@ -1,0 +1,250 @@
+//! The only writer to stderr and stdout: log lines as text or JSON, held back when quiet.
+//!
+//! Never fails and never panics: a run goes on when nobody reads its log any more. Text from
+//! outside arrives here escaped.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use time::{OffsetDateTime, UtcOffset};
+
+use crate::cli::config::OutputConfig;
+use crate::series::TimestampMs;
+
+/// The width of the rule between parts of the log.
+const RULE_COLUMNS: usize = 80;
+/// What `--quiet` holds back; older lines are dropped first.
+const HELD_LINES_MAX: usize = 200;
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Only with `--verbose`.
+    Debug,
+    /// The course of things.
+    Info,
+    /// Something went wrong that may still come right.
+    Warning,
+    /// A datapoint, or the run, did not come right.
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warning => "WARNING",
+            Level::Error => "ERROR",
+        }
+    }
+}
+
+/// A value beside the message of a JSON line.
+#[derive(Clone, Copy, Debug)]
+pub enum Field<'a> {
+    /// A count.
+    Count(u64),
+    /// A time, written as epoch milliseconds.
+    Time(TimestampMs),
+    /// A sample's value.
+    Value(f64),
+    /// Text.
+    Text(&'a str),
+    /// JSON, as it is.
+    Json(&'a str),
+}
+
+/// Where a run's log goes.
+pub struct Report {
+    config: OutputConfig,
+    offset: UtcOffset,
+    state: Mutex<State>,
+}
+
+struct State {
+    out: Box<dyn Write + Send>,
+    quiet: bool,
+    held: VecDeque<String>,
+    held_dropped: u64,
+}
+
+impl Report {
+    /// Returns a report to stderr.
+    ///
+    /// Takes the local time's offset from the host, which works only while the process has
+    /// one thread; UTC otherwise.
+    pub fn to_stderr(config: OutputConfig) -> Self {
+        Self::new(config, Box::new(io::stderr()))
+    }
+
+    /// Returns a report to `out`.
+    pub fn new(config: OutputConfig, out: Box<dyn Write + Send>) -> Self {
+        let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
+        let state = State { out, quiet: config.quiet, held: VecDeque::new(), held_dropped: 0 };
+        Self { config, offset, state: Mutex::new(state) }
+    }
+
+    /// Logs one line; `event` and `fields` are for JSON, `message` is for people.
+    pub fn log(&self, level: Level, event: &str, fields: &[(&str, Field<'_>)], message: &str) {
+        if level == Level::Debug && !self.config.verbose {
+            return;
+        }
+        let is_problem = matches!(level, Level::Warning | Level::Error);
+        if self.lock().quiet && !is_problem {
+            return;
+        }
+        let now = OffsetDateTime::from(SystemTime::now());
+        let line = if self.config.json {
+            json_line(now, level, event, fields, message)
+        } else {
+            format!("[{}] [{}] {message}\n", self.log_time(now), level.name())
+        };
+        self.put(line);
+    }
+
+    /// Logs a line of the run's course.
+    pub fn info(&self, event: &str, fields: &[(&str, Field<'_>)], message: &str) {
+        self.log(Level::Info, event, fields, message);
+    }
+
+    /// Draws a line between parts of a text log.
+    pub fn rule(&self) {
+        if !self.config.json && !self.lock().quiet {
+            self.put("=".repeat(RULE_COLUMNS) + "\n");
+        }
+    }
+
+    /// Prints what `--quiet` held back, and everything from here on.
+    ///
+    /// Called before a summary that is not all well.
+    pub fn speak_up(&self) {
+        let mut state = self.lock();
+        state.quiet = false;
+        if state.held_dropped > 0 {
+            let line = format!("({} earlier lines were not kept)\n", state.held_dropped);
+            state.write(&line);
+        }
+        while let Some(line) = state.held.pop_front() {
+            state.write(&line);
+        }
+    }
+
+    fn put(&self, line: String) {
+        let mut state = self.lock();
+        if !state.quiet {
+            state.write(&line);
+            return;
+        }
+        if state.held.len() == HELD_LINES_MAX {
+            state.held.pop_front();
+            state.held_dropped += 1;
+        }
+        state.held.push_back(line);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log_time(&self, now: OffsetDateTime) -> String {
+        let local = now.to_offset(self.offset);
+        format!("{},{:03}", date_and_time(local), local.millisecond())
+    }
+
+    /// Returns `time` as local date and time, with milliseconds where it has any.
+    pub fn local_time(&self, time: TimestampMs) -> String {
+        let nanos = i128::from(time.0) * 1_000_000;
+        let Ok(utc) = OffsetDateTime::from_unix_timestamp_nanos(nanos) else {
+            return time.0.to_string();
+        };
+        let local = utc.to_offset(self.offset);
+        match local.millisecond() {
+            0 => date_and_time(local),
+            ms => format!("{}.{ms:03}", date_and_time(local)),
+        }
+    }
+}
+
+impl State {
+    fn write(&mut self, line: &str) {
+        // Nobody may read it any more; the datapoints go on.
+        let _ = self.out.write_all(line.as_bytes());
+    }
+}
+
+fn date_and_time(time: OffsetDateTime) -> String {
+    let (date, clock) = (time.date(), time.time());
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}
+
+fn json_line(
+    now: OffsetDateTime,
+    level: Level,
+    event: &str,
+    fields: &[(&str, Field<'_>)],
+    message: &str,
+) -> String {
+    let time = format!("{}.{:03}Z", date_and_time(now).replace(' ', "T"), now.millisecond());
+    let level = level.name().to_ascii_lowercase();
+    let mut line = format!(r#"{{"time":"{time}","level":"{level}","event":"{event}""#);
+    for (name, field) in fields {
+        let _ = write!(line, r#","{name}":"#);
+        let _ = match field {
+            Field::Count(count) => write!(line, "{count}"),
+            Field::Time(time) => write!(line, "{}", time.0),
+            Field::Value(value) if value.is_finite() => write!(line, "{value}"),
+            Field::Value(_) => write!(line, "null"),
+            Field::Text(text) => write!(line, "{}", json_text(text)),
+            Field::Json(json) => write!(line, "{json}"),
+        };
+    }
+    let _ = writeln!(line, r#","message":{}}}"#, json_text(message));
+    line
+}
+
+/// Returns `text` as a JSON string.
+/// Source: RFC 8259, section 7.
+pub fn json_text(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => json.extend(['\\', c]),
+            '\u{0}'..='\u{1f}' | '\u{7f}' => {
+                let _ = write!(json, "\\u{:04x}", u32::from(c));
+            }
+            c => json.push(c),
+        }
+    }
+    json.push('"');
+    json
+}
+
+/// Prints text for the user or the next program to stdout; a reader that has gone is no error.
+///
+/// # Errors
+/// When stdout cannot take it, for instance because the disk is full.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Prints the one line that an error before any logging is worth.
+pub fn print_error(error: &crate::error::Error) {
+    let _ = writeln!(io::stderr(), "{}: {error}", env!("CARGO_PKG_NAME"));
+}

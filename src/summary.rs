@@ -1,0 +1,176 @@
+//! The end of a run in words: the counts, and the commands that send what is missing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::cli::config::{Rerun, Window};
+use crate::error::Exit;
+use crate::report::{Field, Level, Report, json_text};
+use crate::series::{Grid, TimestampMs};
+use crate::tally::{IndexRange, Tally};
+
+/// How a run ended, beside its counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every tick was dealt with.
+    Finished,
+    /// A signal came.
+    Interrupted,
+    /// The receiver refused before it accepted anything.
+    Refused,
+}
+
+/// What the summary is made of, shared with the thread that prints it when the main one is stuck.
+pub struct Summary {
+    /// The log.
+    pub report: Arc<Report>,
+    tally: Mutex<Tally>,
+    grid: Grid,
+    rerun: Rerun,
+    is_printed: AtomicBool,
+}
+
+impl Summary {
+    /// Returns the summary of a run that has not begun.
+    pub fn new(
+        report: Arc<Report>,
+        grid: Grid,
+        window: Window,
+        series_count: u64,
+        rerun: Rerun,
+    ) -> Self {
+        let tally = Tally::new(window.first_index, window.tick_count, series_count);
+        let is_printed = AtomicBool::new(false);
+        Self { report, tally: Mutex::new(tally), grid, rerun, is_printed }
+    }
+
+    /// Returns the counts, for as short a time as it takes to change one.
+    pub fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts as undelivered what was due by `now` and is not settled.
+    pub fn give_up_due(&self, now: TimestampMs) {
+        let mut tally = self.tally();
+        let (first, count) = (tally.first_index, tally.tick_count);
+        let due_end = self.grid.index_at_or_before(now).map_or(first, |index| index + 1);
+        tally.give_up_before(due_end.clamp(first, first + count));
+    }
+
+    /// Prints the summary, once in a run, and returns the exit code.
+    pub fn print(&self, ending: Ending) -> Exit {
+        let tally = self.tally().clone();
+        let exit = match ending {
+            Ending::Finished => tally.exit(),
+            Ending::Interrupted => Exit::Interrupted,
+            Ending::Refused => Exit::Refused,
+        };
+        if self.is_printed.swap(true, Ordering::SeqCst) {
+            return exit;
+        }
+        if exit != Exit::Success {
+            self.report.speak_up();
+        }
+        self.print_counts(&tally, ending, exit);
+        exit
+    }
+
+    fn print_counts(&self, tally: &Tally, ending: Ending, exit: Exit) {
+        let headline = headline(tally, ending);
+        let (ranges, more) = tally.missing();
+        let missing: Vec<String> = ranges.iter().map(|range| self.missing_json(*range)).collect();
+        self.report.rule();
+        self.report.log(level(exit), "end", &[], &headline);
+        self.report.rule();
+        let fields = [
+            ("planned", Field::Count(tally.planned())),
+            ("accepted", Field::Count(tally.accepted)),
+            ("rejected", Field::Count(tally.rejected)),
+            ("undelivered", Field::Count(tally.undelivered)),
+            ("unconfirmed", Field::Count(tally.unconfirmed)),
+            ("not_yet_due", Field::Count(tally.not_yet_due())),
+            ("ticks", Field::Count(tally.tick_count)),
+            ("retries", Field::Count(tally.retries)),
+            ("exit_code", Field::Count(exit as u64)),
+            ("missing_more", Field::Count(more)),
+            ("missing", Field::Json(&format!("[{}]", missing.join(",")))),
+        ];
+        if !ranges.is_empty() {
+            self.print_commands(&ranges, more, tally);
+        }
+        self.report.info("summary", &fields, &sum(tally));
+    }
+
+    fn print_commands(&self, ranges: &[IndexRange], more: u64, tally: &Tally) {
+        let log = |message: &str| self.report.info("missing", &[], message);
+        log("Not accepted, and the commands that send exactly that:");
+        for range in ranges {
+            log(&format!(
+                "  {} datapoints from {}: {}",
+                (range.last - range.first + 1) * tally.series_count,
+                self.report.local_time(self.grid.time_of(range.first)),
+                self.command(*range)
+            ));
+        }
+        if more > 0 {
+            log(&format!("  and {more} more ranges"));
+        }
+        if tally.is_older_missing() {
+            log("  (older than datapoints already accepted: a Prometheus takes these only with");
+            log("  storage.tsdb.out_of_order_time_window set in its configuration)");
+        }
+    }
+
+    fn command(&self, range: IndexRange) -> String {
+        let end = self.grid.time_of(range.last + 1);
+        self.rerun.command(self.grid.time_of(range.first), end)
+    }
+
+    fn missing_json(&self, range: IndexRange) -> String {
+        format!(
+            r#"{{"first":{},"last":{},"command":{}}}"#,
+            self.grid.time_of(range.first).0,
+            self.grid.time_of(range.last).0,
+            json_text(&self.command(range))
+        )
+    }
+}
+
+fn level(exit: Exit) -> Level {
+    match exit {
+        Exit::Success | Exit::Interrupted => Level::Info,
+        Exit::Incomplete => Level::Warning,
+        _ => Level::Error,
+    }
+}
+
+fn headline(tally: &Tally, ending: Ending) -> String {
+    let pushed = format!("{}/{} datapoints", tally.ticks_accepted, tally.tick_count);
+    match ending {
+        Ending::Interrupted => format!("Interrupted! Pushed {pushed}"),
+        Ending::Refused => format!("Refused! Pushed {pushed}"),
+        Ending::Finished if tally.accepted == tally.planned() => {
+            format!("Finished: all {} datapoints pushed", tally.tick_count)
+        }
+        Ending::Finished => format!("Finished, incomplete: pushed {pushed}"),
+    }
+}
+
+fn sum(tally: &Tally) -> String {
+    let ticks = if tally.series_count == 1 {
+        String::new()
+    } else {
+        format!(" in {} ticks of {} series", tally.tick_count, tally.series_count)
+    };
+    format!(
+        "Summary: {} planned{ticks} = {} accepted + {} rejected + {} undelivered + {} unconfirmed \
+         + {} not yet due; {} retries",
+        tally.planned(),
+        tally.accepted,
+        tally.rejected,
+        tally.undelivered,
+        tally.unconfirmed,
+        tally.not_yet_due(),
+        tally.retries
+    )
+}

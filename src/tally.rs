@@ -1,0 +1,239 @@
+//! The accounting of a run: what became of every planned sample.
+//!
+//! Pure. Every sample is counted once, and planned = accepted + rejected + undelivered +
+//! unconfirmed + not yet due at any moment.
+
+use crate::error::Exit;
+
+/// What became of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The receiver took it.
+    Accepted,
+    /// The receiver refused it.
+    Rejected,
+    /// It was not taken in time; it is not there.
+    Undelivered,
+    /// An attempt had no answer, and no later one settled it; it may be there.
+    Unconfirmed,
+}
+
+/// Ranges beyond this many are counted, not kept.
+const RANGE_COUNT_MAX: usize = 10;
+
+/// A contiguous range of grid indices, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexRange {
+    /// Index of the first tick.
+    pub first: u64,
+    /// Index of the last tick.
+    pub last: u64,
+}
+
+/// What became of the samples of a run so far. Counts are in samples unless named otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Index on the grid of the first tick.
+    pub first_index: u64,
+    /// Ticks planned.
+    pub tick_count: u64,
+    /// Samples a tick.
+    pub series_count: u64,
+    /// Samples that the receiver took.
+    pub accepted: u64,
+    /// Samples that the receiver refused.
+    pub rejected: u64,
+    /// Samples given up.
+    pub undelivered: u64,
+    /// Samples that may have been stored.
+    pub unconfirmed: u64,
+    /// Attempts beyond the first, counted apart.
+    pub retries: u64,
+    /// Ticks of which every sample was accepted.
+    pub ticks_accepted: u64,
+    missing: Vec<IndexRange>,
+    missing_range_count: u64,
+    last_missing: Option<u64>,
+    last_accepted: Option<u64>,
+}
+
+impl Tally {
+    /// Returns the tally of a run that has not begun.
+    pub fn new(first_index: u64, tick_count: u64, series_count: u64) -> Self {
+        Self {
+            first_index,
+            tick_count,
+            series_count,
+            accepted: 0,
+            rejected: 0,
+            undelivered: 0,
+            unconfirmed: 0,
+            retries: 0,
+            ticks_accepted: 0,
+            missing: Vec::new(),
+            missing_range_count: 0,
+            last_missing: None,
+            last_accepted: None,
+        }
+    }
+
+    /// Counts `samples` of tick `index`; ticks come in ascending order.
+    pub fn settle(&mut self, index: u64, samples: u64, fate: Fate) {
+        *match fate {
+            Fate::Accepted => &mut self.accepted,
+            Fate::Rejected => &mut self.rejected,
+            Fate::Undelivered => &mut self.undelivered,
+            Fate::Unconfirmed => &mut self.unconfirmed,
+        } += samples;
+        debug_assert!(self.settled() <= self.planned());
+        if fate != Fate::Accepted {
+            self.miss(IndexRange { first: index, last: index });
+            return;
+        }
+        self.last_accepted = Some(index);
+        if self.settled().is_multiple_of(self.series_count) && self.last_missing != Some(index) {
+            self.ticks_accepted += 1;
+        }
+    }
+
+    /// Counts as undelivered what is left of every tick before `index_end`.
+    pub fn give_up_before(&mut self, index_end: u64) {
+        let due = (index_end - self.first_index).min(self.tick_count) * self.series_count;
+        let left = due.saturating_sub(self.settled());
+        if left > 0 {
+            let first = self.first_index + self.settled() / self.series_count;
+            self.undelivered += left;
+            self.miss(IndexRange { first, last: index_end - 1 });
+        }
+    }
+
+    fn miss(&mut self, range: IndexRange) {
+        let follows = self.last_missing.is_some_and(|last| range.first <= last + 1);
+        self.last_missing = Some(range.last);
+        if !follows {
+            self.missing_range_count += 1;
+            if self.missing.len() < RANGE_COUNT_MAX {
+                self.missing.push(range);
+            }
+        } else if self.missing_range_count <= RANGE_COUNT_MAX as u64
+            && let Some(current) = self.missing.last_mut()
+        {
+            current.last = range.last;
+        }
+    }
+
+    /// Returns the samples planned.
+    pub fn planned(&self) -> u64 {
+        self.tick_count * self.series_count
+    }
+
+    /// Returns the samples whose fate is known.
+    pub fn settled(&self) -> u64 {
+        self.accepted + self.rejected + self.undelivered + self.unconfirmed
+    }
+
+    /// Returns the samples whose time has not come.
+    pub fn not_yet_due(&self) -> u64 {
+        self.planned() - self.settled()
+    }
+
+    /// Returns the ticks that want sending again, at most ten ranges, and how many more there
+    /// are; what is not yet due is the last of them.
+    pub fn missing(&self) -> (Vec<IndexRange>, u64) {
+        let mut all = self.clone();
+        let end = self.first_index + self.tick_count;
+        let next = self.first_index + self.settled() / self.series_count;
+        if next < end {
+            all.miss(IndexRange { first: next, last: end - 1 });
+        }
+        let more = all.missing_range_count - all.missing.len() as u64;
+        (all.missing, more)
+    }
+
+    /// Returns the last tick dealt with, if the receiver took it.
+    pub fn last_accepted_if_newest(&self) -> Option<u64> {
+        self.last_accepted.filter(|accepted| self.last_missing.is_none_or(|last| last < *accepted))
+    }
+
+    /// Tells whether a tick that wants sending again is older than one that was accepted.
+    pub fn is_older_missing(&self) -> bool {
+        match (self.missing.first(), self.last_accepted) {
+            (Some(range), Some(accepted)) => range.first < accepted,
+            _ => false,
+        }
+    }
+
+    /// Returns how a run that came to its end did: every sample taken, some, or none.
+    pub fn exit(&self) -> Exit {
+        match (self.accepted, self.rejected) {
+            (accepted, _) if accepted == self.planned() => Exit::Success,
+            (0, 0) => Exit::Unreachable,
+            _ => Exit::Incomplete,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: u64, last: u64) -> IndexRange {
+        IndexRange { first, last }
+    }
+
+    #[test]
+    fn ranges_join_where_ticks_follow_each_other() {
+        let mut tally = Tally::new(100, 10, 1);
+        for (index, fate) in [
+            (100, Fate::Accepted),
+            (101, Fate::Rejected),
+            (102, Fate::Unconfirmed),
+            (103, Fate::Accepted),
+            (104, Fate::Undelivered),
+        ] {
+            tally.settle(index, 1, fate);
+        }
+        tally.give_up_before(107);
+        assert_eq!(tally.missing(), (vec![range(101, 102), range(104, 109)], 0));
+        assert_eq!((tally.undelivered, tally.not_yet_due(), tally.ticks_accepted), (3, 3, 2));
+        assert_eq!(tally.exit(), Exit::Incomplete);
+    }
+
+    #[test]
+    fn ten_ranges_are_kept_and_the_others_counted() {
+        let mut tally = Tally::new(0, 60, 1);
+        for index in 0..60 {
+            let fate = if index % 2 == 0 { Fate::Accepted } else { Fate::Rejected };
+            tally.settle(index, 1, fate);
+        }
+        let (ranges, more) = tally.missing();
+        assert_eq!((ranges.len(), more), (10, 20));
+        assert_eq!(ranges[9], range(19, 19));
+    }
+
+    #[test]
+    fn a_tick_of_many_series_counts_once() {
+        let mut tally = Tally::new(0, 3, 5);
+        tally.settle(0, 3, Fate::Accepted);
+        tally.settle(0, 2, Fate::Accepted);
+        tally.settle(1, 3, Fate::Rejected);
+        tally.settle(1, 2, Fate::Accepted);
+        assert_eq!((tally.accepted, tally.ticks_accepted, tally.not_yet_due()), (7, 1, 5));
+        assert_eq!(tally.missing(), (vec![range(1, 2)], 0));
+        tally.give_up_before(3);
+        assert_eq!((tally.undelivered, tally.not_yet_due()), (5, 0));
+    }
+
+    #[test]
+    fn the_exit_code_follows_from_the_counts() {
+        let with = |fate| {
+            let mut tally = Tally::new(0, 1, 1);
+            tally.settle(0, 1, fate);
+            tally.exit()
+        };
+        assert_eq!(with(Fate::Accepted), Exit::Success);
+        assert_eq!(with(Fate::Rejected), Exit::Incomplete);
+        assert_eq!(with(Fate::Undelivered), Exit::Unreachable);
+        assert_eq!(with(Fate::Unconfirmed), Exit::Unreachable);
+    }
+}

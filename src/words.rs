@@ -1,0 +1,64 @@
+//! Durations, times and counts in words, as the log has them.
+
+use crate::series::TimestampMs;
+
+/// Returns a duration in the largest unit that divides it: "30 minutes", "90 seconds", "20 ms".
+pub fn in_words(duration_ms: u64) -> String {
+    match duration_ms {
+        ms if ms > 0 && ms % 60_000 == 0 => counted(ms / 60_000, "minute"),
+        ms if ms % 1000 == 0 => counted(ms / 1000, "second"),
+        ms if ms < 1000 => format!("{ms} ms"),
+        ms => format!("{} seconds", ms as f64 / 1000.0),
+    }
+}
+
+/// Returns a time as epoch seconds, with milliseconds where it has any: "1765969200.5".
+pub fn epoch_seconds(time: TimestampMs) -> String {
+    let (sign, ms) = (if time.0 < 0 { "-" } else { "" }, time.0.unsigned_abs());
+    match ms % 1000 {
+        0 => format!("{sign}{}", ms / 1000),
+        rest => format!("{sign}{}.{rest:03}", ms / 1000).trim_end_matches('0').to_owned(),
+    }
+}
+
+/// Returns a count with its noun: "1 datapoint", "30 datapoints".
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// Returns a wait in seconds: whole ones from ten on, hundredths below.
+pub fn rounded_seconds(duration_ms: u64) -> String {
+    if duration_ms >= 10_000 {
+        return counted((duration_ms + 500) / 1000, "second");
+    }
+    format!("{} seconds", ((duration_ms + 5) / 10) as f64 / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_take_the_largest_whole_unit() {
+        let cases = [
+            (1_800_000, "30 minutes"),
+            (60_000, "1 minute"),
+            (90_000, "90 seconds"),
+            (1000, "1 second"),
+            (1500, "1.5 seconds"),
+            (20, "20 ms"),
+            (0, "0 seconds"),
+        ];
+        for (ms, expected) in cases {
+            assert_eq!(in_words(ms), expected);
+        }
+    }
+
+    #[test]
+    fn waits_are_rounded_to_what_a_reader_needs() {
+        assert_eq!(rounded_seconds(59_980), "60 seconds");
+        assert_eq!(rounded_seconds(980), "0.98 seconds");
+        assert_eq!(rounded_seconds(1000), "1 seconds");
+    }
+}
