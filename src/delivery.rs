@@ -27,6 +27,19 @@ pub struct Request<'a> {
     pub newest: TimestampMs,
     /// When the run's last datapoint is due.
     pub last_due: TimestampMs,
+    /// What to do after an attempt that had no answer.
+    pub after_silence: AfterSilence,
+}
+
+/// What to do after an attempt that had no answer, when the samples may have been stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterSilence {
+    /// Send the same again: a receiver takes a series' newest sample twice.
+    SendAgain,
+    /// The same, and such an attempt was made already.
+    SendAgainStillUnknown,
+    /// Ask the caller: several samples of a series are not taken twice.
+    Ask,
 }
 
 /// How delivery of a request ended.
@@ -36,6 +49,8 @@ pub enum Delivered {
     Settled(Fate),
     /// The fate of its samples, and what the others' would be: nothing was accepted so far.
     Refused(Fate),
+    /// An attempt had no answer, and the same must not simply be sent again.
+    Unanswered,
     /// A signal came first.
     Interrupted {
         /// An attempt had no answer.
@@ -96,7 +111,8 @@ impl<'a, C: Clock> Courier<'a, C> {
 
     /// Tries `request` until its fate is known, the time for it is over, or a signal comes.
     pub fn deliver(&mut self, request: Request<'_>) -> Delivered {
-        let mut failure = Failure { first: None, attempt_count: 0, fate_unknown: false };
+        let fate_unknown = request.after_silence == AfterSilence::SendAgainStillUnknown;
+        let mut failure = Failure { first: None, attempt_count: 0, fate_unknown };
         loop {
             if self.wait_for_attempt(request.newest).is_err() {
                 return Delivered::Interrupted { fate_unknown: failure.fate_unknown };
@@ -218,7 +234,8 @@ impl<'a, C: Clock> Courier<'a, C> {
             delay.as_secs_f64()
         );
         self.report.log(Level::Warning, "retry", &[], &text);
-        None
+        let is_to_ask = failure.fate_unknown && request.after_silence == AfterSilence::Ask;
+        is_to_ask.then_some(Delivered::Unanswered)
     }
 
     /// Returns what is left of the time for what is pending after the last datapoint is due.

@@ -9,18 +9,14 @@ use std::time::Duration;
 
 use crate::cli::config::LiveConfig;
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_until};
-use crate::delivery::{Courier, Delivered, Request, report_step};
+use crate::delivery::{Courier, report_step};
 use crate::error::{Error, Exit};
-use crate::remote_write::{Body, Metadata, STALE_NAN_BITS, Sender, TimeSeries};
+use crate::push::Pusher;
+use crate::remote_write::{STALE_NAN_BITS, Sender};
 use crate::report::{Field, Level, Report};
-use crate::series::{Sample, SeriesIter, TimestampMs};
-use crate::summary::{Ending, Summary};
-use crate::tally::Fate;
+use crate::series::{Sample, TimestampMs};
+use crate::summary::{Ending, RunEnder, Summary};
 use crate::words::{counted, epoch_seconds, in_words, rounded_seconds};
-
-/// Samples in one request at most; a tick of more series takes several.
-/// Source: `max_samples_per_send` of Prometheus' own sender.
-const SAMPLES_PER_REQUEST_MAX: usize = 2000;
 
 /// A live run.
 pub struct Live<'a> {
@@ -36,17 +32,13 @@ impl<'a> Live<'a> {
     /// When certificates or the proxy cannot be used.
     pub fn new(config: &'a LiveConfig, report: Arc<Report>) -> Result<Self, Error> {
         let sender = Sender::new(&config.target)?;
-        let series_count = config.series.label_sets.len() as u64;
-        let grid = config.series.model.grid;
-        let rerun = config.rerun.clone();
-        let summary = Summary::new(report, grid, config.window, series_count, rerun);
+        let summary = Summary::new(report, &config.series, config.window, config.rerun.clone());
         Ok(Self { config, sender, summary: Arc::new(summary) })
     }
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self, clock: Arc<SystemClock>) -> impl LastResort + use<> {
-        let cancel = self.sender.canceller();
-        RunEnder { cancel: Some(Box::new(cancel)), summary: Arc::clone(&self.summary), clock }
+        RunEnder::new(self.sender.canceller(), Arc::clone(&self.summary), clock)
     }
 
     /// Returns the counts and words of the run.
@@ -59,12 +51,12 @@ impl<'a> Live<'a> {
         let report: &Report = &self.summary.report;
         announce(self.config, report);
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
+        let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed);
         let mut push = Push {
             config: self.config,
             summary: &self.summary,
             clock,
-            courier: Courier::new(clock, report, &self.sender, self.config.patience, seed),
-            body: Body::default(),
+            pusher: Pusher::new(courier, &self.config.series, &self.summary, self.config.window),
         };
         let ending = push.all_ticks();
         if ending != Ending::Finished {
@@ -120,34 +112,25 @@ fn announce(config: &LiveConfig, report: &Report) {
     report.rule();
 }
 
-/// A way to deliver a request: until its fate is known, or once.
-type Deliver<'a, C> = fn(&mut Courier<'a, C>, Request<'_>) -> Delivered;
-
 /// The loop's state.
 struct Push<'a, C> {
     config: &'a LiveConfig,
     summary: &'a Summary,
     clock: &'a C,
-    courier: Courier<'a, C>,
-    body: Body,
+    pusher: Pusher<'a, C>,
 }
 
 impl<'a, C: Clock> Push<'a, C> {
     fn all_ticks(&mut self) -> Ending {
         let window = self.config.window;
-        let model = &self.config.series.model;
-        let window_end = window.first_index + window.tick_count;
-        let mut series: Vec<SeriesIter> = (0u32..)
-            .zip(&self.config.series.label_sets)
-            .map(|(k, _)| model.with_seed_plus(k).iter_from(window.first_index))
-            .collect();
+        let mut series = self.config.series.iters_from(window.first_index);
         let mut samples: Vec<Sample> = Vec::with_capacity(series.len());
-        for index in window.first_index..window_end {
+        for index in window.first_index..window.end_index() {
             if self.wait_for_tick(index).is_err() {
                 return Ending::Interrupted;
             }
-            if self.courier.is_over(self.last_due()) {
-                self.summary.tally().give_up_before(window_end);
+            if self.pusher.is_over() {
+                self.summary.tally().give_up_before(window.end_index());
                 break;
             }
             samples.clear();
@@ -157,11 +140,6 @@ impl<'a, C: Clock> Push<'a, C> {
             }
         }
         Ending::Finished
-    }
-
-    fn last_due(&self) -> TimestampMs {
-        let window = self.config.window;
-        self.config.series.model.grid.time_of(window.first_index + window.tick_count - 1)
     }
 
     fn wait_for_tick(&self, index: u64) -> Result<(), Interrupted> {
@@ -181,47 +159,10 @@ impl<'a, C: Clock> Push<'a, C> {
         let (count, local_time) = (self.config.window.tick_count, report.local_time(time));
         let fields = [("tick", Field::Count(number)), ("timestamp", Field::Time(time))];
         report.info("tick", &fields, &format!("[{number}/{count}] Timestamp: {local_time}"));
-        let mut is_accepted = true;
-        for (start, chunk) in chunks(samples) {
-            let delivered = self.request(start, chunk, Courier::deliver);
-            let mut tally = self.summary.tally();
-            tally.retries = self.courier.retry_count();
-            let (fate, ending) = match delivered {
-                Delivered::Settled(fate) => (fate, None),
-                Delivered::Refused(fate) => (fate, Some(Ending::Refused)),
-                Delivered::Interrupted { fate_unknown: true } => {
-                    (Fate::Unconfirmed, Some(Ending::Interrupted))
-                }
-                Delivered::Interrupted { fate_unknown: false } => return Err(Ending::Interrupted),
-            };
-            tally.settle(index, chunk.len() as u64, fate);
-            is_accepted &= fate == Fate::Accepted;
-            if let Some(ending) = ending {
-                return Err(ending);
-            }
-        }
-        if is_accepted {
+        if self.pusher.tick(index, samples)? {
             self.log_pushed(samples);
         }
         Ok(())
-    }
-
-    /// Sends one sample for each series from `start` on, in the given way.
-    fn request(&mut self, start: usize, samples: &[Sample], deliver: Deliver<'a, C>) -> Delivered {
-        let label_sets = &self.config.series.label_sets[start..];
-        let series: Vec<TimeSeries<'_>> = label_sets
-            .iter()
-            .zip(samples.chunks(1))
-            .map(|(labels, samples)| TimeSeries { labels, samples })
-            .collect();
-        let metadata = Metadata {
-            metric_name: &self.config.series.metric_name,
-            help: &self.config.series.description,
-        };
-        let last_due = self.last_due();
-        let body = self.body.encode(&series, Some(metadata));
-        let newest = samples[0].timestamp;
-        deliver(&mut self.courier, Request { body, newest, last_due })
     }
 
     fn log_pushed(&self, samples: &[Sample]) {
@@ -267,46 +208,10 @@ impl<'a, C: Clock> Push<'a, C> {
         }
         let timestamp = self.clock.now().max(after_last);
         let marker = Sample { timestamp, value: f64::from_bits(STALE_NAN_BITS) };
-        let deliver: Deliver<'a, C> = match ending {
-            Ending::Finished => Courier::deliver,
-            _ => Courier::deliver_once,
-        };
         let markers = vec![marker; self.config.series.label_sets.len()];
-        for (start, chunk) in chunks(&markers) {
-            match self.request(start, chunk, deliver) {
-                Delivered::Settled(Fate::Accepted) => log(Level::Info, "✓ Pushed a stale marker"),
-                _ => log(Level::Warning, "✗ The stale marker was not accepted"),
-            }
+        match self.pusher.markers(&markers, ending == Ending::Finished) {
+            true => log(Level::Info, "✓ Pushed a stale marker"),
+            false => log(Level::Warning, "✗ The stale marker was not accepted"),
         }
-    }
-}
-
-/// Returns the parts of a tick that go into one request each, with the index of their first.
-fn chunks(samples: &[Sample]) -> impl Iterator<Item = (usize, &[Sample])> {
-    let starts = (0..).step_by(SAMPLES_PER_REQUEST_MAX);
-    starts.zip(samples.chunks(SAMPLES_PER_REQUEST_MAX))
-}
-
-/// Ends a run whose main thread is stuck in a request.
-struct RunEnder {
-    cancel: Option<Box<dyn FnOnce() + Send>>,
-    summary: Arc<Summary>,
-    clock: Arc<SystemClock>,
-}
-
-impl LastResort for RunEnder {
-    fn cancel_request(&mut self) {
-        if let Some(cancel) = self.cancel.take() {
-            cancel();
-        }
-    }
-
-    fn exit(&mut self, at_once: bool) {
-        if !at_once {
-            // Stuck in a connect or a name look-up: what is due was not sent.
-            self.summary.give_up_due(self.clock.now());
-            self.summary.print(Ending::Interrupted);
-        }
-        process::exit(i32::from(Exit::Interrupted as u8));
     }
 }

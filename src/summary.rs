@@ -1,9 +1,11 @@
 //! The end of a run in words: the counts, and the commands that send what is missing.
 
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cli::config::{Rerun, Window};
+use crate::cli::config::{Rerun, SeriesConfig, Window};
+use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Grid, TimestampMs};
@@ -32,15 +34,10 @@ pub struct Summary {
 
 impl Summary {
     /// Returns the summary of a run that has not begun.
-    pub fn new(
-        report: Arc<Report>,
-        grid: Grid,
-        window: Window,
-        series_count: u64,
-        rerun: Rerun,
-    ) -> Self {
+    pub fn new(report: Arc<Report>, series: &SeriesConfig, window: Window, rerun: Rerun) -> Self {
+        let series_count = series.label_sets.len() as u64;
         let tally = Tally::new(window.first_index, window.tick_count, series_count);
-        let is_printed = AtomicBool::new(false);
+        let (grid, is_printed) = (series.model.grid, AtomicBool::new(false));
         Self { report, tally: Mutex::new(tally), grid, rerun, is_printed }
     }
 
@@ -133,6 +130,41 @@ impl Summary {
             self.grid.time_of(range.last).0,
             json_text(&self.command(range))
         )
+    }
+}
+
+/// Ends a run whose main thread is stuck in a request.
+pub struct RunEnder {
+    cancel: Option<Box<dyn FnOnce() + Send>>,
+    summary: Arc<Summary>,
+    clock: Arc<SystemClock>,
+}
+
+impl RunEnder {
+    /// Returns what ends the run of `summary`; `cancel` ends its request.
+    pub fn new(
+        cancel: impl FnOnce() + Send + 'static,
+        summary: Arc<Summary>,
+        clock: Arc<SystemClock>,
+    ) -> Self {
+        Self { cancel: Some(Box::new(cancel)), summary, clock }
+    }
+}
+
+impl LastResort for RunEnder {
+    fn cancel_request(&mut self) {
+        if let Some(cancel) = self.cancel.take() {
+            cancel();
+        }
+    }
+
+    fn exit(&mut self, at_once: bool) {
+        if !at_once {
+            // Stuck in a connect or a name look-up: what is due was not sent.
+            self.summary.give_up_due(self.clock.now());
+            self.summary.print(Ending::Interrupted);
+        }
+        process::exit(i32::from(Exit::Interrupted as u8));
     }
 }
 

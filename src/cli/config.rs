@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::labels::LabelSet;
-use crate::series::{Grid, NoiseParams, Seasonality, Seed, Series, TimestampMs, Trend};
+use crate::series::{Series, SeriesIter, TimestampMs};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -16,6 +16,50 @@ pub enum Command {
     Print(String),
     /// Push each datapoint when its time has come.
     Live(Box<LiveConfig>),
+}
+
+/// Everything that the backfill verb needs.
+#[derive(Debug)]
+pub struct BackfillConfig {
+    /// What is generated.
+    pub series: SeriesConfig,
+    /// The ticks to send or write.
+    pub window: Window,
+    /// Where they go.
+    pub destination: Destination,
+    /// How the run speaks.
+    pub output: OutputConfig,
+    /// What was noticed while checking, for the log's first lines.
+    pub warnings: Vec<String>,
+    /// The command line without its window, to print commands that continue this run.
+    pub rerun: Rerun,
+}
+
+/// Where a backfill goes.
+#[derive(Debug)]
+pub enum Destination {
+    /// To a receiver.
+    Push(PushConfig),
+    /// Into a file, as OpenMetrics text.
+    File {
+        /// The file; it is there when it is complete, and not before.
+        path: PathBuf,
+        /// Replace one that is there already.
+        force: bool,
+    },
+    /// To stdout, as OpenMetrics text.
+    Stdout,
+}
+
+/// How a backfill is sent.
+#[derive(Debug)]
+pub struct PushConfig {
+    /// Where to, and as whom.
+    pub target: Target,
+    /// How long to try.
+    pub patience: Patience,
+    /// Samples in one request at most.
+    pub batch_size: usize,
 }
 
 /// Everything that the live verb needs.
@@ -52,6 +96,16 @@ pub struct SeriesConfig {
     pub model: Series,
 }
 
+impl SeriesConfig {
+    /// Returns the samples of each series from `index` on, in the order of the label sets.
+    pub fn iters_from(&self, index: u64) -> Vec<SeriesIter> {
+        (0u32..)
+            .zip(&self.label_sets)
+            .map(|(k, _)| self.model.with_seed_plus(k).iter_from(index))
+            .collect()
+    }
+}
+
 /// A window of the grid: ticks `first_index..first_index + tick_count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -59,6 +113,13 @@ pub struct Window {
     pub first_index: u64,
     /// Number of ticks; at least 1.
     pub tick_count: u64,
+}
+
+impl Window {
+    /// Returns the index behind the last tick.
+    pub fn end_index(self) -> u64 {
+        self.first_index + self.tick_count
+    }
 }
 
 /// How long delivery of a sample is tried.

@@ -1,0 +1,181 @@
+//! The backfill verb by remote write: the past of a series at once.
+//!
+//! Sends batches of ticks, oldest first. A batch whose fate is unknown is never simply sent
+//! again: its oldest tick goes alone first, and its answer tells whether the batch is there.
+//! Memory is flat in the window's length.
+
+use std::ops::Range;
+use std::process;
+use std::sync::Arc;
+
+use crate::cli::config::{BackfillConfig, PushConfig};
+use crate::clock::{Clock, LastResort, SystemClock};
+use crate::delivery::{AfterSilence, Courier, Delivered};
+use crate::error::{Error, Exit};
+use crate::push::Pusher;
+use crate::remote_write::{Sender, TimeSeries};
+use crate::report::{Level, Report};
+use crate::series::{Sample, SeriesIter};
+use crate::summary::{Ending, RunEnder, Summary};
+use crate::tally::Fate;
+
+/// A backfill by remote write.
+pub struct Backfill<'a> {
+    config: &'a BackfillConfig,
+    push: &'a PushConfig,
+    sender: Sender,
+    summary: Arc<Summary>,
+}
+
+impl<'a> Backfill<'a> {
+    /// Returns a run of `config`; connects to nothing yet.
+    ///
+    /// # Errors
+    /// When certificates or the proxy cannot be used.
+    pub fn new(
+        config: &'a BackfillConfig,
+        push: &'a PushConfig,
+        report: Arc<Report>,
+    ) -> Result<Self, Error> {
+        let sender = Sender::new(&push.target)?;
+        let summary = Summary::new(report, &config.series, config.window, config.rerun.clone());
+        Ok(Self { config, push, sender, summary: Arc::new(summary) })
+    }
+
+    /// Returns what ends this run from outside when it does not end by itself.
+    pub fn last_resort(&self, clock: Arc<SystemClock>) -> impl LastResort + use<> {
+        RunEnder::new(self.sender.canceller(), Arc::clone(&self.summary), clock)
+    }
+
+    /// Pushes the window; returns when it is over, refused, rejected or interrupted.
+    pub fn run(&self, clock: &impl Clock) -> Exit {
+        let report: &Report = &self.summary.report;
+        let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
+        let courier = Courier::new(clock, report, &self.sender, self.push.patience, seed);
+        let (series, window) = (&self.config.series, self.config.window);
+        let mut batches = Batches {
+            config: self.config,
+            summary: &self.summary,
+            pusher: Pusher::new(courier, series, &self.summary, window),
+            samples: vec![Vec::new(); series.label_sets.len()],
+        };
+        let ending = match batches.all(self.push.batch_size) {
+            Err(ending) => ending,
+            Ok(()) => Ending::Finished,
+        };
+        self.summary.give_up_due(clock.now());
+        self.summary.print(ending)
+    }
+}
+
+/// The loop's state.
+struct Batches<'a, C> {
+    config: &'a BackfillConfig,
+    summary: &'a Summary,
+    pusher: Pusher<'a, C>,
+    /// The samples of a batch, by series.
+    samples: Vec<Vec<Sample>>,
+}
+
+impl<C: Clock> Batches<'_, C> {
+    fn all(&mut self, batch_size: usize) -> Result<(), Ending> {
+        let window = self.config.window;
+        let mut iters = self.config.series.iters_from(window.first_index);
+        let ticks_per_batch = (batch_size / iters.len()).max(1) as u64;
+        let mut index = window.first_index;
+        while index < window.end_index() && !self.pusher.is_over() {
+            let end = window.end_index().min(index + ticks_per_batch);
+            self.generate(&mut iters, index..end);
+            let is_accepted = if ticks_per_batch == 1 {
+                let tick: Vec<Sample> = self.samples.iter().map(|samples| samples[0]).collect();
+                self.pusher.tick(index, &tick)?
+            } else {
+                self.batch(index..end)?
+            };
+            if !is_accepted && self.summary.tally().rejected > 0 {
+                self.explain_stop(index);
+                break;
+            }
+            index = end;
+        }
+        Ok(())
+    }
+
+    fn generate(&mut self, iters: &mut [SeriesIter], ticks: Range<u64>) {
+        let count = usize::try_from(ticks.end - ticks.start).expect("a batch fits memory");
+        for (samples, iter) in self.samples.iter_mut().zip(iters) {
+            samples.clear();
+            samples.extend(iter.take(count));
+        }
+    }
+
+    /// Pushes the ticks that were generated; returns whether all of them were accepted.
+    fn batch(&mut self, ticks: Range<u64>) -> Result<bool, Ending> {
+        let mut sent = 0;
+        loop {
+            let left = ticks.start + sent as u64..ticks.end;
+            match self.send(sent, usize::MAX, AfterSilence::Ask) {
+                Delivered::Unanswered => {}
+                delivered => return self.settle(left, delivered),
+            }
+            // If the batch is there, its oldest tick alone is older than the newest, and refused.
+            match self.send(sent, 1, AfterSilence::SendAgainStillUnknown) {
+                Delivered::Settled(Fate::Accepted) => {
+                    let oldest = left.start..left.start + 1;
+                    self.settle(oldest, Delivered::Settled(Fate::Accepted))?;
+                    sent += 1;
+                }
+                delivered => return self.settle(left, delivered),
+            }
+            if ticks.start + sent as u64 == ticks.end {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Sends `count` ticks at most of those generated, from the one at `start` on.
+    fn send(&mut self, start: usize, count: usize, after_silence: AfterSilence) -> Delivered {
+        let series: Vec<TimeSeries<'_>> = self
+            .config
+            .series
+            .label_sets
+            .iter()
+            .zip(&self.samples)
+            .map(|(labels, samples)| {
+                let end = samples.len().min(start.saturating_add(count));
+                TimeSeries { labels, samples: &samples[start..end] }
+            })
+            .collect();
+        self.pusher.send(&series, after_silence, Courier::deliver)
+    }
+
+    fn settle(&mut self, ticks: Range<u64>, delivered: Delivered) -> Result<bool, Ending> {
+        let (fate, ending) = match delivered {
+            Delivered::Settled(fate) => (fate, None),
+            Delivered::Refused(fate) => (fate, Some(Ending::Refused)),
+            Delivered::Interrupted { fate_unknown: true } => {
+                (Fate::Unconfirmed, Some(Ending::Interrupted))
+            }
+            Delivered::Interrupted { fate_unknown: false } => return Err(Ending::Interrupted),
+            Delivered::Unanswered => unreachable!("the caller asks further"),
+        };
+        let mut tally = self.summary.tally();
+        for index in ticks {
+            tally.settle(index, self.samples.len() as u64, fate);
+        }
+        ending.map_or(Ok(fate == Fate::Accepted), Err)
+    }
+
+    fn explain_stop(&self, rejected_index: u64) {
+        let report = &self.summary.report;
+        let log = |text: &str| report.log(Level::Error, "stopped", &[], text);
+        log("Stopped: what is older than a rejected datapoint's place would be rejected, too");
+        match rejected_index.checked_sub(1).filter(|_| self.summary.tally().accepted > 0) {
+            Some(last) => {
+                let time = self.config.series.model.grid.time_of(last);
+                log(&format!("The last accepted datapoint: {}", report.local_time(time)));
+            }
+            None => log("No datapoint was accepted"),
+        }
+    }
+}

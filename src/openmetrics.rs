@@ -1,0 +1,111 @@
+//! OpenMetrics text: what `promtool tsdb create-blocks-from openmetrics` reads.
+//!
+//! Formats only. Source: OpenMetrics 1.0, "Text format"; timestamps are seconds there.
+
+use std::fmt::Write as _;
+
+use crate::labels::LabelSet;
+use crate::remote_write::Metadata;
+use crate::series::Sample;
+
+/// The last line of a complete exposition.
+pub const END: &str = "# EOF\n";
+
+/// Returns the lines in front of a gauge's samples.
+pub fn header(metadata: Metadata<'_>) -> String {
+    let name = metadata.metric_name;
+    let mut text = String::new();
+    if !metadata.help.is_empty() {
+        let _ = writeln!(text, "# HELP {name} {}", escaped(metadata.help));
+    }
+    let _ = writeln!(text, "# TYPE {name} gauge");
+    text
+}
+
+/// The lines of one series.
+pub struct Lines {
+    /// Everything in front of the value.
+    prefix: String,
+}
+
+impl Lines {
+    /// Returns the lines of the series with these labels.
+    pub fn of(labels: &LabelSet) -> Self {
+        let mut prefix = String::new();
+        let mut pairs = String::new();
+        for (name, value) in labels.pairs() {
+            if name == "__name__" {
+                prefix.push_str(value);
+            } else {
+                let comma = if pairs.is_empty() { "" } else { "," };
+                let _ = write!(pairs, "{comma}{name}=\"{}\"", escaped(value));
+            }
+        }
+        if !pairs.is_empty() {
+            let _ = write!(prefix, "{{{pairs}}}");
+        }
+        prefix.push(' ');
+        Self { prefix }
+    }
+
+    /// Appends the line of `sample`, its value in the fewest digits that give the same bits.
+    pub fn push(&self, sample: Sample, text: &mut String) {
+        text.push_str(&self.prefix);
+        // Debug, not Display: that writes 1e300 with 301 digits.
+        let _ = write!(text, "{:?} ", sample.value);
+        push_seconds(sample.timestamp.0, text);
+        text.push('\n');
+    }
+}
+
+/// Appends milliseconds as seconds: "1700000000" or "1700000000.125".
+fn push_seconds(ms: i64, text: &mut String) {
+    if ms < 0 {
+        text.push('-');
+    }
+    let (seconds, rest) = (ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000);
+    let _ = if rest == 0 { write!(text, "{seconds}") } else { write!(text, "{seconds}.{rest:03}") };
+}
+
+/// Returns `text` escaped as HELP and label values are.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::TimestampMs;
+
+    #[track_caller]
+    fn check(labels: &[(&str, &str)], value: f64, ms: i64, expected: &str) {
+        let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let mut text = String::new();
+        let sample = Sample { timestamp: TimestampMs(ms), value };
+        Lines::of(&LabelSet::new("cpu", labels)).push(sample, &mut text);
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_line_holds_labels_value_and_seconds() {
+        check(
+            &[("a", "b"), ("c", "d,e")],
+            12.5,
+            1_700_000_000_000,
+            "cpu{a=\"b\",c=\"d,e\"} 12.5 1700000000\n",
+        );
+        check(&[], -3.0, 1_700_000_000_125, "cpu -3.0 1700000000.125\n");
+        check(&[("a", "q\"u\\o\nte")], 1e300, 5, "cpu{a=\"q\\\"u\\\\o\\nte\"} 1e300 0.005\n");
+        check(&[], 0.1 + 0.2, -1500, "cpu 0.30000000000000004 -1.500\n");
+    }
+
+    #[test]
+    fn the_header_names_help_and_type() {
+        let metadata = |help| Metadata { metric_name: "cpu", help };
+        assert_eq!(
+            header(metadata("it's\n\"x\"")),
+            "# HELP cpu it's\\n\\\"x\\\"\n# TYPE cpu gauge\n"
+        );
+        assert_eq!(header(metadata("")), "# TYPE cpu gauge\n");
+    }
+}
