@@ -56,7 +56,7 @@ impl<'a> Backfill<'a> {
         let mut batches = Batches {
             config: self.config,
             summary: &self.summary,
-            pusher: Pusher::new(courier, series, &self.summary, window),
+            pusher: Pusher::new(courier, series, &self.summary, window, self.push.target.protocol),
             samples: vec![Vec::new(); series.label_sets.len()],
         };
         let ending = match batches.all(self.push.batch_size) {
@@ -150,20 +150,7 @@ impl<C: Clock> Batches<'_, C> {
     }
 
     fn settle(&mut self, ticks: Range<u64>, delivered: Delivered) -> Result<bool, Ending> {
-        let (fate, ending) = match delivered {
-            Delivered::Settled(fate) => (fate, None),
-            Delivered::Refused(fate) => (fate, Some(Ending::Refused)),
-            Delivered::Interrupted { fate_unknown: true } => {
-                (Fate::Unconfirmed, Some(Ending::Interrupted))
-            }
-            Delivered::Interrupted { fate_unknown: false } => return Err(Ending::Interrupted),
-            Delivered::Unanswered => unreachable!("the caller asks further"),
-        };
-        let mut tally = self.summary.tally();
-        for index in ticks {
-            tally.settle(index, self.samples.len() as u64, fate);
-        }
-        ending.map_or(Ok(fate == Fate::Accepted), Err)
+        self.pusher.settle(ticks, self.samples.len() as u64, delivered)
     }
 
     fn explain_stop(&self, rejected_index: u64) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cli::config::Patience;
 use crate::clock::{Clock, Interrupted, wait_until};
-use crate::remote_write::{Backoff, Outcome, Reply, Sender, describe_status};
+use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, describe_status};
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
 use crate::tally::Fate;
@@ -21,10 +21,16 @@ const REJECTIONS_MAX: u32 = 3;
 /// A compressed message and what is to be known of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
+    /// Which message the body holds.
+    pub version: Version,
     /// The body, sent unchanged at every attempt.
     pub body: &'a [u8],
+    /// The samples in it.
+    pub sample_count: u64,
     /// The newest timestamp in it; it is never sent before that time.
     pub newest: TimestampMs,
+    /// Whether a 2.0 message may be followed by the same samples as a 1.0 one.
+    pub may_fall_back: bool,
     /// When the run's last datapoint is due.
     pub last_due: TimestampMs,
     /// What to do after an attempt that had no answer.
@@ -47,6 +53,13 @@ pub enum AfterSilence {
 pub enum Delivered {
     /// The fate of all its samples.
     Settled(Fate),
+    /// This many of its samples are stored, the others are rejected.
+    Partly(u64),
+    /// The receiver does not take the 2.0 message, and stored nothing of it.
+    WrongVersion {
+        /// For the log.
+        reason: String,
+    },
     /// The fate of its samples, and what the others' would be: nothing was accepted so far.
     Refused(Fate),
     /// An attempt had no answer, and the same must not simply be sent again.
@@ -117,11 +130,16 @@ impl<'a, C: Clock> Courier<'a, C> {
             if self.wait_for_attempt(request.newest).is_err() {
                 return Delivered::Interrupted { fate_unknown: failure.fate_unknown };
             }
-            let reply = self.sender.attempt(request.body, failure.attempt_count, self.clock.now());
+            let reply = self.sender.attempt(
+                request.version,
+                request.body,
+                failure.attempt_count,
+                self.clock.now(),
+            );
             self.retry_count += u64::from(failure.attempt_count > 0);
             failure.attempt_count += 1;
             self.compare_clocks(&reply);
-            if let Some(delivered) = self.react(reply.outcome, &mut failure, request) {
+            if let Some(delivered) = self.react(reply, &mut failure, request) {
                 return delivered;
             }
         }
@@ -129,7 +147,7 @@ impl<'a, C: Clock> Courier<'a, C> {
 
     /// Tries `request` once, now, whatever came before.
     pub fn deliver_once(&mut self, request: Request<'_>) -> Delivered {
-        let reply = self.sender.attempt(request.body, 0, self.clock.now());
+        let reply = self.sender.attempt(request.version, request.body, 0, self.clock.now());
         Delivered::Settled(match reply.outcome {
             Outcome::Accepted => Fate::Accepted,
             Outcome::Rejected { .. } => Fate::Rejected,
@@ -148,20 +166,34 @@ impl<'a, C: Clock> Courier<'a, C> {
 
     fn react(
         &mut self,
-        outcome: Outcome,
+        reply: Reply,
         failure: &mut Failure,
         request: Request<'_>,
     ) -> Option<Delivered> {
-        match outcome {
+        // A 1.0 receiver may send the header by mistake: Prometheus 3.8.0 does.
+        let written = reply.written.filter(|_| request.version == Version::V2);
+        if let Some(reason) = self.wrong_version(&reply, request) {
+            self.settle();
+            return Some(match request.may_fall_back {
+                true => Delivered::WrongVersion { reason },
+                false => self.rejected(415, &reason, failure.fate_unknown),
+            });
+        }
+        match reply.outcome {
             Outcome::Accepted => {
                 self.settle();
                 self.is_anything_accepted = true;
                 self.rejections_in_a_row = 0;
-                Some(Delivered::Settled(Fate::Accepted))
+                let written = written.unwrap_or(request.sample_count);
+                Some(self.partly(written, request, Delivered::Settled(Fate::Accepted)))
             }
             Outcome::Rejected { status, reason } => {
                 self.settle();
-                Some(self.rejected(status, &reason, failure.fate_unknown))
+                let delivered = self.rejected(status, &reason, failure.fate_unknown);
+                match written {
+                    None | Some(0) => Some(delivered),
+                    Some(written) => Some(self.partly(written, request, delivered)),
+                }
             }
             Outcome::Untrusted { reason } if !self.is_anything_accepted => {
                 self.report.log(Level::Error, "refused", &[], &format!("✗ Push refused: {reason}"));
@@ -175,6 +207,36 @@ impl<'a, C: Clock> Courier<'a, C> {
                 self.failed(Attempt { after, reason }, failure, request)
             }
         }
+    }
+
+    /// Tells an answer to a 2.0 message that only a receiver of 1.0 gives.
+    /// Source: Remote-Write 2.0 specification, "Backward and Forward Compatibility".
+    fn wrong_version(&self, reply: &Reply, request: Request<'_>) -> Option<String> {
+        if request.version != Version::V2 {
+            return None;
+        }
+        match &reply.outcome {
+            Outcome::Accepted if reply.written.is_none() => {
+                Some("2xx without Written headers: the 2.0 message was not understood".into())
+            }
+            Outcome::Rejected { status: 415, reason } => Some(reason.clone()),
+            Outcome::Rejected { status: 400, reason }
+                if request.may_fall_back && !self.is_anything_accepted =>
+            {
+                Some(reason.clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn partly(&mut self, written: u64, request: Request<'_>, whole: Delivered) -> Delivered {
+        if written >= request.sample_count {
+            return whole;
+        }
+        self.is_anything_accepted |= written > 0;
+        let text = format!("The receiver wrote {written} of {} samples", request.sample_count);
+        self.report.log(Level::Warning, "partial", &[], &text);
+        Delivered::Partly(written)
     }
 
     fn settle(&mut self) {

@@ -56,7 +56,13 @@ impl<'a> Live<'a> {
             config: self.config,
             summary: &self.summary,
             clock,
-            pusher: Pusher::new(courier, &self.config.series, &self.summary, self.config.window),
+            pusher: Pusher::new(
+                courier,
+                &self.config.series,
+                &self.summary,
+                self.config.window,
+                self.config.target.protocol,
+            ),
         };
         let ending = push.all_ticks();
         if ending != Ending::Finished {

@@ -1,9 +1,12 @@
 //! What live and backfill share: a tick's samples into requests, and their fates into the tally.
 
-use crate::cli::config::{SeriesConfig, Window};
+use std::ops::Range;
+
+use crate::cli::config::{Protocol, SeriesConfig, Window};
 use crate::clock::Clock;
 use crate::delivery::{AfterSilence, Courier, Delivered, Request};
-use crate::remote_write::{Body, Metadata, TimeSeries};
+use crate::remote_write::{Body, Metadata, TimeSeries, Version};
+use crate::report::Level;
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, Summary};
 use crate::tally::Fate;
@@ -19,6 +22,8 @@ pub struct Pusher<'a, C> {
     summary: &'a Summary,
     last_due: TimestampMs,
     body: Body,
+    version: Version,
+    may_fall_back: bool,
 }
 
 impl<'a, C: Clock> Pusher<'a, C> {
@@ -28,9 +33,16 @@ impl<'a, C: Clock> Pusher<'a, C> {
         series: &'a SeriesConfig,
         summary: &'a Summary,
         window: Window,
+        protocol: Protocol,
     ) -> Self {
         let last_due = series.model.grid.time_of(window.end_index() - 1);
-        Self { courier, series, summary, last_due, body: Body::default() }
+        let (version, may_fall_back) = match protocol {
+            Protocol::V1 => (Version::V1, false),
+            Protocol::V2 => (Version::V2, false),
+            Protocol::Auto => (Version::V2, true),
+        };
+        let body = Body::default();
+        Self { courier, series, summary, last_due, body, version, may_fall_back }
     }
 
     /// Tells whether the time for what is pending is over.
@@ -47,22 +59,46 @@ impl<'a, C: Clock> Pusher<'a, C> {
     pub fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<bool, Ending> {
         let mut is_accepted = true;
         for (start, part) in parts(samples) {
-            let (fate, ending) = match self.part(start, part, Courier::deliver) {
-                Delivered::Settled(fate) => (fate, None),
-                Delivered::Refused(fate) => (fate, Some(Ending::Refused)),
-                Delivered::Interrupted { fate_unknown: true } => {
-                    (Fate::Unconfirmed, Some(Ending::Interrupted))
-                }
-                Delivered::Interrupted { fate_unknown: false } => return Err(Ending::Interrupted),
-                Delivered::Unanswered => unreachable!("one tick is sent again as it is"),
-            };
-            self.summary.tally().settle(index, part.len() as u64, fate);
-            is_accepted &= fate == Fate::Accepted;
-            if let Some(ending) = ending {
-                return Err(ending);
-            }
+            let delivered = self.part(start, part, Courier::deliver);
+            is_accepted &= self.settle(index..index + 1, part.len() as u64, delivered)?;
         }
         Ok(is_accepted)
+    }
+
+    /// Counts what became of `ticks`, of which a request held `samples_each`.
+    ///
+    /// Returns whether all of them were accepted.
+    ///
+    /// # Errors
+    /// What ends the run instead.
+    pub fn settle(
+        &mut self,
+        ticks: Range<u64>,
+        samples_each: u64,
+        delivered: Delivered,
+    ) -> Result<bool, Ending> {
+        let (mut accepted, fate, ending) = match delivered {
+            Delivered::Settled(fate) => (0, fate, None),
+            // Which ones the receiver does not say: the oldest are counted as the accepted ones.
+            Delivered::Partly(accepted) => (accepted, Fate::Rejected, None),
+            Delivered::Refused(fate) => (0, fate, Some(Ending::Refused)),
+            Delivered::Interrupted { fate_unknown: true } => {
+                (0, Fate::Unconfirmed, Some(Ending::Interrupted))
+            }
+            Delivered::Interrupted { fate_unknown: false } => return Err(Ending::Interrupted),
+            Delivered::Unanswered | Delivered::WrongVersion { .. } => {
+                unreachable!("who sends deals with it")
+            }
+        };
+        let is_accepted = fate == Fate::Accepted;
+        let mut tally = self.summary.tally();
+        for index in ticks {
+            let accepted_here = accepted.min(samples_each);
+            accepted -= accepted_here;
+            tally.settle(index, accepted_here, Fate::Accepted);
+            tally.settle(index, samples_each - accepted_here, fate);
+        }
+        ending.map_or(Ok(is_accepted), Err)
     }
 
     /// Pushes stale markers, one for each series; tries once only unless `is_patient`.
@@ -100,11 +136,27 @@ impl<'a, C: Clock> Pusher<'a, C> {
             .map(|sample| sample.timestamp)
             .max()
             .expect("a request holds a sample");
-        let body = self.body.encode(series, Some(metadata));
-        let request = Request { body, newest, last_due: self.last_due, after_silence };
-        let delivered = deliver(&mut self.courier, request);
-        self.summary.tally().retries = self.courier.retry_count();
-        delivered
+        let sample_count = series.iter().map(|series| series.samples.len() as u64).sum();
+        loop {
+            let version = self.version;
+            let delivered = deliver(
+                &mut self.courier,
+                Request {
+                    version,
+                    body: self.body.encode(version, series, metadata),
+                    sample_count,
+                    newest,
+                    may_fall_back: self.may_fall_back,
+                    last_due: self.last_due,
+                    after_silence,
+                },
+            );
+            self.summary.tally().retries = self.courier.retry_count();
+            let Delivered::WrongVersion { reason } = delivered else { return delivered };
+            let text = format!("Falling back to remote write 1.0 for this run: {reason}");
+            self.summary.report.log(Level::Warning, "fallback", &[], &text);
+            (self.version, self.may_fall_back) = (Version::V1, false);
+        }
     }
 }
 

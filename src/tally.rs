@@ -79,6 +79,9 @@ impl Tally {
 
     /// Counts `samples` of tick `index`; ticks come in ascending order.
     pub fn settle(&mut self, index: u64, samples: u64, fate: Fate) {
+        if samples == 0 {
+            return;
+        }
         *match fate {
             Fate::Accepted => &mut self.accepted,
             Fate::Rejected => &mut self.rejected,

@@ -146,8 +146,21 @@ pub struct Target {
     pub tls: TlsOptions,
     /// The proxy for this URL, chosen by its scheme; may hold credentials.
     pub proxy: Option<Secret>,
+    /// Which messages are sent.
+    pub protocol: Protocol,
     /// Limit for one attempt, from connect to the end of the answer.
     pub timeout: Duration,
+}
+
+/// Which version of remote write is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// 1.0 only.
+    V1,
+    /// 2.0 only.
+    V2,
+    /// 2.0, and 1.0 from the moment that the receiver turns out not to know it.
+    Auto,
 }
 
 /// Credentials of a request.

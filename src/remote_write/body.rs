@@ -4,7 +4,7 @@
 
 use snap::raw::{Encoder, max_compress_len};
 
-use super::{Metadata, TimeSeries, v1};
+use super::{Metadata, TimeSeries, Version, v1, v2};
 
 /// Buffers for one request at a time; the next one reuses them.
 pub struct Body {
@@ -21,9 +21,17 @@ impl Default for Body {
 
 impl Body {
     /// Encodes and compresses a request; returns the bytes to post.
-    pub fn encode(&mut self, series: &[TimeSeries<'_>], metadata: Option<Metadata<'_>>) -> &[u8] {
+    pub fn encode(
+        &mut self,
+        version: Version,
+        series: &[TimeSeries<'_>],
+        metadata: Metadata<'_>,
+    ) -> &[u8] {
         self.message.clear();
-        v1::encode(series, metadata, &mut self.message);
+        match version {
+            Version::V1 => v1::encode(series, Some(metadata), &mut self.message),
+            Version::V2 => v2::encode(series, metadata, &mut self.message),
+        }
         let needed = max_compress_len(self.message.len());
         if self.compressed.len() < needed {
             self.compressed.resize(needed, 0);

@@ -11,7 +11,7 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, Proxy, Timeout};
 
-use super::http_date;
+use super::{Version, http_date};
 use crate::cli::config::{Auth, Secret, Target};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
@@ -58,6 +58,14 @@ pub struct Reply {
     pub outcome: Outcome,
     /// The answer's `Date`.
     pub date: Option<TimestampMs>,
+    /// The samples that a receiver of 2.0 says it wrote; means nothing after a 1.0 message.
+    pub written: Option<u64>,
+}
+
+impl Reply {
+    fn without_answer(outcome: Outcome) -> Self {
+        Self { outcome, date: None, written: None }
+    }
 }
 
 /// Posts messages to one target over one connection at a time.
@@ -106,27 +114,38 @@ impl Sender {
     /// Posts a snappy-compressed message once; `retry_count` is 0 for its first attempt.
     ///
     /// `now` is what a date in `Retry-After` is counted from.
-    pub fn attempt(&self, body: &[u8], retry_count: u32, now: TimestampMs) -> Reply {
+    pub fn attempt(
+        &self,
+        version: Version,
+        body: &[u8],
+        retry_count: u32,
+        now: TimestampMs,
+    ) -> Reply {
+        let (content_type, protocol_version) = match version {
+            Version::V1 => ("application/x-protobuf", "0.1.0"),
+            // No space behind the semicolon: receivers compare it as it stands.
+            Version::V2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
+        };
         let mut request = self
             .agent
             .post(&self.target.url)
             .header("Content-Encoding", "snappy")
-            .header("Content-Type", "application/x-protobuf")
-            .header("X-Prometheus-Remote-Write-Version", "0.1.0");
+            .header("Content-Type", content_type)
+            .header("X-Prometheus-Remote-Write-Version", protocol_version);
         if retry_count > 0 {
             request = request.header("Retry-Attempt", retry_count.to_string());
         }
         let headers = match self.own_headers() {
             Ok(headers) => headers,
             // A token that is being rotated: it may be there at the next attempt.
-            Err(error) => return Reply { outcome: not_sent(error.to_string()), date: None },
+            Err(error) => return Reply::without_answer(not_sent(error.to_string())),
         };
         for (name, value) in headers {
             request = request.header(name, value);
         }
         match request.send(body) {
             Ok(response) => read_reply(response, now),
-            Err(error) => Reply { outcome: failure(&error), date: None },
+            Err(error) => Reply::without_answer(failure(&error)),
         }
     }
 
@@ -201,6 +220,8 @@ fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
     let status = response.status().as_u16();
     let headers = response.headers();
     let date = header_text(headers, "Date").and_then(http_date::parse);
+    let written = header_text(headers, "X-Prometheus-Remote-Write-Samples-Written")
+        .and_then(|text| text.parse().ok());
     let after = header_text(headers, "Retry-After").and_then(|text| retry_after(text, now));
     let location = header_text(headers, "Location").map(str::to_owned);
     let outcome = match status {
@@ -214,7 +235,7 @@ fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
         },
         _ => Outcome::Rejected { status, reason: describe(&mut response, location.as_deref()) },
     };
-    Reply { outcome, date }
+    Reply { outcome, date, written }
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -10,6 +10,7 @@ mod retry;
 #[cfg(feature = "tls")]
 mod tls;
 pub mod v1;
+pub mod v2;
 
 pub use body::Body;
 pub use http::{Outcome, Reply, Sender, describe_status};
@@ -21,6 +22,15 @@ use crate::series::Sample;
 /// The value of a stale marker: one NaN of all, never sent as anything else.
 /// Source: Remote-Write 1.0 specification, "Stale Markers"; prometheus model/value/value.go.
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// Which message a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Remote-Write 1.0: `prometheus.WriteRequest`.
+    V1,
+    /// Remote-Write 2.0: `io.prometheus.write.v2.Request`.
+    V2,
+}
 
 /// One series of a request: its complete label set and samples in timestamp order.
 #[derive(Clone, Copy, Debug)]

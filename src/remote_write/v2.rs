@@ -1,0 +1,150 @@
+//! Remote-Write 2.0: the protobuf message `io.prometheus.write.v2.Request`.
+//!
+//! Encodes only. Every string stands once, in a table with "" first; series refer to it.
+//! Source: Remote-Write 2.0 specification (rc.4), "Protobuf Message"; prometheus
+//! prompb/io/prometheus/write/v2/types.proto for the field numbers.
+
+use std::collections::HashMap;
+
+use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
+use quick_protobuf::{MessageWrite, Result, Writer, WriterBackend};
+
+use super::{Metadata, TimeSeries};
+
+/// Tags: field number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited).
+const REQUEST_SYMBOLS: u32 = 4 << 3 | 2;
+const REQUEST_TIMESERIES: u32 = 5 << 3 | 2;
+const TIME_SERIES_LABELS_REFS: u32 = 1 << 3 | 2;
+const TIME_SERIES_SAMPLES: u32 = 2 << 3 | 2;
+const TIME_SERIES_METADATA: u32 = 5 << 3 | 2;
+const METADATA_TYPE: u32 = 1 << 3;
+const METADATA_HELP_REF: u32 = 3 << 3;
+/// `Metadata.MetricType.METRIC_TYPE_GAUGE`.
+const METRIC_TYPE_GAUGE: i32 = 2;
+
+/// Every tag above fits one byte.
+const TAG_BYTES: usize = 1;
+
+/// Appends the encoded message, without a length in front, to `out`.
+///
+/// The metadata stands in every series. No start timestamp: a gauge has none.
+pub fn encode(series: &[TimeSeries<'_>], metadata: Metadata<'_>, out: &mut Vec<u8>) {
+    let mut symbols = Symbols::default();
+    symbols.reference("");
+    let metadata = MetadataRefs { help: symbols.reference(metadata.help) };
+    let series: Vec<SeriesRefs<'_>> = series
+        .iter()
+        .map(|series| SeriesRefs {
+            labels: series
+                .labels
+                .pairs()
+                .iter()
+                .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
+                .collect(),
+            series: *series,
+            metadata,
+        })
+        .collect();
+    let request = Request { symbols: &symbols.in_order, series: &series };
+    out.reserve(request.get_size());
+    request.write_message(&mut Writer::new(out)).expect("writing to a Vec cannot fail");
+}
+
+/// The strings of a message, each once.
+#[derive(Default)]
+struct Symbols<'a> {
+    in_order: Vec<&'a str>,
+    references: HashMap<&'a str, u32>,
+}
+
+impl<'a> Symbols<'a> {
+    fn reference(&mut self, text: &'a str) -> u32 {
+        *self.references.entry(text).or_insert_with(|| {
+            self.in_order.push(text);
+            u32::try_from(self.in_order.len() - 1).expect("a request has less than 4 G strings")
+        })
+    }
+}
+
+struct Request<'a> {
+    symbols: &'a [&'a str],
+    series: &'a [SeriesRefs<'a>],
+}
+
+struct SeriesRefs<'a> {
+    /// Name and value of each label, by turns.
+    labels: Vec<u32>,
+    series: TimeSeries<'a>,
+    metadata: MetadataRefs,
+}
+
+#[derive(Clone, Copy)]
+struct MetadataRefs {
+    /// 0 is unset.
+    help: u32,
+}
+
+impl MessageWrite for Request<'_> {
+    fn get_size(&self) -> usize {
+        let symbols = self.symbols.iter().map(|symbol| sizeof_len(symbol.len()));
+        let series = self.series.iter().map(|series| sizeof_len(series.get_size()));
+        symbols.chain(series).map(|size| TAG_BYTES + size).sum()
+    }
+
+    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        for symbol in self.symbols {
+            writer.write_with_tag(REQUEST_SYMBOLS, |w| w.write_string(symbol))?;
+        }
+        for series in self.series {
+            writer.write_with_tag(REQUEST_TIMESERIES, |w| w.write_message(series))?;
+        }
+        Ok(())
+    }
+}
+
+fn sizeof_reference(reference: &u32) -> usize {
+    sizeof_varint(u64::from(*reference))
+}
+
+impl MessageWrite for SeriesRefs<'_> {
+    fn get_size(&self) -> usize {
+        let labels = sizeof_len(self.labels.iter().map(sizeof_reference).sum());
+        let samples: usize = self
+            .series
+            .samples
+            .iter()
+            .map(|sample| TAG_BYTES + sizeof_len(sample.get_size()))
+            .sum();
+        TAG_BYTES + labels + samples + TAG_BYTES + sizeof_len(self.metadata.get_size())
+    }
+
+    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        let write = |w: &mut Writer<W>, reference: &u32| w.write_uint32(*reference);
+        writer.write_packed_with_tag(
+            TIME_SERIES_LABELS_REFS,
+            &self.labels,
+            write,
+            &sizeof_reference,
+        )?;
+        // The same fields as in 1.0; the start timestamp stays unset.
+        for sample in self.series.samples {
+            writer.write_with_tag(TIME_SERIES_SAMPLES, |w| w.write_message(sample))?;
+        }
+        writer.write_with_tag(TIME_SERIES_METADATA, |w| w.write_message(&self.metadata))
+    }
+}
+
+impl MessageWrite for MetadataRefs {
+    fn get_size(&self) -> usize {
+        let help = if self.help == 0 { 0 } else { TAG_BYTES + sizeof_reference(&self.help) };
+        TAG_BYTES + 1 + help
+    }
+
+    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        writer.write_with_tag(METADATA_TYPE, |w| w.write_enum(METRIC_TYPE_GAUGE))?;
+        if self.help != 0 {
+            writer.write_with_tag(METADATA_HELP_REF, |w| w.write_uint32(self.help))?;
+        }
+        Ok(())
+    }
+}
