@@ -37,12 +37,12 @@ step() {
         /\*\*\* (SKIPPED|MISSING) \*\*\*/ { s++ }
         END { print p + 0, f + 0, s + 0 }' "$folder/log" >"$folder/counts"
     read -r step_passed step_failed step_skipped <"$folder/counts"
-    if [ "$code" != 0 ] && [ "$step_failed" = 0 ]; then step_failed=1; fi
     if [ "$code" = 0 ] && [ $((step_passed + step_failed)) = 0 ] && [ "$step_skipped" = 0 ]; then step_passed=1; fi
     if [ "${CI:-}" = true ] && [ "$step_skipped" != 0 ]; then
         step_failed=$((step_failed + step_skipped))
         step_skipped=0
     fi
+    if [ "$code" != 0 ] && [ "$step_failed" = 0 ]; then step_failed=1; fi
     passed=$((passed + step_passed))
     failed=$((failed + step_failed))
     skipped=$((skipped + step_skipped))
