@@ -1,0 +1,113 @@
+# GNU make on Linux; the recipes are POSIX sh. `make` alone lists what there is.
+#
+# A value arrives as it was typed, spaces, quotes, commas and $ included:
+#
+#     make push-live-30m METRIC_NAME=cpu LABELS='cpu=a,uuid=b' DESCRIPTION="It's 50% \$5"
+#
+# For that, $(value X) keeps make from expanding it, the subst quotes it for the shell,
+# and it is not exported (exporting would expand it). Only a line break cannot pass, and
+# says so. The same names are read from the environment. An empty one gives no flag, and
+# what is missing then is said by push-live-metrics itself.
+#
+# make ends with 2 whenever a recipe fails; the exit code of push-live-metrics stands in
+# make's message: `make: *** [Makefile:60: push-live] Error 3`.
+
+SHELL := /bin/sh
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+VARIABLES := METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX
+unexport $(VARIABLES)
+
+BINARY := $(or $(CARGO_TARGET_DIR),target)/release/push-live-metrics
+
+define newline
+
+
+endef
+
+# $(call quoted,NAME): the variable's value, untouched, as one word for the shell.
+quoted = $(if $(findstring $(newline),$(value $1)),$(error $1 must be one line))'$(subst ','\'',$(value $1))'
+# $(call flag,--flag,NAME): nothing for an empty variable, else the flag and its value.
+flag = $(if $(value $2),$1 $(call quoted,$2))
+
+# Every flag but --duration, which a target may fix.
+SERIES_FLAGS = $(call flag,--metric-name,METRIC_NAME) $(call flag,--labels,LABELS) \
+	$(call flag,--trend-coefficient,TREND_COEFFICIENT) $(call flag,--flat-base,FLAT_BASE) \
+	$(call flag,--description,DESCRIPTION)
+TARGET_FLAGS = $(call flag,--url,URL)
+# exec, so that a signal which make passes on reaches the binary itself.
+PUSH_LIVE = exec '$(BINARY)' $(SERIES_FLAGS) $(TARGET_FLAGS)
+
+.PHONY: help
+help: ## list the targets and variables (the default)
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name text; \
+		do printf '  %-14s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo 'Variables (on the command line or in the environment):'
+	@sed -n 's/^#: \([A-Z_]*\) \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name text; \
+		do printf '  %-18s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo 'Example: make push-live-30m METRIC_NAME=cpu LABELS='\''cpu=a,uuid=b'\'' URL=http://127.0.0.1:9090/api/v1/write'
+
+#: METRIC_NAME name of the metric; needed to push
+#: LABELS K=V,... of the series; needed to push
+#: DURATION how long push-live runs, in minutes (10s and 2h work too); needed there
+#: TREND_COEFFICIENT growth per trend unit (0.1)
+#: FLAT_BASE base value (5)
+#: DESCRIPTION HELP text of the metric ("Live metric data")
+#: URL remote-write endpoint; without it REMOTE_WRITE_URL or ENV from the environment or .env
+#: PREFIX where make install puts the binary (PREFIX/bin); without it install only builds
+
+.PHONY: build
+build: ## build the release binary
+	@command -v cc >/dev/null || scripts/setup.sh build
+	@test -x '$(BINARY)' || echo 'Building the release binary; the first time takes about a minute.' >&2
+	@cargo build --release --locked --quiet
+
+.PHONY: install
+install: build ## build, and with PREFIX=DIR install into DIR/bin
+ifneq ($(value PREFIX),)
+	@install -D -m 755 '$(BINARY)' $(call quoted,PREFIX)/bin/push-live-metrics
+	@echo installed $(call quoted,PREFIX)/bin/push-live-metrics
+else
+	@echo 'built $(BINARY); with PREFIX=DIR it is installed into DIR/bin'
+endif
+
+.PHONY: push-live
+push-live: build ## push one datapoint a minute for DURATION
+	@$(PUSH_LIVE) $(call flag,--duration,DURATION)
+
+.PHONY: push-live-30m
+push-live-30m: build ## push for 30 minutes
+	@$(PUSH_LIVE) --duration 30
+
+.PHONY: push-live-1h
+push-live-1h: build ## push for an hour
+	@$(PUSH_LIVE) --duration 60
+
+.PHONY: push-live-2h
+push-live-2h: build ## push for two hours
+	@$(PUSH_LIVE) --duration 120
+
+.PHONY: demo
+demo: build ## see it work: 30 datapoints into a throw-away Prometheus
+	@exec scripts/demo.sh
+
+.PHONY: test
+test: ## everything that must hold: lints, tests, real receivers, budgets
+	@exec scripts/test.sh
+
+.PHONY: fmt
+fmt: ## format the code
+	@cargo fmt
+
+.PHONY: lint
+lint: ## formatting, clippy and shellcheck, warnings as errors
+	@exec scripts/test.sh lint
+
+.PHONY: clean
+clean: ## remove everything that was built or downloaded
+	@cargo clean --quiet
+	@rm -rf dist

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Measures what DESIGN promises of the dependency tree and of the static binary, prints a
+# table of budget and measured, and exits 1 when one is missed. (Times and memory are
+# `make bench`'s.) The binary is the release build for musl, TLS included; it is built
+# here. Without the musl target that line is skipped aloud, with CI=true a failure.
+set -eu
+
+cd "$(dirname "$0")/.."
+crates_max=45
+binary_bytes_max=2000000
+direct_wanted='ctrlc fastrand lexopt quick-protobuf snap time ureq'
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+musl=${host%%-*}-unknown-linux-musl
+own=push-live-metrics
+missed=0
+
+row() { printf '%-34s %14s %14s  %s\n' "$1" "$2" "$3" "$4"; }
+# $1 what, $2 budget, $3 measured: whether a number is within its budget.
+at_most() {
+    if [ "$3" -le "$2" ]; then
+        row "$1" "$2" "$3" ok
+    else
+        row "$1" "$2" "$3" MISSED
+        missed=1
+    fi
+}
+# Name and version of each crate that `cargo tree "$@"` prints, once, without our own.
+crates() { cargo tree --locked --prefix none --format '{p}' "$@" | sed 's/ (.*//' | grep -v "^$own v" | sort -u; }
+names() { sed 's/ .*//' | sort -u | tr '\n' ' ' | sed 's/ $//'; }
+
+row 'what' budget measured ''
+
+at_most 'crates in the run-time tree' "$crates_max" "$(crates -e normal --target "$host" | wc -l)"
+
+direct=$(crates -e normal --depth 1 --target all | names)
+if [ "$direct" = "$direct_wanted" ]; then
+    row 'direct dependencies' 7 "$(echo "$direct" | wc -w)" ok
+else
+    row 'direct dependencies' 7 "$(echo "$direct" | wc -w)" MISSED
+    printf '    wanted: %s\n    found:  %s\n' "$direct_wanted" "$direct"
+    missed=1
+fi
+
+# A name that stands in the tree with two versions.
+duplicate=$(crates -e normal,build --target "$host" | sed 's/ .*//' | sort | uniq -d | tr '\n' ' ')
+at_most 'crates in two versions' 0 "$(echo "$duplicate" | wc -w)"
+[ -z "$duplicate" ] || printf '    %s\n' "$duplicate"
+
+if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
+    cargo build --release --locked --quiet --target "$musl"
+    binary=${CARGO_TARGET_DIR:-target}/$musl/release/$own
+    at_most 'static binary, bytes' "$binary_bytes_max" "$(wc -c <"$binary")"
+    # A dynamic executable names its interpreter.
+    dynamic=$(grep -c '/ld-[a-z0-9.-]*\.so' "$binary" || true)
+    [ "$dynamic" = 0 ] || { row 'static' yes no MISSED; missed=1; }
+else
+    printf 'budgets: *** SKIPPED *** static binary: no Rust target %s (rustup target add %s)\n' "$musl" "$musl" >&2
+    [ "${CI:-}" != true ] || missed=1
+fi
+
+exit "$missed"

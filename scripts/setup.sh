@@ -1,0 +1,61 @@
+#!/bin/sh
+# Installs what a machine with nothing but Rust and apt lacks, and says what it does.
+#
+# Usage: scripts/setup.sh build    a C compiler and linker (rustc and ring use them)
+#        scripts/setup.sh test     that, rustfmt and clippy, the musl target of this
+#                                  architecture with its compiler, and shellcheck
+#
+# Does nothing, and is fast, where all is there. What it cannot install (not root, no
+# apt, no rustup) it names with the command that does; exit 0 all the same, because the
+# step that needs the thing says so again, and fails or is skipped by its own rules.
+set -eu
+
+say() { printf 'setup: %s\n' "$*"; }
+
+packages=
+# Notes package $2... when the command $1 is not there.
+need() {
+    command -v "$1" >/dev/null || { shift; packages="$packages $*"; }
+}
+
+install_packages() {
+    if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+        say "*** missing ***$packages; as root: apt-get update && apt-get install$packages" >&2
+        return
+    fi
+    say "apt-get install$packages"
+    # shellcheck disable=SC2086 # a list of words
+    set -- apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends $packages
+    DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND
+    "$@" >/dev/null 2>&1 && return
+    say 'apt-get update (the package lists are missing or old)'
+    apt-get -qq update || true
+    "$@" >/dev/null || say "*** failed ***: $*" >&2
+}
+
+# rustup $1 add $2, unless it is installed.
+rustup_add() {
+    if ! command -v rustup >/dev/null; then
+        say "*** missing *** the Rust $1 $2, and no rustup to add it" >&2
+        return
+    fi
+    say "rustup $1 add $2"
+    rustup "$1" add "$2" || say "*** failed ***: rustup $1 add $2" >&2
+}
+
+case ${1:-} in build | test) ;; *) echo 'usage: scripts/setup.sh build|test' >&2; exit 2 ;; esac
+
+need cc gcc libc6-dev
+if [ "$1" = test ]; then
+    need musl-gcc musl-tools
+    need shellcheck shellcheck
+fi
+[ -z "$packages" ] || install_packages
+
+if [ "$1" = test ]; then
+    musl=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')-unknown-linux-musl
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] || rustup_add target "$musl"
+    cargo fmt --version >/dev/null 2>&1 || rustup_add component rustfmt
+    cargo clippy --version >/dev/null 2>&1 || rustup_add component clippy
+fi

@@ -1,0 +1,126 @@
+#!/bin/sh
+# Checks what the Makefile hands to push-live-metrics: nasty values must arrive whole, an
+# empty variable gives no flag, and `make help` lists everything. A cargo that builds
+# nothing and a binary that prints its arguments stand in for the real ones, so this takes
+# a second and needs no toolchain. Ends with `N passed, M failed`.
+set -eu
+
+cd "$(dirname "$0")/.."
+# Whatever the caller's make and environment hold is not what is tested here.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES MAKEFILES || true
+unset METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX || true
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+mkdir -p "$folder/bin" "$folder/target/release"
+printf '#!/bin/sh\nexit 0\n' >"$folder/bin/cargo"
+cat >"$folder/target/release/push-live-metrics" <<'FAKE'
+#!/bin/sh
+for argument in "$@"; do printf '<%s>\n' "$argument"; done
+[ -z "${FAKE_EXIT:-}" ] || exit "$FAKE_EXIT"
+FAKE
+chmod +x "$folder/bin/cargo" "$folder/target/release/push-live-metrics"
+PATH=$folder/bin:$PATH
+CARGO_TARGET_DIR=$folder/target
+export PATH CARGO_TARGET_DIR
+
+passed=0
+failed=0
+
+# Compares $folder/seen with the expected arguments $2..., one a line.
+expect() {
+    name=$1
+    shift
+    for argument in "$@"; do printf '<%s>\n' "$argument"; done >"$folder/expected"
+    if cmp -s "$folder/expected" "$folder/seen"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'test-makefile: FAILED %s\n' "$name"
+        diff "$folder/expected" "$folder/seen" || true
+    fi
+}
+
+# $1 is the name, $2 1 or 0: whether the condition held.
+check() {
+    if [ "$2" = 1 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'test-makefile: FAILED %s\n' "$1"
+    fi
+}
+
+run() { make "$@" >"$folder/seen" 2>&1 || true; }
+
+# The issue's own example, letter by letter.
+run push-live-30m METRIC_NAME=cpu LABELS='cpu=lina_cp_avg,tenant_uuid=abc123,uuid=device-456' \
+    DESCRIPTION="It's 50% \$5, \"x\""
+expect 'the example of the documentation' \
+    --metric-name cpu --labels 'cpu=lina_cp_avg,tenant_uuid=abc123,uuid=device-456' \
+    --description "It's 50% \$5, \"x\"" --duration 30
+
+# Each value from the command line and from the environment.
+while IFS= read -r value; do
+    run push-live DESCRIPTION="$value"
+    expect "DESCRIPTION on the command line: $value" --description "$value"
+    DESCRIPTION=$value make push-live >"$folder/seen" 2>&1 || true
+    expect "DESCRIPTION in the environment: $value" --description "$value"
+    run push-live LABELS="$value"
+    expect "LABELS on the command line: $value" --labels "$value"
+done <<'VALUES'
+plain
+two words,  and   gaps
+'single' "double" `back` it's ''
+$5 $$ $HOME ${HOME} $(HOME) $(shell touch pwned) $(error no) $@ $(
+# hash ; semicolon & ampersand | pipe > out < in
+a=b,c="d,e",f={1..3}
+back\slash \n \\ trailing\
+* ? [a-z] ~ ! % ^ {x} (y
+--looks-like=a-flag
+unicode: grün, 温度, ✓
+VALUES
+check 'no value is run as a command' "$([ ! -e pwned ] && echo 1 || echo 0)"
+
+# shellcheck disable=SC2016 # the $d is meant as it stands
+run push-live-1h METRIC_NAME=m TREND_COEFFICIENT=-0.5 FLAT_BASE=-1e3 URL='http://127.0.0.1:9090/api/v1/write?a=b&c=$d'
+# shellcheck disable=SC2016 # the $d is meant as it stands
+expect 'every variable becomes its flag' --metric-name m --trend-coefficient -0.5 \
+    --flat-base -1e3 --url 'http://127.0.0.1:9090/api/v1/write?a=b&c=$d' --duration 60
+
+run push-live DURATION=90
+expect 'push-live takes DURATION' --duration 90
+run push-live-2h DURATION=5
+expect 'a target with its own duration keeps it' --duration 120
+run push-live METRIC_NAME= LABELS= DURATION= TREND_COEFFICIENT= FLAT_BASE= DESCRIPTION= URL=
+expect 'empty variables give no flag'
+run push-live
+expect 'absent variables give no flag'
+
+run push-live DESCRIPTION='two
+lines'
+check 'a line break is refused in words' "$(grep -c 'DESCRIPTION must be one line' "$folder/seen")"
+
+code=0
+FAKE_EXIT=3 make push-live METRIC_NAME=m >"$folder/seen" 2>&1 || code=$?
+check 'a failing run fails make' "$([ "$code" = 2 ] && echo 1 || echo 0)"
+check "make names the binary's exit code" "$(grep -c 'Error 3$' "$folder/seen")"
+
+make install PREFIX="$folder/it's here" >"$folder/seen" 2>&1 || true
+check 'install honours PREFIX' "$([ -x "$folder/it's here/bin/push-live-metrics" ] && echo 1 || echo 0)"
+make install >"$folder/seen" 2>&1 && code=0 || code=$?
+check 'install without PREFIX only builds' "$([ "$code" = 0 ] && echo 1 || echo 0)"
+
+make >"$folder/default"
+make help >"$folder/seen"
+check 'help is the default goal' "$(cmp -s "$folder/default" "$folder/seen" && echo 1 || echo 0)"
+sed -n 's/^\.PHONY: //p; s/^VARIABLES := //p' Makefile | tr ' ' '\n' >"$folder/names"
+while read -r word; do
+    check "help lists $word" "$(grep -c "^  $word  *." "$folder/seen")"
+done <"$folder/names"
+
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

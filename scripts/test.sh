@@ -1,0 +1,98 @@
+#!/bin/sh
+# Everything that must hold (`make test`; CI runs nothing else). Installs what is missing
+# first (scripts/setup.sh says what). Every step runs, also after one has failed.
+#
+# Usage: scripts/test.sh         all of it
+#        scripts/test.sh lint    formatting, clippy and shellcheck only (`make lint`)
+#
+# What cannot be tested here is skipped aloud and counted; with CI=true it is a failure.
+# The last line adds up cargo's tests and the steps: `N passed, M failed`, and with
+# skips `, K skipped`. Exit 1 when anything failed.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+passed=0
+failed=0
+skipped=0
+failures=
+
+# Runs the command $2... as the step $1. What it counted itself (cargo's `test result:`
+# lines, a script's `N passed, M failed`, `*** SKIPPED ***` lines) is added up; one that
+# counts nothing is itself the check.
+step() {
+    name=$1
+    shift
+    printf '\n== %s\n' "$name"
+    started=$(date +%s)
+    { "$@" 2>&1 && code=0 || code=$?; echo "$code" >"$folder/code"; } | tee "$folder/log"
+    read -r code <"$folder/code"
+    awk '/^test result:/ { for (i = 2; i <= NF; i++) { if ($i == "passed;") p += $(i - 1); if ($i == "failed;") f += $(i - 1); if ($i == "ignored;") s += $(i - 1) } }
+        /^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3 }
+        /\*\*\* (SKIPPED|MISSING) \*\*\*/ { s++ }
+        END { print p + 0, f + 0, s + 0 }' "$folder/log" >"$folder/counts"
+    read -r step_passed step_failed step_skipped <"$folder/counts"
+    if [ "$code" = 0 ] && [ $((step_passed + step_failed)) = 0 ] && [ "$step_skipped" = 0 ]; then step_passed=1; fi
+    if [ "${CI:-}" = true ] && [ "$step_skipped" != 0 ]; then
+        step_failed=$((step_failed + step_skipped))
+        step_skipped=0
+    fi
+    if [ "$code" != 0 ] && [ "$step_failed" = 0 ]; then step_failed=1; fi
+    passed=$((passed + step_passed))
+    failed=$((failed + step_failed))
+    skipped=$((skipped + step_skipped))
+    [ "$step_failed" = 0 ] || failures="$failures
+  $name"
+    printf -- '-- %s: %s (%s s)\n' "$name" "$([ "$step_failed" = 0 ] && echo ok || echo FAILED)" $(($(date +%s) - started))
+}
+
+# Stands in for a step that cannot be done here.
+skip() { echo "*** SKIPPED *** $*"; }
+
+shell_scripts() {
+    if command -v shellcheck >/dev/null; then
+        shellcheck scripts/*.sh .ci/run
+    else
+        skip 'shellcheck is not installed'
+    fi
+}
+
+# The values must be the same bits in a musl build. A filter that fits no test would be
+# a skip that nobody sees.
+musl_tests() {
+    if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
+        skip "no Rust target $musl (rustup target add $musl)"
+        return
+    fi
+    cargo test --locked --target "$musl" -- golden fingerprint >"$folder/musl" 2>&1 && musl_code=0 || musl_code=$?
+    cat "$folder/musl"
+    grep -q '^test result: .* [1-9][0-9]* passed' "$folder/musl" || {
+        echo "no golden or fingerprint test passed for $musl"
+        return 1
+    }
+    return "$musl_code"
+}
+
+scripts/setup.sh test
+musl=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')-unknown-linux-musl
+
+step 'format' cargo fmt --check
+step 'clippy' cargo clippy --locked --quiet --all-targets -- -D warnings
+step 'clippy without TLS' cargo clippy --locked --quiet --all-targets --no-default-features -- -D warnings
+step 'shellcheck' shell_scripts
+if [ "${1:-}" != lint ]; then
+    step 'receivers' scripts/receivers.sh
+    step 'tests' cargo test --locked
+    step "golden values, $musl" musl_tests
+    step 'budgets' scripts/budgets.sh
+    step 'Makefile' scripts/test-makefile.sh
+fi
+
+[ -z "$failures" ] || printf '\nFailed:%s\n' "$failures"
+printf '\n%s passed, %s failed%s\n' "$passed" "$failed" "$([ "$skipped" = 0 ] || echo ", $skipped skipped")"
+[ "$failed" = 0 ]

@@ -1,0 +1,381 @@
+//! Real receivers for tests: Prometheus 2, Prometheus 3 and VictoriaMetrics, each a child
+//! process of its test, on a loopback port and in a folder of its own.
+//!
+//! `scripts/receivers.sh` brings the binaries into target/receivers/bin (PROMETHEUS3_BIN
+//! names another Prometheus 3). Where one is missing, `start` says so aloud and returns
+//! None; with CI=true it panics.
+//!
+//! Nothing here knows the sender: it starts, stops, and reads back over plain HTTP.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::read_back::{exchange, parse_csv, parse_matrix, percent_encoded};
+
+/// How long a receiver may take to be ready, or to end after SIGTERM. Usually 50 ms.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(5);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Prometheus2,
+    Prometheus3,
+    VictoriaMetrics,
+}
+
+impl Kind {
+    /// Returns the name that `scripts/receivers.sh` gives the binary.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Prometheus2 => "prometheus2",
+            Kind::Prometheus3 => "prometheus3",
+            Kind::VictoriaMetrics => "victoria-metrics",
+        }
+    }
+
+    fn binary(self) -> PathBuf {
+        if let (Kind::Prometheus3, Some(path)) = (self, std::env::var_os("PROMETHEUS3_BIN")) {
+            return path.into();
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/bin");
+        folder.join(self.name())
+    }
+}
+
+/// A receiver that is not started yet.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    kind: Kind,
+    flags: Vec<String>,
+    out_of_order_time_window: Option<String>,
+}
+
+impl Setup {
+    /// Adds a command-line flag.
+    pub(crate) fn flag(mut self, flag: &str) -> Setup {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Lets Prometheus take samples that are this much older than the newest ("30m").
+    /// VictoriaMetrics takes them anyway.
+    pub(crate) fn out_of_order_time_window(mut self, window: &str) -> Setup {
+        self.out_of_order_time_window = Some(window.to_owned());
+        self
+    }
+
+    /// Starts it and returns when it is ready; None, said aloud, when it is not installed.
+    pub(crate) fn start(self) -> Option<Receiver> {
+        let binary = self.kind.binary();
+        if !binary.is_file() {
+            let name = self.kind.name();
+            let missing = format!(
+                "{name}: no {} (scripts/receivers.sh brings it)",
+                binary.display()
+            );
+            assert!(
+                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+                "{missing}"
+            );
+            // Not eprintln, which the test harness would capture.
+            let _ = writeln!(io::stderr(), "*** SKIPPED *** a test with {missing}");
+            return None;
+        }
+        let port = free_port();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
+            "{}-{}-{port}",
+            self.kind.name(),
+            std::process::id()
+        ));
+        fs::create_dir_all(&folder).expect("the build folder is writable");
+        let mut receiver = Receiver {
+            setup: self,
+            binary,
+            port,
+            folder,
+            child: None,
+        };
+        receiver.launch();
+        Some(receiver)
+    }
+}
+
+/// A receiver with its port and folder, usually running. Dropping it kills the process and
+/// removes the folder.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    setup: Setup,
+    binary: PathBuf,
+    port: u16,
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+impl Receiver {
+    /// Prepares a Prometheus 2 with the remote-write receiver on.
+    pub(crate) fn prometheus2() -> Setup {
+        Receiver::of(Kind::Prometheus2)
+    }
+
+    /// Prepares a Prometheus 3 with the remote-write receiver on.
+    pub(crate) fn prometheus3() -> Setup {
+        Receiver::of(Kind::Prometheus3)
+    }
+
+    /// Prepares a VictoriaMetrics. It keeps about 12 digits of a value.
+    pub(crate) fn victoriametrics() -> Setup {
+        Receiver::of(Kind::VictoriaMetrics)
+    }
+
+    fn of(kind: Kind) -> Setup {
+        Setup {
+            kind,
+            flags: Vec::new(),
+            out_of_order_time_window: None,
+        }
+    }
+
+    /// Returns the base URL, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the remote-write URL.
+    pub(crate) fn write_url(&self) -> String {
+        format!("{}/api/v1/write", self.url())
+    }
+
+    /// Returns the address it listens on, for a proxy in front of it.
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Ends it with SIGKILL, as a crash would. Prometheus keeps what it has answered with
+    /// 2xx; VictoriaMetrics loses its last second or so.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child
+                .kill()
+                .expect("a child that was not waited for can be killed");
+            child.wait().expect("a killed child ends");
+        }
+    }
+
+    /// Ends it with SIGTERM and waits until it has written everything and is gone.
+    pub(crate) fn stop(&mut self) {
+        let Some(child) = &mut self.child else { return };
+        let pid = child.id().to_string();
+        // std can send SIGKILL only; kill is a builtin of every sh.
+        let status = Command::new("sh")
+            .args(["-c", "kill -TERM \"$1\"", "sh", &pid])
+            .status();
+        assert!(status.expect("sh is there").success(), "kill -TERM {pid}");
+        let deadline = Instant::now() + PATIENCE;
+        while child
+            .try_wait()
+            .expect("our child can be waited for")
+            .is_none()
+        {
+            assert!(
+                Instant::now() < deadline,
+                "{} ignores SIGTERM",
+                self.setup.kind.name()
+            );
+            thread::sleep(POLL);
+        }
+        self.child = None;
+    }
+
+    /// Starts it again on the same port and folder; stops it first if it runs.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.launch();
+    }
+
+    /// Returns the raw samples (milliseconds since 1970, value) of the one series that
+    /// `selector` selects, from `start_ms` to `end_ms`, both included, oldest first.
+    /// From Prometheus the values are the stored bits; stale markers are left out.
+    pub(crate) fn samples(&self, selector: &str, start_ms: i64, end_ms: i64) -> Vec<(i64, f64)> {
+        let mut samples = match self.setup.kind {
+            Kind::Prometheus2 | Kind::Prometheus3 => {
+                self.samples_of_prometheus(selector, start_ms, end_ms)
+            }
+            Kind::VictoriaMetrics => self.samples_of_victoriametrics(selector, start_ms, end_ms),
+        };
+        samples.retain(|&(timestamp_ms, _)| (start_ms..=end_ms).contains(&timestamp_ms));
+        samples
+    }
+
+    /// Returns status and body of a GET.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        exchange(self.address(), &format!("GET {path}"), &[], b"").unwrap_or_else(|error| {
+            panic!(
+                "GET {path} of {}: {error}\n{}",
+                self.setup.kind.name(),
+                self.log_tail()
+            )
+        })
+    }
+
+    /// Returns status and body of a POST.
+    pub(crate) fn post(&self, path: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
+        exchange(self.address(), &format!("POST {path}"), headers, body).unwrap_or_else(|error| {
+            panic!(
+                "POST {path} of {}: {error}\n{}",
+                self.setup.kind.name(),
+                self.log_tail()
+            )
+        })
+    }
+
+    /// An instant query over a range selector gives the raw samples, and has no limit of
+    /// 11,000 points as a range query has (its limit is 50 million samples).
+    fn samples_of_prometheus(&self, selector: &str, start_ms: i64, end_ms: i64) -> Vec<(i64, f64)> {
+        // Prometheus 3 leaves the range's left end out, Prometheus 2 does not.
+        let range_ms = end_ms - start_ms + 1;
+        let query = percent_encoded(&format!("{selector}[{range_ms}ms]"));
+        let time = format!("{}.{:03}", end_ms.div_euclid(1000), end_ms.rem_euclid(1000));
+        let (status, body) = self.get(&format!("/api/v1/query?query={query}&time={time}"));
+        assert_eq!(status, 200, "query {selector}: {body}");
+        parse_matrix(&body).unwrap_or_else(|| panic!("query {selector}: cannot read {body:.300}"))
+    }
+
+    fn samples_of_victoriametrics(
+        &self,
+        selector: &str,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Vec<(i64, f64)> {
+        // Otherwise new samples show after a second or so.
+        let (status, body) = self.get("/internal/force_flush");
+        assert_eq!(status, 200, "force_flush: {body}");
+        let seconds = |ms: i64| format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000));
+        let (status, body) = self.get(&format!(
+            "/api/v1/export/csv?format=__timestamp__:unix_ms,__value__&match[]={}&start={}&end={}",
+            percent_encoded(selector),
+            seconds(start_ms),
+            seconds(end_ms)
+        ));
+        assert_eq!(status, 200, "export {selector}: {body}");
+        let mut samples = parse_csv(&body)
+            .unwrap_or_else(|| panic!("export {selector}: cannot read {body:.300}"));
+        // Its blocks come in no promised order.
+        samples.sort_by_key(|&(timestamp_ms, _)| timestamp_ms);
+        samples
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+
+    fn launch(&mut self) {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("its folder is writable");
+        let mut command = Command::new(&self.binary);
+        command.args(self.own_flags()).args(&self.setup.flags);
+        command
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().expect("a file can be shared"))
+            .stdout(log);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.binary.display()));
+        self.child = Some(child);
+        self.wait_until_ready();
+    }
+
+    fn own_flags(&self) -> Vec<String> {
+        let (folder, port) = (self.folder.display(), self.port);
+        if self.setup.kind == Kind::VictoriaMetrics {
+            return vec![
+                format!("-storageDataPath={folder}/data"),
+                format!("-httpListenAddr=127.0.0.1:{port}"),
+                "-retentionPeriod=100y".to_owned(),
+            ];
+        }
+        let storage = match &self.setup.out_of_order_time_window {
+            Some(window) => format!("storage:\n  tsdb:\n    out_of_order_time_window: {window}\n"),
+            None => String::new(),
+        };
+        let config = self.folder.join("prometheus.yml");
+        fs::write(&config, format!("global: {{}}\n{storage}")).expect("its folder is writable");
+        vec![
+            format!("--config.file={}", config.display()),
+            format!("--storage.tsdb.path={folder}/data"),
+            "--storage.tsdb.retention.time=100y".to_owned(),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+            "--web.enable-remote-write-receiver".to_owned(),
+        ]
+    }
+
+    fn wait_until_ready(&mut self) {
+        let path = if self.setup.kind == Kind::VictoriaMetrics {
+            "/health"
+        } else {
+            "/-/ready"
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = exchange(self.address(), &format!("GET {path}"), &[], b"");
+            // Asked after the answer, so that another process on our port is no answer.
+            let child = self.child.as_mut().expect("launch has set it");
+            if let Some(status) = child.try_wait().expect("our child can be waited for") {
+                panic!(
+                    "{} ended with {status}:\n{}",
+                    self.setup.kind.name(),
+                    self.log_tail()
+                );
+            }
+            if matches!(answer, Ok((200, _))) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} is not ready:\n{}",
+                self.setup.kind.name(),
+                self.log_tail()
+            );
+            thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Returns a loopback port that is free now. Not one of the kernel's choosing (those start
+/// at 32768): while a receiver is down for a restart, an outgoing connection could take
+/// such a port, even a retry to that very port, connected to itself.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    // Test processes that run side by side begin at different places.
+    let offset = u16::try_from(std::process::id() * 37 % u32::from(COUNT)).expect("COUNT fits");
+    for _ in 0..COUNT {
+        let port = FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port from {FIRST} on");
+}
