@@ -5,16 +5,6 @@ pub mod cli;
 pub mod clock;
 pub mod delivery;
 pub mod error;
-pub mod export;
-#[cfg(test)]
-mod generated;
-pub mod labels;
-pub mod live;
-pub mod openmetrics;
-pub mod push;
-pub mod remote_write;
-pub mod report;
+
+/// The pure function of time that everything pushes, and its iterator.
 pub mod series;
-pub mod summary;
-pub mod tally;
-pub mod words;

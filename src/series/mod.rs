@@ -1,6 +1,8 @@
 //! The series: a pure function on a grid, with the bits of mockseries 0.3.1.
 //!
-//!     t(i) = origin + i * step     value(i) = trend(t(i) - origin) + season(t(i)) + noise(seed, i)
+//! ```text
+//! t(i) = origin + i * step     value(i) = trend(t(i) - origin) + season(t(i)) + noise(seed, i)
+//! ```
 //!
 //! The same bits on every host and in every build: IEEE operations in a fixed order and a
 //! logarithm of our own. Must never see a clock, a socket, a file, a global or std's mathematics
@@ -9,6 +11,7 @@
 mod grid;
 mod ln;
 mod noise;
+mod pchip;
 mod seasonality;
 mod trend;
 
@@ -41,7 +44,7 @@ pub struct Series {
 pub struct Sample {
     /// The grid point.
     pub timestamp: TimestampMs,
-    /// The value; never -0.0, for which remote write has no bytes with many receivers and senders.
+    /// The value; never -0.0, which not every remote-write encoder and receiver keeps.
     pub value: f64,
 }
 

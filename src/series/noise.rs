@@ -103,10 +103,10 @@ impl Twister {
     /// Returns the generator after `init_genrand(seed)`.
     fn new(seed: Seed) -> Self {
         let mut words = [seed.0; WORD_COUNT];
-        for i in 1..WORD_COUNT as u32 {
-            let previous = words[i as usize - 1];
-            let mixed = previous ^ (previous >> 30);
-            words[i as usize] = mixed.wrapping_mul(1_812_433_253).wrapping_add(i);
+        let mut word = seed.0;
+        for (i, slot) in (1..).zip(&mut words[1..]) {
+            word = (word ^ (word >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i);
+            *slot = word;
         }
         Self { words, position: WORD_COUNT }
     }

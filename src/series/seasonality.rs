@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::TimestampMs;
+use super::pchip::{DAY_MINUTES, cubics};
 
 const DAY_MS: i64 = 86_400_000;
-const DAY_MINUTES: u32 = 1_440;
 const MINUTE_MS: i64 = 60_000;
 
 /// The reference script's knots, two hours apart.
@@ -101,12 +101,14 @@ impl Seasonality {
         let mut knots = knots.to_vec();
         knots.sort_by_key(|&(minute, _)| minute);
         check_knots(&knots)?;
-        let segments = segments(&knots);
-        let finite = |segment: &Segment| segment.coefficients.iter().all(|c| c.is_finite());
-        if let Some(bad) = segments.iter().position(|segment| !finite(segment)) {
-            return Err(SeasonalityError::TooSteep { minute: knots[bad].0 });
-        }
-        Ok(Self { segments: segments.into() })
+        let segment = |(&(minute, _), coefficients): (&(u32, f64), [f64; 4])| {
+            if !coefficients.iter().all(|c| c.is_finite()) {
+                return Err(SeasonalityError::TooSteep { minute });
+            }
+            Ok(Segment { start_ms: i64::from(minute) * MINUTE_MS, coefficients })
+        };
+        let segments = knots.iter().zip(cubics(&knots)).map(segment).collect::<Result<_, _>>()?;
+        Ok(Self { segments })
     }
 
     /// Returns the index of the segment that a time of day lies in.
@@ -132,62 +134,6 @@ fn check_knots(knots: &[(u32, f64)]) -> Result<(), SeasonalityError> {
         }
     }
     Ok(())
-}
-
-/// Returns the cubics of the periodic curve.
-///
-/// The reference copies up to 100 knots before and after the day, so that no end of scipy's
-/// curve touches it: the same as counting in a circle.
-///
-/// Source: scipy 1.11.4, `interpolate/_cubic.py`, `CubicHermiteSpline.__init__`.
-fn segments(knots: &[(u32, f64)]) -> Vec<Segment> {
-    let count = knots.len();
-    let rises: Vec<Rise> =
-        (0..count).map(|i| Rise::new(knots[i], knots[(i + 1) % count])).collect();
-    let slopes: Vec<f64> =
-        (0..count).map(|i| knot_slope(rises[(i + count - 1) % count], rises[i])).collect();
-    let segment = |i: usize| {
-        let (minute, value) = knots[i];
-        let Rise { seconds, slope } = rises[i];
-        let (start, end) = (slopes[i], slopes[(i + 1) % count]);
-        let bend = (start + end - 2.0 * slope) / seconds;
-        let square = (slope - start) / seconds - bend;
-        let coefficients = [value, start, square, bend / seconds];
-        Segment { start_ms: i64::from(minute) * MINUTE_MS, coefficients }
-    };
-    (0..count).map(segment).collect()
-}
-
-/// The straight line from one knot to the next.
-#[derive(Clone, Copy)]
-struct Rise {
-    seconds: f64,
-    slope: f64,
-}
-
-impl Rise {
-    fn new((start, from): (u32, f64), (end, to): (u32, f64)) -> Self {
-        let minutes = if end > start { end - start } else { end + DAY_MINUTES - start };
-        let seconds = f64::from(minutes * 60);
-        Self { seconds, slope: (to - from) / seconds }
-    }
-}
-
-/// Returns the curve's slope at a knot: the weighted harmonic mean of the lines before and after
-/// it, 0 where they do not both rise or both fall.
-///
-/// Source: scipy 1.11.4, `interpolate/_cubic.py`, `PchipInterpolator._find_derivatives`.
-fn knot_slope(before: Rise, after: Rise) -> f64 {
-    let rising = before.slope > 0.0 && after.slope > 0.0;
-    let falling = before.slope < 0.0 && after.slope < 0.0;
-    if !rising && !falling {
-        return 0.0;
-    }
-    let before_weight = 2.0 * after.seconds + before.seconds;
-    let after_weight = after.seconds + 2.0 * before.seconds;
-    let mean = (before_weight / before.slope + after_weight / after.slope)
-        / (before_weight + after_weight);
-    1.0 / mean
 }
 
 /// A place on the curve that moves on in equal steps. Keeps the segment it is in.
@@ -298,24 +244,23 @@ mod tests {
     }
 
     /// A cursor that keeps its segment gives what one made afresh for each time gives.
+    #[track_caller]
+    fn check_kept(knots: &[(u32, f64)], utc_offset_ms: i64, step_ms: u64) {
+        let curve = Seasonality::new(knots).unwrap();
+        let at = |ms| SeasonCursor::new(curve.clone(), utc_offset_ms, TimestampMs(ms), step_ms);
+        let mut kept = at(-86_400_007);
+        for i in 0..3_000 {
+            let ms = -86_400_007 + i * step_ms.cast_signed();
+            assert_eq!(kept.next_value().to_bits(), at(ms).next_value().to_bits(), "{ms}");
+        }
+    }
+
     #[test]
     fn kept_segments_are_the_right_ones() {
-        let curves = [
-            Seasonality::default(),
-            Seasonality::new(&[(615, 7.0)]).unwrap(),
-            Seasonality::new(&[(1, 7.0), (2, 8.0), (1439, -1.0)]).unwrap(),
-        ];
-        for (curve, utc_offset_ms, step_ms) in curves.iter().flat_map(|curve| {
-            [(0, 59_999), (-34_200_000, 13), (1, 90_000_001)]
-                .map(|(offset, step)| (curve, offset, step))
-        }) {
-            let at = |ms| SeasonCursor::new(curve.clone(), utc_offset_ms, TimestampMs(ms), step_ms);
-            let mut kept = at(-86_400_000 - 7);
-            for i in 0..3_000 {
-                let ms = -86_400_007 + i * step_ms.cast_signed();
-                assert_eq!(kept.next_value().to_bits(), at(ms).next_value().to_bits(), "{ms}");
-            }
-        }
+        check_kept(&[(615, 7.0)], 0, 59_999);
+        check_kept(&[(0, 1.0), (720, 2.0)], 3_600_000, 3_600_000);
+        check_kept(&[(1, 7.0), (2, 8.0), (1439, -1.0)], -34_200_000, 29_999);
+        check_kept(&[(1, 7.0), (2, 8.0), (1439, -1.0)], 1, 90_000_001);
     }
 
     #[test]
