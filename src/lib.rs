@@ -5,6 +5,16 @@ pub mod cli;
 pub mod clock;
 pub mod delivery;
 pub mod error;
-
-/// The pure function of time that everything pushes, and its iterator.
+pub mod export;
+#[cfg(test)]
+mod generated;
+pub mod labels;
+pub mod live;
+pub mod openmetrics;
+pub mod push;
+pub mod remote_write;
+pub mod report;
 pub mod series;
+pub mod summary;
+pub mod tally;
+pub mod words;
