@@ -31,18 +31,17 @@ const TAG_BYTES: usize = 1;
 pub fn encode(series: &[TimeSeries<'_>], metadata: Metadata<'_>, out: &mut Vec<u8>) {
     let mut symbols = Symbols::default();
     symbols.reference("");
-    let metadata = MetadataRefs { help: symbols.reference(metadata.help) };
     let series: Vec<SeriesRefs<'_>> = series
         .iter()
-        .map(|series| SeriesRefs {
-            labels: series
-                .labels
-                .pairs()
-                .iter()
-                .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
-                .collect(),
-            series: *series,
-            metadata,
+        .map(|series| {
+            let pairs = series.labels.pairs().iter();
+            SeriesRefs {
+                labels: pairs
+                    .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
+                    .collect(),
+                series: *series,
+                metadata: MetadataRefs { help: symbols.reference(metadata.help) },
+            }
         })
         .collect();
     let request = Request { symbols: &symbols.in_order, series: &series };
@@ -78,7 +77,6 @@ struct SeriesRefs<'a> {
     metadata: MetadataRefs,
 }
 
-#[derive(Clone, Copy)]
 struct MetadataRefs {
     /// 0 is unset.
     help: u32,

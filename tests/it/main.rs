@@ -1,5 +1,8 @@
-//! The integration tests, one crate for all of them.
+//! The integration tests: one crate, so that it links once.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
 
 mod golden;
+mod receivers_smoke;
+mod support;
+mod wire;

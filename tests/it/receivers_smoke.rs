@@ -17,40 +17,17 @@ fn write_request(timestamp_ms: i64, value: f64) -> Vec<u8> {
     let text = |tag: u8, text: &str| field(tag, text.as_bytes());
     let label =
         |name: &str, value: &str| field(0x0a, &[text(0x0a, name), text(0x12, value)].concat());
-    let sample = [
-        &[0x09],
-        &value.to_le_bytes()[..],
-        &[0x10],
-        &varint(timestamp_ms),
-    ]
-    .concat();
-    let series = [
-        label("__name__", "smoke"),
-        label("a", "b"),
-        field(0x12, &sample),
-    ]
-    .concat();
+    let sample = [&[0x09], &value.to_le_bytes()[..], &[0x10], &varint(timestamp_ms)].concat();
+    let series = [label("__name__", "smoke"), label("a", "b"), field(0x12, &sample)].concat();
     let request = field(0x0a, &series);
     let literal = 60 << 2;
-    [
-        &[length_of(&request), literal, length_of(&request) - 1],
-        &request[..],
-    ]
-    .concat()
+    [&[length_of(&request), literal, length_of(&request) - 1], &request[..]].concat()
 }
 
 fn varint(value: i64) -> Vec<u8> {
     let groups = value.ilog2() / 7;
     let group = |i: u32| u8::try_from((value >> (7 * i)) & 0x7f).expect("seven bits");
-    (0..=groups)
-        .map(|i| {
-            if i == groups {
-                group(i)
-            } else {
-                group(i) | 0x80
-            }
-        })
-        .collect()
+    (0..=groups).map(|i| if i == groups { group(i) } else { group(i) | 0x80 }).collect()
 }
 
 fn write(receiver: &Receiver, timestamp_ms: i64, value: f64) -> u16 {
@@ -59,19 +36,11 @@ fn write(receiver: &Receiver, timestamp_ms: i64, value: f64) -> u16 {
         "Content-Type: application/x-protobuf",
         "X-Prometheus-Remote-Write-Version: 0.1.0",
     ];
-    receiver
-        .post(
-            "/api/v1/write",
-            &headers,
-            &write_request(timestamp_ms, value),
-        )
-        .0
+    receiver.post("/api/v1/write", &headers, &write_request(timestamp_ms, value)).0
 }
 
 fn now_ms() -> i64 {
-    let elapsed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("the clock is past 1970");
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     i64::try_from(elapsed.as_millis()).expect("and before the year 292 million")
 }
 
@@ -101,11 +70,7 @@ fn check_keeps_its_samples(setup: Setup, keeps_through_a_crash: bool, relative_e
     for (i, &(timestamp_ms, value)) in samples.iter().enumerate() {
         assert_eq!(timestamp_ms, [start_ms, start_ms + 1001][i]);
         let relative_error = (value / VALUES[i] - 1.0).abs();
-        assert!(
-            relative_error <= relative_error_max,
-            "{value} for {}",
-            VALUES[i]
-        );
+        assert!(relative_error <= relative_error_max, "{value} for {}", VALUES[i]);
     }
     assert_eq!(
         receiver.samples("smoke", start_ms, start_ms),
@@ -138,11 +103,7 @@ fn check_out_of_order_time_window(setup: fn() -> Setup) {
             return;
         };
         assert_eq!(write(&receiver, now_ms, 1.0), 204);
-        assert_eq!(
-            write(&receiver, now_ms - 60_000, 2.0),
-            status,
-            "window {window:?}"
-        );
+        assert_eq!(write(&receiver, now_ms - 60_000, 2.0), status, "window {window:?}");
     }
 }
 

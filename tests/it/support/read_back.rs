@@ -17,10 +17,8 @@ pub(super) fn exchange(
 ) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    let mut head = format!(
-        "{request} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n",
-        body.len()
-    );
+    let mut head =
+        format!("{request} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n", body.len());
     for header in headers {
         head.push_str(header);
         head.push_str("\r\n");
@@ -28,9 +26,7 @@ pub(super) fn exchange(
     stream.write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
     let mut response = String::new();
     stream.read_to_string(&mut response)?;
-    let (head, body) = response
-        .split_once("\r\n\r\n")
-        .ok_or(io::ErrorKind::UnexpectedEof)?;
+    let (head, body) = response.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let status = head
         .split(' ')
         .nth(1)
@@ -43,13 +39,7 @@ pub(super) fn exchange(
 pub(super) fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes()
-        .map(|byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
 
@@ -61,24 +51,15 @@ pub(super) fn parse_matrix(json: &str) -> Option<Vec<(i64, f64)>> {
     let Some(values) = series.next() else {
         return before.contains("\"result\":[]").then(Vec::new);
     };
-    assert!(
-        series.next().is_none(),
-        "the selector fits more than one series"
-    );
+    assert!(series.next().is_none(), "the selector fits more than one series");
     // [1700000000.123,"1.5"],[1700000060.123,"+Inf"]]}...
     let (values, _) = values.split_once("]]")?;
-    values
-        .split("],")
-        .map(|pair| parse_pair(pair.trim_start_matches('[')))
-        .collect()
+    values.split("],").map(|pair| parse_pair(pair.trim_start_matches('['))).collect()
 }
 
 fn parse_pair(pair: &str) -> Option<(i64, f64)> {
     let (seconds, value) = pair.split_once(',')?;
-    Some((
-        parse_seconds(seconds)?,
-        value.trim_matches('"').parse().ok()?,
-    ))
+    Some((parse_seconds(seconds)?, value.trim_matches('"').parse().ok()?))
 }
 
 /// Reads `1700000000`, `1700000000.5` or `1700000000.123` as milliseconds, without a float.
@@ -89,9 +70,7 @@ fn parse_seconds(text: &str) -> Option<i64> {
 
 /// Reads `timestamp_ms,value` lines; newer versions put a header line first.
 pub(super) fn parse_csv(csv: &str) -> Option<Vec<(i64, f64)>> {
-    let rows = csv
-        .lines()
-        .filter(|line| !line.starts_with("__timestamp__"));
+    let rows = csv.lines().filter(|line| !line.starts_with("__timestamp__"));
     rows.map(|line| {
         let (timestamp_ms, value) = line.split_once(',')?;
         Some((timestamp_ms.parse().ok()?, value.parse().ok()?))
@@ -108,10 +87,7 @@ fn reads_what_receivers_print() {
         (1_700_000_000_123, f64::INFINITY),
     ];
     assert_eq!(parse_matrix(json), Some(expected));
-    assert_eq!(
-        parse_matrix(r#"{"data":{"resultType":"matrix","result":[]}}"#),
-        Some(vec![])
-    );
+    assert_eq!(parse_matrix(r#"{"data":{"resultType":"matrix","result":[]}}"#), Some(vec![]));
     assert_eq!(parse_matrix("oops"), None);
     assert_eq!(
         parse_csv("__timestamp__:unix_ms,__value__\n1700000000123,2.5\n"),

@@ -75,14 +75,9 @@ impl Setup {
         let binary = self.kind.binary();
         if !binary.is_file() {
             let name = self.kind.name();
-            let missing = format!(
-                "{name}: no {} (scripts/receivers.sh brings it)",
-                binary.display()
-            );
-            assert!(
-                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-                "{missing}"
-            );
+            let missing =
+                format!("{name}: no {} (scripts/receivers.sh brings it)", binary.display());
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
             // Not eprintln, which the test harness would capture.
             let _ = writeln!(io::stderr(), "*** SKIPPED *** a test with {missing}");
             return None;
@@ -94,13 +89,7 @@ impl Setup {
             std::process::id()
         ));
         fs::create_dir_all(&folder).expect("the build folder is writable");
-        let mut receiver = Receiver {
-            setup: self,
-            binary,
-            port,
-            folder,
-            child: None,
-        };
+        let mut receiver = Receiver { setup: self, binary, port, folder, child: None };
         receiver.launch();
         Some(receiver)
     }
@@ -134,11 +123,7 @@ impl Receiver {
     }
 
     fn of(kind: Kind) -> Setup {
-        Setup {
-            kind,
-            flags: Vec::new(),
-            out_of_order_time_window: None,
-        }
+        Setup { kind, flags: Vec::new(), out_of_order_time_window: None }
     }
 
     /// Returns the base URL, without a slash at the end.
@@ -160,9 +145,7 @@ impl Receiver {
     /// 2xx; VictoriaMetrics loses its last second or so.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child
-                .kill()
-                .expect("a child that was not waited for can be killed");
+            child.kill().expect("a child that was not waited for can be killed");
             child.wait().expect("a killed child ends");
         }
     }
@@ -172,21 +155,11 @@ impl Receiver {
         let Some(child) = &mut self.child else { return };
         let pid = child.id().to_string();
         // std can send SIGKILL only; kill is a builtin of every sh.
-        let status = Command::new("sh")
-            .args(["-c", "kill -TERM \"$1\"", "sh", &pid])
-            .status();
+        let status = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &pid]).status();
         assert!(status.expect("sh is there").success(), "kill -TERM {pid}");
         let deadline = Instant::now() + PATIENCE;
-        while child
-            .try_wait()
-            .expect("our child can be waited for")
-            .is_none()
-        {
-            assert!(
-                Instant::now() < deadline,
-                "{} ignores SIGTERM",
-                self.setup.kind.name()
-            );
+        while child.try_wait().expect("our child can be waited for").is_none() {
+            assert!(Instant::now() < deadline, "{} ignores SIGTERM", self.setup.kind.name());
             thread::sleep(POLL);
         }
         self.child = None;
@@ -215,22 +188,14 @@ impl Receiver {
     /// Returns status and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         exchange(self.address(), &format!("GET {path}"), &[], b"").unwrap_or_else(|error| {
-            panic!(
-                "GET {path} of {}: {error}\n{}",
-                self.setup.kind.name(),
-                self.log_tail()
-            )
+            panic!("GET {path} of {}: {error}\n{}", self.setup.kind.name(), self.log_tail())
         })
     }
 
     /// Returns status and body of a POST.
     pub(crate) fn post(&self, path: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
         exchange(self.address(), &format!("POST {path}"), headers, body).unwrap_or_else(|error| {
-            panic!(
-                "POST {path} of {}: {error}\n{}",
-                self.setup.kind.name(),
-                self.log_tail()
-            )
+            panic!("POST {path} of {}: {error}\n{}", self.setup.kind.name(), self.log_tail())
         })
     }
 
@@ -324,22 +289,14 @@ impl Receiver {
     }
 
     fn wait_until_ready(&mut self) {
-        let path = if self.setup.kind == Kind::VictoriaMetrics {
-            "/health"
-        } else {
-            "/-/ready"
-        };
+        let path = if self.setup.kind == Kind::VictoriaMetrics { "/health" } else { "/-/ready" };
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answer = exchange(self.address(), &format!("GET {path}"), &[], b"");
             // Asked after the answer, so that another process on our port is no answer.
             let child = self.child.as_mut().expect("launch has set it");
             if let Some(status) = child.try_wait().expect("our child can be waited for") {
-                panic!(
-                    "{} ended with {status}:\n{}",
-                    self.setup.kind.name(),
-                    self.log_tail()
-                );
+                panic!("{} ended with {status}:\n{}", self.setup.kind.name(), self.log_tail());
             }
             if matches!(answer, Ok((200, _))) {
                 return;
