@@ -2,3 +2,6 @@
 
 /// errors
 pub mod error;
+
+/// The pure function of time that everything pushes, and its iterator.
+pub mod series;

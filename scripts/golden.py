@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/: what other people's programs say the right answer is.
+
+Usage: python3 scripts/golden.py        (Python 3.10 to 3.12; needs pip's registry once)
+
+Makes its own virtual environment in target/golden-venv and runs itself again inside it. The
+same machine gives the same files; another processor may move the last bit of a few values in
+series/, because numpy calls the C library's log, which has a path for FMA.
+"""
+
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / "target" / "golden-venv"
+GOLDEN = ROOT / "tests" / "golden"
+PACKAGES = [
+    "mockseries==0.3.1",
+    "numpy==1.26.3",
+    "scipy==1.11.4",
+    "mpmath==1.4.1",
+    "protobuf==6.33.6",
+    "opentelemetry-exporter-prometheus-remote-write==0.66b1",
+]
+PYTHONS = [(3, 10), (3, 11), (3, 12)]  # what both mockseries and the exporter run on
+
+POINT_COUNT = 2000
+LN_COUNT = 3000
+STALE_NAN = 0x7FF0000000000002
+LIVE_MS = 1765969200000  # 2025-12-17T11:00:00Z
+
+DAY = {0: 1.0, 2: 10.8, 4: 18.1, 6: 19.5, 8: 17.6, 10: 15.8, 12: 14.1, 14: 12.8}
+DAY |= {16: 10.3, 18: 8.7, 20: 3.6, 22: 1.8}
+KNOTS = {hour * 60: value for hour, value in DAY.items()}
+DEFAULTS = dict(
+    origin="2025-12-17T11:00:00", step_ms=60_000, first_index=0, flat_base=5.0, coefficient=0.1,
+    unit_us=3_420_000_000, knots=KNOTS, utc_offset_min=0, mean=0.0, std=3.0, seed=42,
+)
+UNEVEN = {95: -2.5, 250: 40.0, 251: 40.0, 700: 39.0, 1020: -1e-3, 1439: 0.25}
+EVERY_7_MINUTES = {m: round(50 * ((m * m) % 997) / 997 - 20, 3) for m in range(0, 1440, 7)}
+
+SERIES = {
+    "default": {},
+    "from_60000": dict(first_index=60_000),
+    "leap_day": dict(origin="2024-02-28T20:00:00", coefficient=2.5, flat_base=100.0),
+    "mid_minute": dict(origin="2025-03-04T23:47:31.123", step_ms=1_000, seed=7),
+    "hourly": dict(origin="2025-12-17T11:07:09", step_ms=3_600_000, unit_us=86_400_000_000),
+    "falling": dict(coefficient=-0.37, flat_base=-12.5, unit_us=1_234_567, step_ms=1_500, seed=1),
+    "largest_seed": dict(seed=2**32 - 1, std=0.125, mean=10.7, step_ms=15_000),
+    "loud": dict(std=1e6, mean=-3.3, seed=123_456_789, step_ms=300_000),
+    "no_noise": dict(std=0.0, mean=0.3, origin="2025-06-30T22:59:58.007", step_ms=61_001),
+    "uneven_knots": dict(knots=UNEVEN, step_ms=97_003, seed=3),
+    "many_knots": dict(knots=EVERY_7_MINUTES, std=0.5, step_ms=47_000, seed=99),
+    "one_knot": dict(knots={615: 7.25}, origin="2024-12-31T23:30:00", seed=5),
+    "two_knots": dict(knots={600: 7.25, 1100: -3.1}, step_ms=300_000, seed=6),
+    "east": dict(utc_offset_min=330, origin="2025-01-15T17:59:59.999", step_ms=59_999, seed=8),
+    "west": dict(utc_offset_min=-570, knots=UNEVEN, step_ms=900_000, seed=2_147_483_648),
+    "no_season": dict(knots=None, coefficient=0.0, flat_base=0.0, std=1.0, seed=11),
+    "before_1970": dict(origin="1969-12-31T12:00:00.250", step_ms=43_210, seed=70),
+}
+
+
+# ---- the virtual environment
+
+
+def find_python():
+    """Returns a Python that the pinned packages run on."""
+    if sys.version_info[:2] in PYTHONS:
+        return sys.executable
+    for major, minor in reversed(PYTHONS):
+        found = shutil.which(f"python{major}.{minor}")
+        if found:
+            return found
+    sys.exit("golden.py: needs Python 3.10, 3.11 or 3.12 on the PATH")
+
+
+def enter_venv():
+    """Makes the environment when it is not there or its pins moved, then runs this file in it."""
+    stamp = VENV / "packages.txt"
+    python = VENV / "bin" / "python"
+    if not stamp.exists() or stamp.read_text().split() != PACKAGES:
+        subprocess.run([find_python(), "-m", "venv", "--clear", VENV], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        stamp.write_text("\n".join(PACKAGES) + "\n")
+    environment = dict(os.environ, GOLDEN_VENV="1", MPLCONFIGDIR=str(VENV / "matplotlib"))
+    os.execve(python, [str(python), str(Path(__file__).resolve())], environment)
+
+
+# ---- series, from mockseries
+
+
+def bits(value):
+    """Returns the IEEE 754 bits of a float as 16 hex digits."""
+    return struct.pack(">d", value).hex()
+
+
+def mockseries_values(p):
+    """Returns all values from index 0 to the end of the window, as the real package gives them."""
+    from mockseries.noise import GaussianNoise
+    from mockseries.seasonality import DailySeasonality
+    from mockseries.trend import LinearTrend
+    from mockseries.utils import datetime_range
+
+    signal = LinearTrend(
+        coefficient=p["coefficient"],
+        time_unit=timedelta(microseconds=p["unit_us"]),
+        flat_base=p["flat_base"],
+    )
+    if p["knots"] is not None:
+        knots = {timedelta(minutes=minute): value for minute, value in p["knots"].items()}
+        offset = timedelta(minutes=p["utc_offset_min"])
+        signal = signal + DailySeasonality(knots, utc_offset=offset)
+    signal = signal + GaussianNoise(mean=p["mean"], std=p["std"], random_seed=p["seed"])
+    points = datetime_range(
+        granularity=timedelta(milliseconds=p["step_ms"]),
+        start_time=datetime.fromisoformat(p["origin"]),
+        num_points=p["first_index"] + POINT_COUNT,
+    )
+    return [float(value) for value in signal.generate(points)]
+
+
+def write_series(name, p):
+    origin = datetime.fromisoformat(p["origin"]) - datetime(1970, 1, 1)
+    knots = p["knots"]
+    header = dict(
+        origin_ms=origin // timedelta(milliseconds=1),
+        step_ms=p["step_ms"],
+        first_index=p["first_index"],
+        flat_base=repr(p["flat_base"]),
+        coefficient=repr(p["coefficient"]),
+        unit_us=p["unit_us"],
+        knots=",".join(f"{m}={v!r}" for m, v in knots.items()) if knots else "none",
+        utc_offset_ms=p["utc_offset_min"] * 60_000,
+        noise_mean=repr(p["mean"]),
+        noise_std=repr(p["std"]),
+        seed=p["seed"],
+    )
+    lines = [f"{key} {value}" for key, value in header.items()] + ["values"]
+    lines += [bits(value) for value in mockseries_values(p)[p["first_index"] :]]
+    write(f"series/{name}.txt", lines)
+
+
+# ---- the natural logarithm, from mpmath
+
+
+def ln_arguments():
+    """Yields arguments where a logarithm goes wrong, then squared radii as the noise has them."""
+    rng = random.Random(20251217)
+    for exponent in list(range(1, 53)) + [104]:
+        yield 1.0 - 2.0**-exponent
+        yield 2.0**-exponent
+        yield 1.0 + 2.0**-exponent
+    for eighth in range(5, 12):
+        for edge in (eighth / 8, eighth / 8 - 1 / 16):
+            for ulps in (-2, -1, 0, 1, 2):
+                yield edge + ulps * 2.0**-52
+                yield (edge + ulps * 2.0**-52) / 8
+    yield from (2.0**-1022, 1.7976931348623157e308, 2.718281828459045, 10.0)
+    for _ in range(600):
+        yield 1.0 + rng.uniform(-1, 1) * 2.0 ** -rng.randrange(1, 50)
+    for _ in range(300):
+        yield rng.uniform(1, 2) * 2.0 ** rng.randrange(-110, 60)
+    while True:
+        r2 = rng.uniform(-1, 1) ** 2 + rng.uniform(-1, 1) ** 2
+        if 0 < r2 < 1:
+            yield r2
+
+
+def write_ln():
+    from mpmath import log, mp, mpf
+
+    mp.prec = 300
+    lines = []
+    for _, x in zip(range(LN_COUNT), ln_arguments()):
+        exact = log(mpf(x))
+        high = float(exact)
+        lines.append(f"{bits(x)} {bits(high)} {bits(float(exact - mpf(high)))}")
+    write("ln.txt", lines)
+
+
+# ---- remote write messages, from the official protobuf runtime
+
+HELP = "Live metric data"
+GAUGE = 2
+
+
+def series(labels, samples, help_text=HELP):
+    """One series of a case: label pairs in wire order, (f64 bits, ms) samples; help None = none."""
+    to_bits = lambda value: value if isinstance(value, int) else int(bits(value), 16)
+    return dict(
+        labels=sorted(labels.items()),
+        samples=[(to_bits(value), ms) for value, ms in samples],
+        help=help_text,
+    )
+
+
+CPU = {"__name__": "cpu", "uuid": "device-456", "tenant_uuid": "abc123", "cpu": "lina_cp_avg"}
+UNICODE = {"__name__": "temp:c", "city": "Zürich", "emoji": "🚀 up", "quote": 'a"b\\c,d=e {x}'}
+MESSAGES = {
+    "plain": [series(CPU, [(12.45, LIVE_MS)])],
+    "name_only": [series({"__name__": "up"}, [(1.0, LIVE_MS)])],
+    "no_metadata": [series(CPU, [(12.45, LIVE_MS)], None)],
+    "zero": [series(CPU, [(0.0, LIVE_MS)])],
+    "negative_zero": [series(CPU, [(-0.0, LIVE_MS)])],
+    "negative_value": [series(CPU, [(-273.15, LIVE_MS)])],
+    "extremes": [series(CPU, [(5e-324, 1), (1.7976931348623157e308, 2), (-1e-300, 2**62)])],
+    "infinities": [series(CPU, [(float("inf"), LIVE_MS), (float("-inf"), LIVE_MS + 1)])],
+    "stale_marker": [series(CPU, [(STALE_NAN, LIVE_MS)])],
+    "ordinary_nan": [series(CPU, [(0x7FF8000000000001, LIVE_MS)])],
+    "timestamp_zero": [series(CPU, [(12.45, 0)])],
+    "timestamp_negative": [series(CPU, [(12.45, -1), (0.5, -(2**63))])],
+    "all_zero": [series(CPU, [(0.0, 0)])],
+    "many_samples": [series(CPU, [(i * 0.3 - 7, LIVE_MS + i * 60_000) for i in range(20)])],
+    "many_series": [
+        series(CPU | {"uuid": f"device-{k:03}"}, [(k / 7, LIVE_MS)], HELP if k == 1 else None)
+        for k in range(1, 41)
+    ],
+    "two_metrics": [series(CPU, [(1.5, LIVE_MS)]), series(UNICODE, [(2.5, LIVE_MS)], "Other")],
+    "unicode": [series(UNICODE, [(21.5, LIVE_MS)], "Température ≥ 0 °C, “quoted”")],
+    "empty_help": [series(CPU, [(12.45, LIVE_MS)], "")],
+    "long_help": [series(CPU, [(12.45, LIVE_MS)], "0123456789 ünïcode " * 60 + "end")],
+    "long_value": [series(CPU | {"uuid": "x" * 3000}, [(12.45, LIVE_MS)])],
+    "no_samples": [series(CPU, [])],
+    "empty_request": [],
+}
+
+
+def set_value(sample, value_bits):
+    """Sets a value and proves that Python kept the bits, a signalling NaN's too."""
+    sample.value = struct.unpack(">d", struct.pack(">Q", value_bits))[0]
+    assert int(bits(sample.value), 16) == value_bits
+
+
+def encode_v1(case):
+    from opentelemetry.exporter.prometheus_remote_write.gen import remote_pb2, types_pb2
+
+    assert types_pb2.MetricMetadata.MetricType.Value("GAUGE") == GAUGE
+    request = remote_pb2.WriteRequest()
+    for one in case:
+        written = request.timeseries.add()
+        for name, value in one["labels"]:
+            written.labels.add(name=name, value=value)
+        for value_bits, ms in one["samples"]:
+            set_value(written.samples.add(timestamp=ms), value_bits)
+        if one["help"] is not None:
+            name = dict(one["labels"])["__name__"]
+            request.metadata.add(type=GAUGE, metric_family_name=name, help=one["help"])
+    return request.SerializeToString(deterministic=True), []
+
+
+def v2_request_class():
+    """Builds io.prometheus.write.v2.Request at run time, as far as a gauge needs it."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    field = descriptor_pb2.FieldDescriptorProto
+    package = "io.prometheus.write.v2"
+    file = descriptor_pb2.FileDescriptorProto(name="v2.proto", package=package, syntax="proto3")
+    messages = {
+        "Request": [("symbols", 4, field.TYPE_STRING, True), ("timeseries", 5, "TimeSeries", True)],
+        "TimeSeries": [
+            ("labels_refs", 1, field.TYPE_UINT32, True),
+            ("samples", 2, "Sample", True),
+            ("metadata", 5, "Metadata", False),
+        ],
+        "Sample": [
+            ("value", 1, field.TYPE_DOUBLE, False),
+            ("timestamp", 2, field.TYPE_INT64, False),
+        ],
+        "Metadata": [  # the type is an enum, which is the same varint on the wire
+            ("type", 1, field.TYPE_INT32, False),
+            ("help_ref", 3, field.TYPE_UINT32, False),
+            ("unit_ref", 4, field.TYPE_UINT32, False),
+        ],
+    }
+    for message_name, fields in messages.items():
+        message = file.message_type.add(name=message_name)
+        for name, number, kind, repeated in fields:
+            label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
+            added = message.field.add(name=name, number=number, label=label)
+            if isinstance(kind, str):
+                added.type, added.type_name = field.TYPE_MESSAGE, f".{package}.{kind}"
+            else:
+                added.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.Request"))
+
+
+def encode_v2(case):
+    request = v2_request_class()()
+    table = {"": 0}
+    ref = lambda text: table.setdefault(text, len(table))
+    for one in case:
+        written = request.timeseries.add()
+        written.labels_refs.extend(ref(text) for pair in one["labels"] for text in pair)
+        for value_bits, ms in one["samples"]:
+            set_value(written.samples.add(timestamp=ms), value_bits)
+        if one["help"] is not None:
+            written.metadata.type = GAUGE
+            written.metadata.help_ref = ref(one["help"])
+    request.symbols.extend(table)
+    return request.SerializeToString(deterministic=True), list(table)
+
+
+def write_messages(file_name, encode):
+    lines = []
+    for name, case in MESSAGES.items():
+        encoded, symbols = encode(case)
+        lines.append(f"case {name}")
+        for one in case:
+            lines.append("series")
+            lines += [f"label {key} {value}" for key, value in one["labels"]]
+            if one["help"] is not None:
+                lines.append(f"metadata {GAUGE} {dict(one['labels'])['__name__']} {one['help']}")
+            lines += [f"sample {value_bits:016x} {ms}" for value_bits, ms in one["samples"]]
+        lines += [f"symbol {text}" for text in symbols]
+        lines += [f"bytes {encoded.hex()}", ""]
+    write(file_name, lines[:-1])
+
+
+def write(name, lines):
+    path = GOLDEN / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main():
+    if "GOLDEN_VENV" not in os.environ:
+        enter_venv()
+    for name, changes in SERIES.items():
+        write_series(name, DEFAULTS | changes)
+    write_ln()
+    write_messages("write_request_v1.txt", encode_v1)
+    write_messages("write_request_v2.txt", encode_v2)
+    print(f"golden.py: wrote {len(SERIES)} series and {len(MESSAGES)} messages in two versions")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+//! Gaussian noise with the bits of numpy's legacy `RandomState`: MT19937, then Box-Muller in its
+//! polar form. Hand-rolled because those bits are the contract; no other generator has them.
+
+use super::ln::ln;
+
+/// The seed of the noise. 0 is a seed like any other (the reference takes it for "no seed").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seed(pub u32);
+
+/// What the noise is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NoiseParams {
+    /// The mean, finite.
+    pub mean: f64,
+    /// The standard deviation, finite and not negative; 0 gives the mean alone.
+    pub std: f64,
+    /// The seed; one seed always gives the same deviates.
+    pub seed: Seed,
+}
+
+impl Default for NoiseParams {
+    /// Returns the reference script's noise: mean 0, standard deviation 3, seed 42.
+    fn default() -> Self {
+        Self { mean: 0.0, std: 3.0, seed: Seed(42) }
+    }
+}
+
+/// The noise from some index on, endless.
+///
+/// Source: numpy 1.26, `random/src/legacy/legacy-distributions.c`, `legacy_normal`.
+#[derive(Clone, Debug)]
+pub(super) struct Noise {
+    mean: f64,
+    std: f64,
+    twister: Twister,
+    /// The half of the last pair that has not been given out.
+    kept: Option<f64>,
+}
+
+impl Noise {
+    /// Returns the noise whose next value is that of `index`. Costs `index` deviates.
+    pub(super) fn from_index(params: NoiseParams, index: u64) -> Self {
+        let NoiseParams { mean, std, seed } = params;
+        let mut noise = Self { mean, std, twister: Twister::new(seed), kept: None };
+        for _ in 0..index / 2 {
+            noise.next_point(); // a pair passed over needs no logarithm
+        }
+        if index % 2 == 1 {
+            noise.next_deviate();
+        }
+        noise
+    }
+
+    /// Returns the next value.
+    pub(super) fn next_value(&mut self) -> f64 {
+        self.mean + self.std * self.next_deviate()
+    }
+
+    fn next_deviate(&mut self) -> f64 {
+        if let Some(first) = self.kept.take() {
+            return first;
+        }
+        let (x, y, r2) = self.next_point();
+        let scale = (-2.0 * ln(r2) / r2).sqrt();
+        self.kept = Some(scale * x);
+        scale * y
+    }
+
+    /// Returns a point inside the unit circle, and the square of its distance from the centre.
+    fn next_point(&mut self) -> (f64, f64, f64) {
+        loop {
+            let x = 2.0 * self.twister.next_f64() - 1.0;
+            let y = 2.0 * self.twister.next_f64() - 1.0;
+            let r2 = x * x + y * y;
+            if r2 < 1.0 && r2 != 0.0 {
+                return (x, y, r2);
+            }
+        }
+    }
+}
+
+/// The length of the state in words, and the distance of the words that are mixed.
+///
+/// Source: Matsumoto and Nishimura, mt19937ar.c.
+const WORD_COUNT: usize = 624;
+const DISTANCE: usize = 397;
+
+/// MT19937.
+#[derive(Clone)]
+struct Twister {
+    words: [u32; WORD_COUNT],
+    /// The next word to give out; always even, because words are taken in pairs.
+    position: usize,
+}
+
+impl std::fmt::Debug for Twister {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Twister").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+impl Twister {
+    /// Returns the generator after `init_genrand(seed)`.
+    fn new(seed: Seed) -> Self {
+        let mut words = [seed.0; WORD_COUNT];
+        let mut word = seed.0;
+        for (i, slot) in (1..).zip(&mut words[1..]) {
+            word = (word ^ (word >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i);
+            *slot = word;
+        }
+        Self { words, position: WORD_COUNT }
+    }
+
+    /// Returns the next double in [0, 1), of 53 bits from two words.
+    fn next_f64(&mut self) -> f64 {
+        if self.position == WORD_COUNT {
+            self.refill();
+        }
+        let upper = temper(self.words[self.position]) >> 5;
+        let lower = temper(self.words[self.position + 1]) >> 6;
+        self.position += 2;
+        (f64::from(upper) * 67_108_864.0 + f64::from(lower)) / 9_007_199_254_740_992.0
+    }
+
+    /// Makes the next 624 words, in loops without wrap-around so that they are vectorised.
+    fn refill(&mut self) {
+        let words = &mut self.words;
+        for i in 0..WORD_COUNT - DISTANCE {
+            words[i] = words[i + DISTANCE] ^ twist(words[i], words[i + 1]);
+        }
+        for i in WORD_COUNT - DISTANCE..WORD_COUNT - 1 {
+            words[i] = words[i + DISTANCE - WORD_COUNT] ^ twist(words[i], words[i + 1]);
+        }
+        words[WORD_COUNT - 1] = words[DISTANCE - 1] ^ twist(words[WORD_COUNT - 1], words[0]);
+        self.position = 0;
+    }
+}
+
+fn twist(word: u32, next: u32) -> u32 {
+    let joined = (word & 0x8000_0000) | (next & 0x7fff_ffff);
+    (joined >> 1) ^ ((joined & 1).wrapping_neg() & 0x9908_b0df)
+}
+
+fn temper(mut word: u32) -> u32 {
+    word ^= word >> 11;
+    word ^= (word << 7) & 0x9d2c_5680;
+    word ^= (word << 15) & 0xefc6_0000;
+    word ^ (word >> 18)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Noise, NoiseParams, Seed, Twister, WORD_COUNT, temper};
+
+    /// The 10,000th draw of seed 5489 is the check that the C++ standard prescribes.
+    #[test]
+    fn twister_is_mt19937() {
+        let mut twister = Twister::new(Seed(5489));
+        for _ in 0..9_999 / WORD_COUNT + 1 {
+            twister.refill();
+        }
+        assert_eq!(temper(twister.words[9_999 % WORD_COUNT]), 4_123_659_995);
+    }
+
+    #[track_caller]
+    fn check(seed: u32, expected: [f64; 3]) {
+        let params = NoiseParams { mean: 0.0, std: 1.0, seed: Seed(seed) };
+        let mut noise = Noise::from_index(params, 0);
+        assert_eq!([(); 3].map(|()| noise.next_value()), expected);
+    }
+
+    /// numpy.random.RandomState(seed).standard_normal(3)
+    #[test]
+    fn deviates_are_numpys() {
+        check(42, NUMPY_42);
+        check(0, NUMPY_0);
+    }
+
+    const NUMPY_42: [f64; 3] = [0.4967141530112327, -0.13826430117118466, 0.6476885381006925];
+    const NUMPY_0: [f64; 3] = [1.764052345967664, 0.4001572083672233, 0.9787379841057392];
+
+    #[test]
+    fn skipping_gives_what_counting_gives() {
+        let params = NoiseParams::default();
+        let mut counted = Noise::from_index(params, 0);
+        for index in 0..2_000 {
+            let mut skipped = Noise::from_index(params, index);
+            let (expected, next) = (counted.next_value(), counted.clone().next_value());
+            assert_eq!((skipped.next_value(), skipped.next_value()), (expected, next), "{index}");
+        }
+    }
+}
