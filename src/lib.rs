@@ -3,5 +3,10 @@
 /// errors
 pub mod error;
 
+#[cfg(test)]
+pub(crate) mod generated;
+
+pub mod labels;
+
 /// The pure function of time that everything pushes, and its iterator.
 pub mod series;

@@ -1,0 +1,525 @@
+//! Labels: what `--labels` says, checked and made into the label sets of series.
+//!
+//! A name that a receiver would not take is made into one that it does, with a warning; what
+//! could be meant in two ways is an error. Nothing is printed here.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::error::{BadInput, Escaped};
+
+/// Longest label name and metric name, in bytes.
+/// Source: Mimir's default limits, REMOTE_WRITE.md 3B.2.
+const NAME_BYTES_MAX: usize = 1024;
+/// Longest label value, in bytes. Source: as above.
+const VALUE_BYTES_MAX: usize = 2048;
+/// Most labels, `__name__` included, that receivers take by default. Source: as above.
+const LABEL_COUNT_USUAL: usize = 30;
+/// Most series of one command.
+const SERIES_COUNT_MAX: usize = 10_000;
+
+/// The labels of one series, `__name__` among them: sorted, unique, none of them empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LabelSet {
+    pairs: Vec<(String, String)>,
+}
+
+impl LabelSet {
+    /// Returns the set of these labels and the metric's name, which must be valid and unique.
+    pub fn new(metric_name: &str, mut labels: Vec<(String, String)>) -> LabelSet {
+        labels.push(("__name__".into(), metric_name.into()));
+        labels.sort();
+        assert!(labels.windows(2).all(|pair| pair[0].0 != pair[1].0), "label names are unique");
+        assert!(labels.iter().all(|(_, value)| !value.is_empty()), "no label is empty");
+        LabelSet { pairs: labels }
+    }
+
+    /// Returns the pairs of name and value, sorted by name, `__name__` included.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.pairs
+    }
+}
+
+/// Shows the labels without the metric's name, as in `{'cpu': 'lina_cp_avg', 'uuid': 'x'}`.
+impl fmt::Display for LabelSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels = self.pairs.iter().filter(|(name, _)| name != "__name__");
+        f.write_str("{")?;
+        for (count, (name, value)) in labels.enumerate() {
+            let comma = if count == 0 { "" } else { ", " };
+            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+            write!(f, "{comma}'{name}': '{}'", Escaped(&value))?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// The label sets of a command, in the order given, and what was changed on the way.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// One set a series.
+    pub label_sets: Vec<LabelSet>,
+    /// One line for each name or label that was changed.
+    pub warnings: Vec<String>,
+}
+
+/// Returns the metric name that a receiver takes, with a warning where it is another one.
+///
+/// # Errors
+/// The name is empty or too long.
+pub fn sanitise_metric_name(typed: &str, warnings: &mut Vec<String>) -> Result<String, BadInput> {
+    let bad = |problem: String| BadInput {
+        subject: "--metric-name".into(),
+        value: Some(typed.into()),
+        problem,
+        way_out: "give a name like cpu_usage".into(),
+    };
+    if typed.is_empty() {
+        return Err(bad("is empty".into()));
+    }
+    let name = sanitise(typed, |c| c == ':');
+    if name.len() > NAME_BYTES_MAX {
+        return Err(bad(format!("is longer than the {NAME_BYTES_MAX} bytes that Mimir takes")));
+    }
+    if name != typed {
+        warn(warnings, format!("metric name '{}' is sent as '{name}'", Escaped(typed)));
+    }
+    Ok(name)
+}
+
+/// Parses one `--labels` text for each set, and fans `{1..500}` out.
+///
+/// # Errors
+/// Names the pair that cannot be used, or two texts that give the same series.
+pub fn parse(typed: &[&str], metric_name: &str) -> Result<Parsed, BadInput> {
+    let mut parsed = Parsed { label_sets: Vec::new(), warnings: Vec::new() };
+    let mut origins: HashMap<LabelSet, &str> = HashMap::new();
+    for text in typed {
+        let template = Template::parse(text, &mut parsed.warnings)?;
+        if parsed.label_sets.len() + template.series_count() > SERIES_COUNT_MAX {
+            let problem = format!("gives more than {SERIES_COUNT_MAX} series");
+            return Err(bad_labels(text, problem, "run several commands, each with a part"));
+        }
+        for label_set in template.label_sets(metric_name) {
+            if let Some(first) = origins.insert(label_set.clone(), text) {
+                let first = Escaped(first);
+                let problem = format!("gives series {label_set} again, after --labels '{first}'");
+                return Err(bad_labels(text, problem, "leave one of them out"));
+            }
+            parsed.label_sets.push(label_set);
+        }
+    }
+    Ok(parsed)
+}
+
+fn warn(warnings: &mut Vec<String>, warning: String) {
+    // Twenty sets with the same odd name are worth one line.
+    if !warnings.contains(&warning) {
+        warnings.push(warning);
+    }
+}
+
+fn bad_labels(text: &str, problem: String, way_out: &str) -> BadInput {
+    BadInput {
+        subject: "--labels".into(),
+        value: Some(text.into()),
+        problem,
+        way_out: way_out.into(),
+    }
+}
+
+/// Makes a name of `[a-zA-Z0-9_]`, and of what else is allowed, that begins with no digit.
+/// Source: Remote-Write 1.0, "Labels" (REMOTE_WRITE.md 1.11).
+fn sanitise(typed: &str, allowed: impl Fn(char) -> bool) -> String {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || allowed(c);
+    let digit_first = typed.starts_with(|c: char| c.is_ascii_digit());
+    let name = typed.chars().map(|c| if valid(c) { c } else { '_' });
+    digit_first.then_some('_').into_iter().chain(name).collect()
+}
+
+/// One `--labels` text: its labels, and the one value that fans out.
+struct Template {
+    labels: Vec<(String, String)>,
+    /// Index into `labels`, and the range that takes the place of its value.
+    fan_out: Option<(usize, Range)>,
+}
+
+impl Template {
+    fn parse(text: &str, warnings: &mut Vec<String>) -> Result<Template, BadInput> {
+        if text.trim().is_empty() {
+            let way_out = "give at least one, as in --labels cpu=lina_cp_avg,uuid=device-456";
+            return Err(bad_labels(text, "is empty".into(), way_out));
+        }
+        let mut template = Template { labels: Vec::new(), fan_out: None };
+        let mut rest = Some(text);
+        while let Some(text) = rest {
+            let pair = Pair::split(text)?;
+            template.add(&pair, warnings)?;
+            rest = pair.rest;
+        }
+        for (name, _) in template.labels.iter().filter(|(_, value)| value.is_empty()) {
+            warn(warnings, format!("label '{name}' has an empty value and is left out"));
+        }
+        let kept = template.labels.iter().filter(|(_, value)| !value.is_empty()).count() + 1;
+        if kept > LABEL_COUNT_USUAL {
+            let limit = LABEL_COUNT_USUAL;
+            let what =
+                format!("{kept} labels, the name included; by default receivers take {limit}");
+            warn(warnings, what);
+        }
+        Ok(template)
+    }
+
+    fn add(&mut self, pair: &Pair<'_>, warnings: &mut Vec<String>) -> Result<(), BadInput> {
+        if pair.name.is_empty() {
+            return Err(bad_pair(pair.typed, "has no name", "write name=value"));
+        }
+        let name = sanitise(pair.name, |_| false);
+        if pair.name.starts_with("__") || name.starts_with("__") {
+            let way_out = "choose another; names that begin with __ are Prometheus's own";
+            return Err(bad_pair(pair.typed, &format!("is for label '{name}'"), way_out));
+        }
+        if let Some((first, _)) = self.labels.iter().find(|(first, _)| *first == name) {
+            let problem = format!("gives label '{first}' a second time");
+            return Err(bad_pair(pair.typed, &problem, "leave one of them out"));
+        }
+        for (what, text, bytes_max) in
+            [("name", pair.name, NAME_BYTES_MAX), ("value", &pair.value, VALUE_BYTES_MAX)]
+        {
+            if text.len() > bytes_max {
+                let problem = format!("has a {what} longer than the {bytes_max} bytes Mimir takes");
+                return Err(bad_pair(pair.typed, &problem, "shorten it"));
+            }
+        }
+        if name != pair.name {
+            let typed = Escaped(pair.name);
+            warn(warnings, format!("label name '{typed}' is sent as '{name}'"));
+        }
+        if !pair.quoted
+            && let Some(range) = Range::find(&pair.value)
+                .map_err(|(problem, way_out)| bad_pair(pair.typed, problem, way_out))?
+            && self.fan_out.replace((self.labels.len(), range)).is_some()
+        {
+            let way_out = "fan out one label a set, or quote the other value";
+            return Err(bad_pair(pair.typed, "is the second with a range", way_out));
+        }
+        self.labels.push((name, pair.value.clone()));
+        Ok(())
+    }
+
+    fn series_count(&self) -> usize {
+        let last_k = self.fan_out.as_ref().map_or(0, |(_, range)| range.last - range.first);
+        (last_k as usize).saturating_add(1)
+    }
+
+    fn label_sets(self, metric_name: &str) -> impl Iterator<Item = LabelSet> {
+        (0..self.series_count()).map(move |k| {
+            let mut labels = self.labels.clone();
+            if let Some((index, range)) = &self.fan_out {
+                labels[*index].1 = range.value(k);
+            }
+            labels.retain(|(_, value)| !value.is_empty());
+            LabelSet::new(metric_name, labels)
+        })
+    }
+}
+
+/// One `name=value` of a `--labels` text.
+struct Pair<'a> {
+    typed: &'a str,
+    name: &'a str,
+    value: String,
+    quoted: bool,
+    /// What stands behind the comma, if there is one.
+    rest: Option<&'a str>,
+}
+
+impl<'a> Pair<'a> {
+    /// Splits the first pair off. Spaces around names and unquoted values do not count.
+    fn split(text: &'a str) -> Result<Pair<'a>, BadInput> {
+        let plain = text.split(',').next().expect("split gives at least one part");
+        let Some((name, value)) = plain.split_once('=') else {
+            return Err(bad_pair(plain.trim(), "has no '='", "write name=value,name=value"));
+        };
+        let name = name.trim();
+        if !value.trim_start().starts_with('"') {
+            let rest = text.get(plain.len() + 1..);
+            let value = value.trim().to_string();
+            return Ok(Pair { typed: plain.trim(), name, value, quoted: false, rest });
+        }
+        let (_, quoted) = text.split_once('"').expect("the value starts with a quote");
+        let (value, behind) = unquote(quoted)
+            .map_err(|(problem, way_out)| bad_pair(text.trim(), problem, way_out))?;
+        let typed = text[..text.len() - behind.len()].trim();
+        let rest = match behind.trim_start() {
+            "" => None,
+            behind => Some(behind.strip_prefix(',').ok_or_else(|| {
+                bad_pair(typed, "has text behind its closing quote", "put a comma there")
+            })?),
+        };
+        Ok(Pair { typed, name, value, quoted: true, rest })
+    }
+}
+
+fn bad_pair(typed: &str, problem: &str, way_out: &str) -> BadInput {
+    let subject = "--labels pair".into();
+    BadInput {
+        subject,
+        value: Some(typed.into()),
+        problem: problem.into(),
+        way_out: way_out.into(),
+    }
+}
+
+/// What is wrong, and the way out.
+type Complaint = (&'static str, &'static str);
+
+/// Takes what stands behind an opening quote; returns the value and what is behind the closing one.
+fn unquote(text: &str) -> Result<(String, &str), Complaint> {
+    let mut value = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => return Ok((value, chars.as_str())),
+            '\\' => match chars.next() {
+                Some(escaped @ ('"' | '\\')) => value.push(escaped),
+                Some(_) => return Err(("has an unknown escape", "write \\\" or \\\\")),
+                None => break,
+            },
+            c => value.push(c),
+        }
+    }
+    Err(("has a quote that is not closed", "add the closing \""))
+}
+
+/// A value that holds `{first..last}`.
+struct Range {
+    before: String,
+    first: u32,
+    last: u32,
+    /// Numbers are filled up with zeros to this many digits; 0 for none.
+    width: usize,
+    after: String,
+}
+
+impl Range {
+    /// Finds the one range of a value; other braces stand for themselves.
+    fn find(value: &str) -> Result<Option<Range>, Complaint> {
+        let mut found = None;
+        for (open, _) in value.match_indices('{') {
+            let Some((first, last, after)) = range_at(&value[open + 1..]) else { continue };
+            let padded = [first, last].iter().any(|n| n.len() > 1 && n.starts_with('0'));
+            let width = if padded { first.len().max(last.len()) } else { 0 };
+            let too_big = ("has a number that is too big for a range", "stay below 4294967296");
+            let first: u32 = first.parse().map_err(|_| too_big)?;
+            let last: u32 = last.parse().map_err(|_| too_big)?;
+            if first > last {
+                return Err(("has a range that runs backwards", "put the smaller number first"));
+            }
+            let (before, after) = (value[..open].to_string(), after.to_string());
+            if found.replace(Range { before, first, last, width, after }).is_some() {
+                return Err(("has two ranges", "fan out once a set"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the value of the k-th series.
+    fn value(&self, k: usize) -> String {
+        let number = u64::from(self.first) + k as u64;
+        format!("{}{number:0width$}{}", self.before, self.after, width = self.width)
+    }
+}
+
+/// Takes what stands behind a `{`; returns both numbers and what is behind the `}`.
+fn range_at(text: &str) -> Option<(&str, &str, &str)> {
+    let (inside, after) = text.split_once('}')?;
+    let (first, last) = inside.split_once("..")?;
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (number(first) && number(last)).then_some((first, last, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parses one set each; shows the sets and the warnings, or the error.
+    fn shown(typed: &[&str]) -> String {
+        match parse(typed, "cpu") {
+            Ok(Parsed { label_sets, warnings }) => {
+                let sets = label_sets.iter().map(LabelSet::to_string);
+                sets.chain(warnings).collect::<Vec<_>>().join("\n")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[track_caller]
+    fn check(typed: &str, expected: &str) {
+        assert_eq!(shown(&[typed]), expected);
+    }
+
+    #[test]
+    fn pairs_are_sorted_and_hold_the_name() {
+        let parsed = parse(&["uuid=x,B=1,a=2"], "cpu").unwrap();
+        let pairs: Vec<_> =
+            parsed.label_sets[0].pairs().iter().map(|(n, v)| format!("{n}={v}")).collect();
+        assert_eq!(pairs, ["B=1", "__name__=cpu", "a=2", "uuid=x"]);
+    }
+
+    #[test]
+    fn values_are_plain_or_quoted() {
+        check("cpu=lina_cp_avg,uuid=x", "{'cpu': 'lina_cp_avg', 'uuid': 'x'}");
+        check("a=b=c", "{'a': 'b=c'}");
+        check(" a = b , c = \" d \" ", "{'a': 'b', 'c': ' d '}");
+        check(r#"a="x, \"y\" \\ z",b=1"#, r#"{'a': 'x, "y" \\ z', 'b': '1'}"#);
+        check(r#"a=it's,b=50% $5 "x""#, r#"{'a': 'it\'s', 'b': '50% $5 "x"'}"#);
+        check("a=line\nend", r"{'a': 'line\nend'}");
+        check("a=✓ {b}", "{'a': '✓ {b}'}");
+    }
+
+    #[test]
+    fn what_is_changed_is_warned_of() {
+        check("123=x", "{'_123': 'x'}\nlabel name '123' is sent as '_123'");
+        check("a.b-é=x", "{'a_b__': 'x'}\nlabel name 'a.b-é' is sent as 'a_b__'");
+        check("a:b=x", "{'a_b': 'x'}\nlabel name 'a:b' is sent as 'a_b'");
+        check("a=,b=1", "{'b': '1'}\nlabel 'a' has an empty value and is left out");
+        check("a=\"\"", "{}\nlabel 'a' has an empty value and is left out");
+        let warned = shown(&["a.b=1", "a.b=2"]);
+        assert_eq!(warned, "{'a_b': '1'}\n{'a_b': '2'}\nlabel name 'a.b' is sent as 'a_b'");
+        let many: Vec<String> = (0..30).map(|k| format!("l{k}=x")).collect();
+        let shown = shown(&[&many.join(",")]);
+        assert!(shown.ends_with("\n31 labels, the name included; by default receivers take 30"));
+        check(&many[..29].join(","), &shown_of(&many[..29]));
+    }
+
+    fn shown_of(pairs: &[String]) -> String {
+        let mut pairs: Vec<_> =
+            pairs.iter().map(|p| p.replace("=x", "': 'x'")).map(|p| format!("'{p}")).collect();
+        pairs.sort();
+        format!("{{{}}}", pairs.join(", "))
+    }
+
+    #[test]
+    fn errors_name_the_pair() {
+        check(
+            "",
+            "--labels '': is empty; \
+             give at least one, as in --labels cpu=lina_cp_avg,uuid=device-456",
+        );
+        let no_equals = "--labels pair 'b': has no '='; write name=value,name=value";
+        check("a=1,b", no_equals);
+        check("b, a=1", no_equals);
+        check("a=1,", "--labels pair '': has no '='; write name=value,name=value");
+        check("=1", "--labels pair '=1': has no name; write name=value");
+        check(
+            "a.b=1,a-b=2",
+            "--labels pair 'a-b=2': gives label 'a_b' a second time; leave one of them out",
+        );
+        let reserved = "choose another; names that begin with __ are Prometheus's own";
+        check(
+            "__name__=x",
+            &format!("--labels pair '__name__=x': is for label '__name__'; {reserved}"),
+        );
+        check("-_x=1", &format!("--labels pair '-_x=1': is for label '__x'; {reserved}"));
+        let open = "has a quote that is not closed; add the closing \"";
+        check("a=1,b=\"x,c=2", &format!("--labels pair 'b=\"x,c=2': {open}"));
+        check("b=\"x\\", &format!("--labels pair 'b=\"x\\': {open}"));
+        check(
+            r#"b="x"y,c=2"#,
+            "--labels pair 'b=\"x\"': has text behind its closing quote; put a comma there",
+        );
+        check(r#"b="\n""#, r#"--labels pair 'b="\n"': has an unknown escape; write \" or \\"#);
+    }
+
+    #[test]
+    fn lengths_are_bounded() {
+        let (name, value) = ("n".repeat(1024), "v".repeat(2048));
+        assert_eq!(parse(&[&format!("{name}={value}")], "cpu").unwrap().label_sets.len(), 1);
+        let problem = |text: &str| parse(&[text], "cpu").unwrap_err().problem;
+        let long_name = problem(&format!("{name}n=x"));
+        assert_eq!(long_name, "has a name longer than the 1024 bytes Mimir takes");
+        let long_value = problem(&format!("a={value}v"));
+        assert_eq!(long_value, "has a value longer than the 2048 bytes Mimir takes");
+    }
+
+    #[test]
+    fn a_range_fans_out() {
+        check(
+            "a=x-{9..11}/y,b=1",
+            "{'a': 'x-9/y', 'b': '1'}\n{'a': 'x-10/y', 'b': '1'}\n{'a': 'x-11/y', 'b': '1'}",
+        );
+        check("a={08..10}", "{'a': '08'}\n{'a': '09'}\n{'a': '10'}");
+        check("a={0..1}", "{'a': '0'}\n{'a': '1'}");
+        check("a={7..7}", "{'a': '7'}");
+        check("a=\"{1..2}\"", "{'a': '{1..2}'}");
+        check(
+            "a={1..},b={..2},c={a..b},d=}{",
+            "{'a': '{1..}', 'b': '{..2}', 'c': '{a..b}', 'd': '}{'}",
+        );
+        check(
+            "a={2..1}",
+            "--labels pair 'a={2..1}': has a range that runs backwards; put the smaller number first",
+        );
+        check(
+            "a={1..2}{1..2}",
+            "--labels pair 'a={1..2}{1..2}': has two ranges; fan out once a set",
+        );
+        check(
+            "a={1..2},b={1..2}",
+            "--labels pair 'b={1..2}': is the second with a range; fan out one label a set, or quote the other value",
+        );
+        check(
+            "a={1..9999999999}",
+            "--labels pair 'a={1..9999999999}': has a number that is too big for a range; stay below 4294967296",
+        );
+        check(
+            "a={0..4294967295}",
+            "--labels 'a={0..4294967295}': gives more than 10000 series; run several commands, each with a part",
+        );
+        assert_eq!(parse(&["a={1..9999}", "b=1"], "cpu").unwrap().label_sets.len(), 10_000);
+        assert!(parse(&["a={1..9999}", "b={1..2}"], "cpu").is_err());
+    }
+
+    #[test]
+    fn the_same_series_twice_names_both() {
+        assert_eq!(
+            shown(&["a=1,b=2", "b=2,a=1"]),
+            "--labels 'b=2,a=1': gives series {'a': '1', 'b': '2'} again, after --labels 'a=1,b=2'; leave one of them out"
+        );
+        assert_eq!(
+            shown(&["a={1..3}", "a=2"]),
+            "--labels 'a=2': gives series {'a': '2'} again, after --labels 'a={1..3}'; leave one of them out"
+        );
+    }
+
+    #[test]
+    fn metric_names_are_sanitised() {
+        #[track_caller]
+        fn check(typed: &str, expected: &str) {
+            let mut warnings = Vec::new();
+            let shown = match sanitise_metric_name(typed, &mut warnings) {
+                Ok(name) => std::iter::once(name).chain(warnings).collect::<Vec<_>>().join("\n"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(shown, expected);
+        }
+        check("a:cpu_1", "a:cpu_1");
+        check("9cpu.usage", "_9cpu_usage\nmetric name '9cpu.usage' is sent as '_9cpu_usage'");
+        check("", "--metric-name '': is empty; give a name like cpu_usage");
+    }
+
+    #[test]
+    fn generated_labels_never_panic_and_are_always_valid() {
+        let mut random = crate::generated::Random::new(1);
+        for _ in 0..100_000 {
+            let text = random.text("ab_:=,\"\\{}. 01é\n__");
+            let Ok(parsed) = parse(&[&text], "cpu") else { continue };
+            for label_set in parsed.label_sets {
+                for (name, value) in label_set.pairs() {
+                    assert!(!value.is_empty() && sanitise(name, |_| false) == *name, "{text}");
+                }
+            }
+        }
+    }
+}
