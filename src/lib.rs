@@ -1,5 +1,7 @@
 //! Pushes a live, reproducible synthetic time series to a Prometheus remote-write endpoint.
 
+pub mod cli;
+
 /// errors
 pub mod error;
 

@@ -6,8 +6,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::url::redacted;
 use crate::labels::LabelSet;
-use crate::series::{Grid, NoiseParams, Seasonality, Seed, Series, TimestampMs, Trend};
+use crate::series::Series;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -71,9 +72,10 @@ pub struct Patience {
 }
 
 /// A receiver, how to reach it and with which credentials.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
-    /// Absolute http or https URL, without credentials.
+    /// Absolute http or https URL, without user name and password. Its query may hold a secret,
+    /// so that only `shown_url` may be logged.
     pub url: String,
     /// Where the URL came from, in words, as in "--url" or "ENV in .env".
     pub source: String,
@@ -87,6 +89,21 @@ pub struct Target {
     pub proxy: Option<Secret>,
     /// Limit for one attempt, from connect to the end of the answer.
     pub timeout: Duration,
+}
+
+impl Target {
+    /// Returns the URL with the secrets in its query replaced.
+    pub fn shown_url(&self) -> String {
+        redacted(&self.url)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Target");
+        shown.field("url", &self.shown_url()).field("source", &self.source);
+        shown.field("auth", &self.auth).finish_non_exhaustive()
+    }
 }
 
 /// Credentials of a request.
