@@ -97,13 +97,14 @@ impl fmt::Display for Error {
 
 impl fmt::Display for BadInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.subject)?;
+        // Any of them may quote what was typed.
+        write!(f, "{}", Escaped(&self.subject))?;
         if let Some(value) = &self.value {
             write!(f, " '{}'", Escaped(value))?;
         }
-        write!(f, ": {}", self.problem)?;
+        write!(f, ": {}", Escaped(&self.problem))?;
         if !self.way_out.is_empty() {
-            write!(f, "; {}", self.way_out)?;
+            write!(f, "; {}", Escaped(&self.way_out))?;
         }
         Ok(())
     }

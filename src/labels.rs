@@ -208,7 +208,8 @@ impl Template {
     }
 
     fn series_count(&self) -> usize {
-        self.fan_out.as_ref().map_or(1, |(_, range)| (range.last - range.first) as usize + 1)
+        let last_k = self.fan_out.as_ref().map_or(0, |(_, range)| range.last - range.first);
+        (last_k as usize).saturating_add(1)
     }
 
     fn label_sets(self, metric_name: &str) -> impl Iterator<Item = LabelSet> {
@@ -325,7 +326,7 @@ impl Range {
 
     /// Returns the value of the k-th series.
     fn value(&self, k: usize) -> String {
-        let number = self.first as usize + k;
+        let number = u64::from(self.first) + k as u64;
         format!("{}{number:0width$}{}", self.before, self.after, width = self.width)
     }
 }

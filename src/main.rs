@@ -4,7 +4,7 @@ use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use push_live_metrics::cli::{self, Environment, config::Command};
+use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
 use push_live_metrics::error::{Error, Exit};
 use push_live_metrics::live::Live;

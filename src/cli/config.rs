@@ -6,8 +6,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::url::redacted;
 use crate::labels::LabelSet;
-use crate::series::{Series, SeriesIter, TimestampMs};
+use crate::series::{Series, SeriesIter};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -132,9 +133,10 @@ pub struct Patience {
 }
 
 /// A receiver, how to reach it and with which credentials.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
-    /// Absolute http or https URL, without credentials.
+    /// Absolute http or https URL, without user name and password. Its query may hold a secret,
+    /// so that only `shown_url` may be logged.
     pub url: String,
     /// Where the URL came from, in words, as in "--url" or "ENV in .env".
     pub source: String,
@@ -150,6 +152,21 @@ pub struct Target {
     pub protocol: Protocol,
     /// Limit for one attempt, from connect to the end of the answer.
     pub timeout: Duration,
+}
+
+impl Target {
+    /// Returns the URL with the secrets in its query replaced.
+    pub fn shown_url(&self) -> String {
+        redacted(&self.url)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Target");
+        shown.field("url", &self.shown_url()).field("source", &self.source);
+        shown.field("auth", &self.auth).finish_non_exhaustive()
+    }
 }
 
 /// Which version of remote write is spoken.
@@ -228,14 +245,4 @@ pub struct Rerun {
     pub step: Duration,
     /// The origin of the grid.
     pub origin_ms: i64,
-}
-impl Rerun {
-    pub fn command(&self, a: TimestampMs, b: TimestampMs) -> String {
-        format!("{a:?}{b:?}")
-    }
-}
-impl Target {
-    pub fn shown_url(&self) -> &str {
-        &self.url
-    }
 }

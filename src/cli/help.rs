@@ -1,0 +1,172 @@
+//! The texts of `-h`, `--help` and `--version`; the flags in them come from the parser's table.
+
+use super::args::{Flag, SECTIONS};
+
+/// Width of every text, in columns.
+const COLUMNS: usize = 80;
+
+const PURPOSE: &str = "\
+Pushes a live synthetic time series (trend, daily season and noise), one
+datapoint a minute, to any Prometheus remote-write endpoint.
+";
+
+const EXAMPLES: &str = r#"EXAMPLES
+  # Half an hour into a Prometheus on this host, which has to be started with
+  # --web.enable-remote-write-receiver.
+  push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg,uuid=device-456 \
+    --duration 30 --url http://localhost:9090/api/v1/write
+
+  # Two hours into an environment, with CDO_TOKEN in the environment or in .env.
+  push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg,uuid=device-456 \
+    --duration 2h --env staging --trend-coefficient 0.5 --flat-base 20
+
+  # From cron, each minute: the one datapoint that is due.
+  push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg --duration 1 \
+    --origin 2026-01-01T00:00:00Z --quiet --env-file /etc/push-live-metrics.env
+
+  # 500 series into a tenant of Mimir.
+  push-live-metrics --metric-name cpu --labels 'host=web-{001..500}' \
+    --duration 1h --url https://mimir.example/api/v1/push \
+    --header 'X-Scope-OrgID: demo'
+"#;
+
+const NOTATION: &str = "\
+TIME is epoch seconds or RFC 3339, as in 2026-01-01T00:00:00Z. DURATION is a
+whole number with its unit: 20ms, 30s, 5m, 1h, 21d.
+";
+
+const EXIT_STATUS: &str = "\
+EXIT STATUS
+  0    every datapoint was accepted
+  1    finished, but some were rejected, not delivered or unconfirmed
+  2    usage or configuration; nothing was sent
+  3    refused before anything was accepted
+  4    unreachable: nothing was accepted before time ran out
+  5    verify: missing or different datapoints
+  130  interrupted, after the summary
+";
+
+/// Keep in step with settings and target, which look these up.
+const ENVIRONMENT: &str = "\
+ENVIRONMENT
+  The environment comes first, then .env in the current directory or --env-file.
+  Secrets stand only there, never on the command line; each NAME_FILE names a
+  file to read in place of NAME, read again for each request.
+
+  REMOTE_WRITE_URL            target, where no flag names one
+  ENV                         target by name, where no URL is given
+  CDO_TOKEN, CDO_TOKEN_FILE   bearer token, required for --env and ENV, sent
+                              nowhere else
+  REMOTE_WRITE_TOKEN, REMOTE_WRITE_TOKEN_FILE
+                              bearer token for a URL
+  REMOTE_WRITE_USERNAME, REMOTE_WRITE_PASSWORD, REMOTE_WRITE_PASSWORD_FILE
+                              basic authentication for a URL
+  SSL_CERT_FILE               certificates to trust, below --ca-file
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+                              proxy by the URL's scheme, also in lower case;
+                              never for loopback
+";
+
+/// Returns one screen of help.
+pub(super) fn short() -> String {
+    let required = "\
+FLAGS
+  --metric-name NAME         name of the metric (required)
+  --labels K=V,...           labels of the series (required)
+  --duration MINUTES         how long to push; 10s and 2h work too (required)
+  --url URL or --env NAME    where to
+  --help                     every flag, variable and exit status
+";
+    let one = EXAMPLES.split("\n\n").take(2).collect::<Vec<_>>().join("\n\n");
+    format!("{PURPOSE}\n{one}\n\n{required}")
+}
+
+/// Returns all of the help.
+pub(super) fn long() -> String {
+    let mut text = format!("{PURPOSE}\nUSAGE\n  push-live-metrics [FLAGS]\n");
+    for (heading, flags) in SECTIONS {
+        text.push_str(&format!("\n{heading}\n"));
+        for flag in *flags {
+            text.push_str(&describe(flag));
+        }
+    }
+    text.push_str("  -h\n      Print one screen of help.\n");
+    text.push_str("  --help\n      Print this.\n");
+    text.push_str("  --version\n      Print the version.\n");
+    format!("{text}\n{NOTATION}\n{EXIT_STATUS}\n{ENVIRONMENT}\n{EXAMPLES}")
+}
+
+/// Returns name and version.
+pub(super) fn version() -> String {
+    format!("push-live-metrics {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn describe(flag: &Flag) -> String {
+    let mut usage = format!("  --{}", flag.name);
+    for (before, text, after) in [
+        (" ", flag.value, ""),
+        (" [default: ", flag.default, "]"),
+        (" [variable: ", flag.variable, "]"),
+    ] {
+        if !text.is_empty() {
+            usage += &format!("{before}{text}{after}");
+        }
+    }
+    format!("{usage}\n{}", wrapped(flag.help, "      "))
+}
+
+/// Breaks a text at its spaces, each line behind `indent`.
+fn wrapped(text: &str, indent: &str) -> String {
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && indent.len() + line.len() + 1 + word.len() > COLUMNS {
+            lines += &format!("{indent}{line}\n");
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines + &format!("{indent}{line}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::flags;
+    use super::*;
+
+    #[test]
+    fn every_line_fits() {
+        for line in short().lines().chain(long().lines()) {
+            assert!(line.len() <= COLUMNS, "{line}");
+        }
+        assert!(short().lines().count() <= 24);
+    }
+
+    #[test]
+    fn help_has_every_flag_and_default() {
+        for flag in flags() {
+            assert!(long().contains(&format!("  --{}", flag.name)), "--{}", flag.name);
+        }
+        assert!(long().contains("\n  --interval DURATION [default: 60s]\n"));
+    }
+
+    #[test]
+    fn examples_are_commands_that_parse() {
+        let commands = EXAMPLES.replace("\\\n", " ");
+        let commands: Vec<&str> =
+            commands.lines().filter(|line| line.starts_with("  push-live-metrics ")).collect();
+        assert_eq!(commands.len(), 4);
+        for command in commands {
+            let words = command.split('\'').enumerate().flat_map(|(part, text)| {
+                let words: Vec<&str> =
+                    if part % 2 == 1 { vec![text] } else { text.split_whitespace().collect() };
+                words
+            });
+            let parsed = super::super::args::parse(words.skip(1).map(Into::into));
+            assert!(parsed.is_ok(), "{command}");
+        }
+    }
+}

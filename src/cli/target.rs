@@ -1,0 +1,387 @@
+//! Where datapoints go and as whom. Each secret goes to its own target, and none is ever shown.
+
+use std::path::PathBuf;
+
+use super::args::{Args, bad, bad_flag};
+use super::config::{Auth, Protocol, Secret, Target, TlsOptions};
+use super::credentials::{preset_auth, url_auth};
+use super::headers::headers;
+use super::settings::{self, Setting, Settings};
+use super::units;
+use super::url::{HttpUrl, looks_secret, redacted};
+use crate::error::{BadInput, Error, Escaped};
+
+/// Hosts of the environments that are known by name; others are `www.NAME.cdo.cisco.com`.
+const PRESETS: &[(&str, &str)] = &[
+    ("scale", "edge.scale.cdo.cisco.com"),
+    ("staging", "edge.staging.cdo.cisco.com"),
+    ("ci", "edge.ci.cdo.cisco.com"),
+    ("us", "www.defenseorchestrator.com"),
+    ("eu", "www.defenseorchestrator.eu"),
+];
+const PRESET_PATH: &str = "/api/platform/ai-ops-data-ingest/v2/healthmetrics";
+
+/// The receiver as it was chosen: what commands that continue the run have to name.
+pub(super) enum Choice {
+    /// Any URL.
+    Url(Setting),
+    /// A Cisco environment, by name.
+    Preset(Setting),
+}
+
+/// Picks the target: flag, environment, file; in each the URL first.
+///
+/// # Errors
+/// Both flags are given, or nothing names a target.
+pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, BadInput> {
+    let flag = |name| {
+        let value = args.given(name)?.to_string();
+        Some(Setting { place: format!("--{name}"), value })
+    };
+    match (flag("url"), flag("env")) {
+        (Some(_), Some(env)) => {
+            let problem = "is given together with --url";
+            return Err(bad_flag("env", Some(&env.value), problem, "leave one of them out"));
+        }
+        (Some(url), None) => return Ok(Choice::Url(url)),
+        (None, Some(env)) => return Ok(Choice::Preset(env)),
+        (None, None) => {}
+    }
+    let filled = |setting: &Setting| !setting.value.is_empty();
+    if let Some(url) = settings.in_environment("REMOTE_WRITE_URL")?.filter(filled) {
+        return Ok(Choice::Url(url));
+    }
+    // Shells and hosts set ENV for other ends, so there only a known name counts.
+    let env = settings.in_environment("ENV")?.filter(filled);
+    let (known, unknown) = match env {
+        Some(env) if preset_host(&env.value).is_some() => (Some(env), None),
+        env => (None, env),
+    };
+    if let Some(env) = known {
+        return Ok(Choice::Preset(env));
+    }
+    if let Some(url) = settings.in_file("REMOTE_WRITE_URL").filter(filled) {
+        return Ok(Choice::Url(url));
+    }
+    if let Some(env) = settings.in_file("ENV").filter(filled) {
+        return Ok(Choice::Preset(env));
+    }
+    let problem = match unknown {
+        None => "is not named".to_string(),
+        Some(env) => format!("is not named (ENV '{}' is no known environment)", env.value),
+    };
+    let way_out = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
+                   --env, or set REMOTE_WRITE_URL or ENV, also in .env";
+    Err(bad("target", None, &problem, way_out))
+}
+
+/// Checks the chosen target with its credentials, headers, certificates and proxy.
+///
+/// # Errors
+/// Any of them cannot be used, or credentials would travel unencrypted.
+pub(super) fn check(
+    choice: &Choice,
+    args: &Args,
+    settings: &Settings<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Target, Error> {
+    let (url, source, auth) = match choice {
+        Choice::Url(setting) => (parse_url(setting)?, &setting.place, url_auth(settings)?),
+        Choice::Preset(env) => (preset_url(env)?, &env.place, preset_auth(env, settings)?),
+    };
+    let headers = headers(args)?;
+    let secret_header =
+        |(name, value): &(String, Secret)| looks_secret(name) || matches!(value, Secret::File(_));
+    let has_credentials =
+        auth != Auth::None || headers.iter().any(secret_header) || redacted(&url.text) != url.text;
+    if has_credentials
+        && !(url.https || url.is_loopback() || args.has("allow-plain-http-credentials"))
+    {
+        let problem = "is plain http, which would show the credentials to anyone on the way";
+        let way_out = "use https, or add --allow-plain-http-credentials";
+        return Err(bad(source, Some(&redacted(&url.text)), problem, way_out).into());
+    }
+    Ok(Target {
+        source: source.clone(),
+        auth,
+        headers,
+        tls: tls(&url, args, settings, warnings)?,
+        proxy: proxy(&url, settings)?,
+        protocol: Protocol::V1,
+        timeout: args.parsed("timeout", units::duration)?,
+        url: url.text,
+    })
+}
+
+fn parse_url(setting: &Setting) -> Result<HttpUrl, BadInput> {
+    HttpUrl::parse(&setting.value).map_err(|error| {
+        let shown = redacted(&setting.value);
+        let shown = (!setting.value.contains('@')).then_some(shown.as_str());
+        bad(&setting.place, shown, &error.problem, &error.way_out)
+    })
+}
+
+fn preset_host(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    PRESETS.iter().find(|(preset, _)| *preset == name).map(|(_, host)| *host)
+}
+
+fn preset_url(env: &Setting) -> Result<HttpUrl, BadInput> {
+    let name = &env.value;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.is_empty() || !name.chars().all(allowed) {
+        let problem = "is not a name of letters, digits and '-'";
+        return Err(bad(&env.place, Some(name), problem, "give one like us, or use --url"));
+    }
+    let host = preset_host(name).map_or(format!("www.{name}.cdo.cisco.com"), Into::into);
+    let url = format!("https://{host}{PRESET_PATH}");
+    Ok(HttpUrl::parse(&url).expect("the name holds nothing that a URL can't"))
+}
+
+fn tls(
+    url: &HttpUrl,
+    args: &Args,
+    settings: &Settings<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<TlsOptions, Error> {
+    let client_cert = match (args.given("client-cert"), args.given("client-key")) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
+        (Some(cert), None) => {
+            let problem = "is given without --client-key";
+            return Err(bad_flag("client-cert", Some(cert), problem, "give both").into());
+        }
+        (None, Some(key)) => {
+            let problem = "is given without --client-cert";
+            return Err(bad_flag("client-key", Some(key), problem, "give both").into());
+        }
+    };
+    let mut ca_file = args.given("ca-file").map(PathBuf::from);
+    // Some hosts set SSL_CERT_FILE to nothing that is there; the bundled roots serve them better.
+    if ca_file.is_none()
+        && url.https
+        && let Some(setting) = settings.get_filled("SSL_CERT_FILE")?
+    {
+        if settings::is_readable(setting.value.as_ref()) {
+            ca_file = Some(setting.value.into());
+        } else {
+            let (place, file) = (setting.place, setting.value);
+            let file = Escaped(&file);
+            warnings.push(format!("{place} '{file}' cannot be read and is passed over"));
+        }
+    }
+    let insecure_skip_verify = args.has("insecure-skip-verify");
+    if insecure_skip_verify && url.https {
+        warnings.push("any certificate is accepted (--insecure-skip-verify)".into());
+    }
+    Ok(TlsOptions { ca_file, client_cert, insecure_skip_verify })
+}
+
+/// Picks the proxy by the URL's scheme, upper-case names first; none for loopback.
+fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<Secret>, BadInput> {
+    let either = |upper: &str| -> Result<Option<Setting>, BadInput> {
+        match settings.get_filled(upper)? {
+            None => settings.get_filled(&upper.to_ascii_lowercase()),
+            set => Ok(set),
+        }
+    };
+    if url.is_loopback() {
+        return Ok(None);
+    }
+    let Some(Setting { place, value }) =
+        either(if url.https { "HTTPS_PROXY" } else { "HTTP_PROXY" })?
+    else {
+        return Ok(None);
+    };
+    if either("NO_PROXY")?.is_some_and(|list| url.is_excluded_by(&list.value)) {
+        return Ok(None);
+    }
+    let value = if value.contains("://") { value } else { format!("http://{value}") };
+    let (scheme, authority) = value.split_once("://").expect("it was put there");
+    let without_user = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    HttpUrl::parse(&format!("{scheme}://{without_user}")).map_err(|error| {
+        let way_out = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
+        bad(&place, None, &error.problem, way_out)
+    })?;
+    Ok(Some(Secret::Inline(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Setup;
+    use super::*;
+
+    const URL: &str = "--url=https://receiver.example/write";
+
+    fn start() -> Setup {
+        Setup::default()
+    }
+
+    /// Shows where it goes and why.
+    #[track_caller]
+    fn check(setup: &Setup, expected: &str) {
+        let target = setup.live().target;
+        assert_eq!(format!("{} from {}", target.url, target.source), expected);
+    }
+
+    #[track_caller]
+    fn check_error(setup: &Setup, expected: &str) {
+        assert_eq!(setup.error(), expected);
+    }
+
+    #[test]
+    fn the_flag_comes_before_the_environment_before_the_file() {
+        let dotenv = "REMOTE_WRITE_URL=http://file/\nENV=eu\nCDO_TOKEN=t\n";
+        let file = || start().file(".env", dotenv);
+        check(&file(), "http://file/ from REMOTE_WRITE_URL in .env");
+        check(
+            &start().file(".env", &dotenv[30..]),
+            &format!("https://www.defenseorchestrator.eu{PRESET_PATH} from ENV in .env"),
+        );
+        let both = || file().variable("ENV", "us");
+        check(&both(), &format!("https://www.defenseorchestrator.com{PRESET_PATH} from ENV"));
+        let url = || both().variable("REMOTE_WRITE_URL", "http://variable/");
+        check(&url(), "http://variable/ from REMOTE_WRITE_URL");
+        check(&url().flags(&["--url", "http://flag/"]), "http://flag/ from --url");
+        check(
+            &url().flags(&["--env", "scale"]),
+            &format!("https://edge.scale.cdo.cisco.com{PRESET_PATH} from --env"),
+        );
+        check_error(
+            &url().flags(&["--env", "scale", URL]),
+            "--env 'scale': is given together with --url; leave one of them out",
+        );
+    }
+
+    #[test]
+    fn other_names_count_in_the_flag_and_the_file_only() {
+        let other = format!("https://www.qa-7.cdo.cisco.com{PRESET_PATH}");
+        check(
+            &start().flags(&["--env=qa-7"]).variable("CDO_TOKEN", "t"),
+            &format!("{other} from --env"),
+        );
+        let dotenv = "ENV=qa-7\nCDO_TOKEN=t";
+        check(
+            &start().file(".env", dotenv).variable("ENV", "production"),
+            &format!("{other} from ENV in .env"),
+        );
+        let ways = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), --env, \
+                    or set REMOTE_WRITE_URL or ENV, also in .env";
+        check_error(
+            &start().variable("ENV", "qa-7"),
+            &format!("target: is not named (ENV 'qa-7' is no known environment); {ways}"),
+        );
+        check_error(&start().variable("ENV", ""), &format!("target: is not named; {ways}"));
+        check_error(
+            &start().flags(&["--env=a.b"]),
+            "--env 'a.b': is not a name of letters, digits and '-'; \
+             give one like us, or use --url",
+        );
+    }
+
+    #[test]
+    fn an_env_file_takes_the_place_of_the_usual_one() {
+        let setup = start().file(".env", "ENV=us").file("other", "REMOTE_WRITE_URL=http://other/");
+        check(
+            &setup.flags(&["--env-file", "other"]),
+            "http://other/ from REMOTE_WRITE_URL in other",
+        );
+        let setup = start().file("other", "");
+        let missing = setup.path("missing");
+        check_error(
+            &setup.flags(&["--env-file", &missing]),
+            &format!(
+                "cannot read variables from '{missing}': No such file or directory (os error 2); \
+                 check its name and permissions"
+            ),
+        );
+    }
+
+    #[test]
+    fn credentials_do_not_travel_unencrypted() {
+        let plain = "--url=http://receiver.example/w?a=b";
+        let problem = "is plain http, which would show the credentials to anyone on the way; \
+                       use https, or add --allow-plain-http-credentials";
+        let error = format!("--url 'http://receiver.example/w?a=b': {problem}");
+        let token = || start().variable("REMOTE_WRITE_TOKEN", "t");
+        check_error(&token().flags(&[plain]), &error);
+        check_error(&start().flags(&[plain, "--header=X-Api-Key: s3cret"]), &error);
+        let setup = start().file("id", "x");
+        let header = format!("--header=X-Id: @{}", setup.path("id"));
+        check_error(&setup.flags(&[plain, &header]), &error);
+        check_error(
+            &start().flags(&["--url=http://receiver.example/w?token=s3cret"]),
+            &format!("--url 'http://receiver.example/w?token=REDACTED': {problem}"),
+        );
+        for allowed in [
+            token().flags(&[plain, "--allow-plain-http-credentials"]),
+            token().flags(&["--url=http://127.0.0.1/"]),
+            token().flags(&["--url=http://[::1]:9090/"]),
+            token().flags(&[URL]),
+            start().flags(&[plain, "--header=X-Scope-OrgID: demo"]),
+        ] {
+            allowed.live();
+        }
+    }
+
+    #[test]
+    fn urls_with_credentials_are_not_shown() {
+        check_error(
+            &start().flags(&["--url=http://user:s3cret@h/"]),
+            "--url: holds credentials, which would be logged; \
+             set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead",
+        );
+        check_error(
+            &start().flags(&["--url=ftp://h/?token=s3cret"]),
+            "--url 'ftp://h/?token=REDACTED': has another scheme than http and https; \
+             give one of these",
+        );
+    }
+
+    #[test]
+    fn certificates_come_from_the_flag_or_from_a_file_that_is_there() {
+        let setup = start().file("ca.pem", "").flags(&[URL]);
+        let path = setup.path("ca.pem");
+        let setup = setup.variable("SSL_CERT_FILE", &path);
+        assert_eq!(setup.live().target.tls.ca_file, Some(path.into()));
+        let setup = setup.flags(&["--ca-file=x.pem"]);
+        assert_eq!(setup.live().target.tls.ca_file, Some("x.pem".into()));
+        let config = start().flags(&[URL]).variable("SSL_CERT_FILE", "/nowhere/ca.pem").live();
+        assert_eq!(config.target.tls.ca_file, None);
+        let warning = "SSL_CERT_FILE '/nowhere/ca.pem' cannot be read and is passed over";
+        assert_eq!(config.warnings, [warning]);
+        let config = start().flags(&[URL, "--insecure-skip-verify"]).live();
+        assert_eq!(config.warnings, ["any certificate is accepted (--insecure-skip-verify)"]);
+        check_error(
+            &start().flags(&["--client-cert=a.pem"]),
+            "--client-cert 'a.pem': is given without --client-key; give both",
+        );
+        check_error(
+            &start().flags(&["--client-key=a.pem"]),
+            "--client-key 'a.pem': is given without --client-cert; give both",
+        );
+    }
+
+    #[test]
+    fn the_proxy_is_chosen_by_scheme() {
+        let proxied = |url: &str, more: &[(&str, &str)]| {
+            let all = [("https_proxy", "proxy:1"), ("HTTP_PROXY", "http://u:p@proxy:2/")];
+            let mut setup = start().flags(&["--url", url]);
+            for (name, value) in all.iter().chain(more) {
+                setup = setup.variable(name, value);
+            }
+            setup.live().target.proxy
+        };
+        let proxy = |text: &str| Some(Secret::Inline(text.into()));
+        assert_eq!(proxied("https://a.example/", &[]), proxy("http://proxy:1"));
+        assert_eq!(proxied("http://a.example/", &[]), proxy("http://u:p@proxy:2/"));
+        assert_eq!(proxied("http://a.example/", &[("no_proxy", "b.example,.example")]), None);
+        assert_eq!(proxied("http://localhost/", &[]), None);
+        assert_eq!(proxied("https://127.0.0.1/", &[]), None);
+        check_error(
+            &start().flags(&[URL]).variable("HTTPS_PROXY", "socks5://user:s3cret@proxy:1"),
+            "HTTPS_PROXY: has another scheme than http and https; \
+             write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT",
+        );
+    }
+}

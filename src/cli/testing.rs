@@ -1,0 +1,106 @@
+//! A command line that works, for tests to add to.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{Command, Environment, LiveConfig, parse};
+use crate::error::Error;
+use crate::series::TimestampMs;
+
+/// 2025-12-17T11:00:00.250Z.
+pub(super) const NOW_MS: i64 = 1_765_969_200_250;
+
+/// What a command is started with.
+#[derive(Default)]
+pub(super) struct Setup {
+    flags: Vec<OsString>,
+    variables: HashMap<OsString, OsString>,
+    directory: Option<TemporaryDirectory>,
+}
+
+impl Setup {
+    pub(super) fn flags(mut self, flags: &[&str]) -> Setup {
+        self.flags.extend(flags.iter().map(OsString::from));
+        self
+    }
+
+    pub(super) fn variable(mut self, name: &str, value: &str) -> Setup {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Writes a file beside which the command is started.
+    pub(super) fn file(mut self, name: &str, content: &str) -> Setup {
+        let directory = self.directory.get_or_insert_with(TemporaryDirectory::new);
+        std::fs::write(directory.0.join(name), content).unwrap();
+        self
+    }
+
+    /// Returns the path of a file that was written.
+    pub(super) fn path(&self, name: &str) -> String {
+        let directory = self.directory.as_ref().expect("a file was written");
+        directory.0.join(name).to_str().unwrap().to_string()
+    }
+
+    /// Parses with metric, label, duration and, where none is named, a target on loopback.
+    pub(super) fn parse(&self) -> Result<LiveConfig, Error> {
+        let mut raw: Vec<OsString> =
+            ["--metric-name=cpu", "--labels=cpu=lina_cp_avg"].map(Into::into).into();
+        raw.extend(self.flags.iter().cloned());
+        let has =
+            |name: &str| self.flags.iter().any(|flag| flag.to_str().unwrap().starts_with(name));
+        if !has("--duration") && !has("--end-epoch") {
+            raw.push("--duration=30".into());
+        }
+        let named = |name: &str| self.variables.contains_key(&OsString::from(name));
+        if !has("--url")
+            && !has("--env")
+            && !named("REMOTE_WRITE_URL")
+            && !named("ENV")
+            && self.directory.is_none()
+        {
+            raw.push("--url=http://localhost:9090/api/v1/write".into());
+        }
+        let directory = match &self.directory {
+            Some(directory) => directory.0.clone(),
+            None => PathBuf::from("/nowhere"),
+        };
+        let environment = Environment::new(self.variables.clone(), directory);
+        match parse(raw.into_iter(), &environment, TimestampMs(NOW_MS))? {
+            Command::Live(config) => Ok(*config),
+            Command::Print(text) => panic!("prints {text}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn live(&self) -> LiveConfig {
+        self.parse().expect("the command line is right")
+    }
+
+    #[track_caller]
+    pub(super) fn error(&self) -> String {
+        self.parse().expect_err("the command line is wrong").to_string()
+    }
+}
+
+/// A directory of its own that goes away.
+struct TemporaryDirectory(PathBuf);
+
+impl TemporaryDirectory {
+    fn new() -> TemporaryDirectory {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("push-live-metrics-cli-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        TemporaryDirectory(path)
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,391 @@
+//! Numbers, durations, times and offsets, from text to units. Pure; every bound is checked here.
+
+use std::time::Duration;
+
+use time::{Date, Month, Time};
+
+use crate::series::{Seasonality, TimestampMs};
+
+/// Why a text cannot be used, and what to write instead.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unusable {
+    /// What is wrong, as in "is negative".
+    pub(super) problem: String,
+    /// What to do instead.
+    pub(super) way_out: String,
+}
+
+/// Returns the error of a parser in this module.
+pub(super) fn unusable(problem: impl Into<String>, way_out: impl Into<String>) -> Unusable {
+    Unusable { problem: problem.into(), way_out: way_out.into() }
+}
+
+/// Longest duration: ten years with their leap days.
+pub(super) const DURATION_MS_MAX: u64 = 3653 * 24 * 3_600_000;
+/// Latest time, 5000-01-01: far from overflow, and below any epoch in milliseconds.
+const TIME_MS_MAX: i64 = 95_617_584_000_000;
+
+/// Parses a finite number.
+pub(super) fn number(text: &str) -> Result<f64, Unusable> {
+    let way_out = "give a number like 0.1 or -2e3";
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        Ok(_) => Err(unusable("is not finite", way_out)),
+        Err(_) => Err(unusable("is not a number", way_out)),
+    }
+}
+
+/// Parses a finite number that is not negative.
+pub(super) fn positive_number(text: &str) -> Result<f64, Unusable> {
+    match number(text)? {
+        number if number < 0.0 => Err(unusable("is negative", "give 0 or more")),
+        number => Ok(number),
+    }
+}
+
+/// Parses a seed, 0 to 4294967295.
+pub(super) fn seed(text: &str) -> Result<u32, Unusable> {
+    text.parse().map_err(|_| unusable("is not a seed", "give a whole number, 0 to 4294967295"))
+}
+
+/// Parses a duration with its unit; 0 is one.
+pub(super) fn duration_or_zero(text: &str) -> Result<Duration, Unusable> {
+    let way_out = "give a whole number and a unit: 20ms, 30s, 5m, 1h or 21d";
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let (count, unit) = text.split_at(text.len() - digits.len());
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
+        "" if !text.is_empty() => return Err(unusable("has no unit", way_out)),
+        _ if text.starts_with('-') => return Err(unusable("is negative", way_out)),
+        _ if unit.starts_with('.') => return Err(unusable("is not a whole number", way_out)),
+        _ => return Err(unusable("is not a duration", way_out)),
+    };
+    if count.is_empty() {
+        return Err(unusable("is not a duration", way_out));
+    }
+    // Digits alone fail to parse only when there are too many of them.
+    let count = count.parse::<u64>().unwrap_or(u64::MAX);
+    match count.checked_mul(unit_ms) {
+        Some(ms) if ms <= DURATION_MS_MAX => Ok(Duration::from_millis(ms)),
+        _ => Err(unusable("is over 10 years", "give a shorter one")),
+    }
+}
+
+/// Parses a duration with its unit, more than 0.
+pub(super) fn duration(text: &str) -> Result<Duration, Unusable> {
+    match duration_or_zero(text)? {
+        Duration::ZERO => Err(unusable("is zero", "give at least 1ms")),
+        duration => Ok(duration),
+    }
+}
+
+/// Parses a duration, more than 0, in which a bare number is minutes.
+pub(super) fn minutes(text: &str) -> Result<Duration, Unusable> {
+    let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let with_unit = if bare { format!("{text}m") } else { text.to_string() };
+    duration(&with_unit).map_err(|error| match error.problem.as_str() {
+        "is over 10 years" => error,
+        _ => Unusable { way_out: "give whole minutes, as in 30, or 10s, 2h, 21d".into(), ..error },
+    })
+}
+
+/// Shows a duration in its largest whole unit, as `duration` reads it.
+pub(super) fn show_duration(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units = [("d", 24 * 3_600_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    let largest = units.iter().find(|(_, unit_ms)| ms.is_multiple_of(*unit_ms));
+    largest.map_or(format!("{ms}ms"), |(unit, unit_ms)| format!("{}{unit}", ms / unit_ms))
+}
+
+/// Parses epoch seconds, down to milliseconds, or RFC 3339; 1970 to 4999.
+pub(super) fn time(text: &str) -> Result<TimestampMs, Unusable> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let timestamp_ms = if is_number(seconds) && is_number(fraction) {
+        epoch_ms(seconds, fraction)?
+    } else {
+        rfc3339_ms(text)?
+    };
+    if !(0..TIME_MS_MAX).contains(&timestamp_ms) {
+        return Err(unusable("is out of range", "give a time in the years 1970 to 4999"));
+    }
+    Ok(TimestampMs(timestamp_ms))
+}
+
+/// Shows a time as `time` reads it: epoch seconds, with milliseconds where there are any.
+pub(super) fn show_time(timestamp_ms: i64) -> String {
+    let (seconds, ms) = (timestamp_ms.div_euclid(1000), timestamp_ms.rem_euclid(1000));
+    if ms == 0 { seconds.to_string() } else { format!("{seconds}.{ms:03}") }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn epoch_ms(seconds: &str, fraction: &str) -> Result<i64, Unusable> {
+    let significant = seconds.trim_start_matches('0');
+    if significant.len() == 13 {
+        let way_out = format!("give seconds, as in {}", &significant[..10]);
+        return Err(unusable("looks like milliseconds", way_out));
+    }
+    let Ok(seconds) = seconds.parse::<i64>() else { return Ok(i64::MAX) };
+    Ok(seconds.saturating_mul(1000).saturating_add(fraction_ms(fraction)?))
+}
+
+fn fraction_ms(digits: &str) -> Result<i64, Unusable> {
+    if digits.trim_end_matches('0').len() > 3 {
+        return Err(unusable("is finer than a millisecond", "give at most 3 decimals"));
+    }
+    let padded = format!("{digits:0<3}");
+    Ok(padded[..3].parse().expect("three digits are a number"))
+}
+
+/// Parses `2025-12-17T11:00:00Z`, with a fraction or an offset.
+/// Source: RFC 3339, section 5.6.
+fn rfc3339_ms(text: &str) -> Result<i64, Unusable> {
+    let not_a_time =
+        || unusable("is not a time", "give epoch seconds or RFC 3339, as in 2025-12-17T11:00:00Z");
+    if !text.is_ascii() || text.len() < 19 {
+        return Err(not_a_time());
+    }
+    let (date_time, behind) = text.split_at(19);
+    let (fraction, offset) = match behind.strip_prefix('.') {
+        None => ("0", behind),
+        Some(behind) => {
+            let digits = behind.trim_start_matches(|c: char| c.is_ascii_digit());
+            behind.split_at(behind.len() - digits.len())
+        }
+    };
+    let local = local_seconds(date_time).ok_or_else(not_a_time)?;
+    let fraction =
+        if is_number(fraction) { fraction_ms(fraction)? } else { return Err(not_a_time()) };
+    let offset_ms = match offset {
+        "Z" | "z" => 0,
+        "" => return Err(unusable("has no offset from UTC", "add Z for UTC, or one like +01:00")),
+        offset => utc_offset_ms(offset).map_err(|_| not_a_time())?,
+    };
+    Ok(local * 1000 + fraction - offset_ms)
+}
+
+/// Returns the epoch seconds of `2025-12-17T11:00:00`, read as UTC.
+fn local_seconds(date_time: &str) -> Option<i64> {
+    let shape: String =
+        date_time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    if !["0000-00-00T00:00:00", "0000-00-00t00:00:00", "0000-00-00 00:00:00"]
+        .contains(&shape.as_str())
+    {
+        return None;
+    }
+    let number =
+        |at: usize| date_time[at..at + 2].parse::<u8>().expect("the shape has digits there");
+    let year = date_time[..4].parse().expect("the shape has digits there");
+    let date = Date::from_calendar_date(year, Month::try_from(number(5)).ok()?, number(8)).ok()?;
+    let time = Time::from_hms(number(11), number(14), number(17)).ok()?;
+    Some(date.with_time(time).assume_utc().unix_timestamp())
+}
+
+/// Parses `+HH:MM` or `-HH:MM` to milliseconds.
+pub(super) fn utc_offset_ms(text: &str) -> Result<i64, Unusable> {
+    let wrong = || unusable("is not an offset from UTC", "write +HH:MM or -HH:MM, as in +05:30");
+    let sign = match text.as_bytes().first() {
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        _ => return Err(wrong()),
+    };
+    let minutes = minute_of_day(&text[1..]).ok_or_else(wrong)?;
+    Ok(sign * i64::from(minutes) * 60_000)
+}
+
+/// Parses `HH:MM`, 00:00 to 23:59.
+fn minute_of_day(text: &str) -> Option<u32> {
+    let (hour, minute) = text.split_once(':')?;
+    let number =
+        |text: &str| if text.len() == 2 && is_number(text) { text.parse().ok() } else { None };
+    let (hour, minute): (u32, u32) = (number(hour)?, number(minute)?);
+    (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+}
+
+/// Parses `default`, `none` or the knots of a day, `HH:MM=V,...`.
+pub(super) fn seasonality(text: &str) -> Result<Option<Seasonality>, Unusable> {
+    match text {
+        "default" => return Ok(Some(Seasonality::default())),
+        "none" => return Ok(None),
+        _ => {}
+    }
+    let way_out = "give default, none or knots like 00:00=1,08:30=17.5,20:00=3";
+    let knots: Result<Vec<_>, _> = text
+        .split(',')
+        .map(|knot| {
+            let parsed = knot.split_once('=').and_then(|(at, value)| {
+                Some((minute_of_day(at.trim())?, number(value.trim()).ok()?))
+            });
+            parsed.ok_or_else(|| {
+                unusable(format!("has knot '{knot}', which is not HH:MM=V"), way_out)
+            })
+        })
+        .collect();
+    Seasonality::new(&knots?).map(Some).map_err(|error| unusable(error.to_string(), ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+    use crate::generated::Random;
+
+    #[track_caller]
+    fn check<T: Debug>(parsed: Result<T, Unusable>, expected: &str) {
+        let shown = match parsed {
+            Ok(value) => format!("{value:?}"),
+            Err(Unusable { problem, .. }) => problem,
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn numbers_are_finite() {
+        check(number("-0.5e1"), "-5.0");
+        for text in ["NaN", "inf", "-infinity", "1e999"] {
+            check(number(text), "is not finite");
+        }
+        for text in ["", "x", "1,5", " 1", "0x10"] {
+            check(number(text), "is not a number");
+        }
+        check(positive_number("0"), "0.0");
+        check(positive_number("-1"), "is negative");
+        check(seed("4294967295"), "4294967295");
+        check(seed("4294967296"), "is not a seed");
+        check(seed("-1"), "is not a seed");
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        check(duration("20ms"), "20ms");
+        check(duration("30s"), "30s");
+        check(duration("5m"), "300s");
+        check(duration("1h"), "3600s");
+        check(duration("21d"), "1814400s");
+        check(duration("3653d"), "315619200s");
+        check(duration_or_zero("0s"), "0ns");
+        check(duration("0s"), "is zero");
+        check(duration("30"), "has no unit");
+        check(duration("-5m"), "is negative");
+        check(duration("1.5h"), "is not a whole number");
+        check(duration("3654d"), "is over 10 years");
+        check(duration("99999999999999999999999s"), "is over 10 years");
+        for text in ["", "m", "5 m", "5min", "+5m", "1h30m", "٣m"] {
+            check(duration(text), "is not a duration");
+        }
+    }
+
+    #[test]
+    fn bare_numbers_are_minutes_where_allowed() {
+        check(minutes("30"), "1800s");
+        check(minutes("10s"), "10s");
+        check(minutes("0"), "is zero");
+        check(minutes("-5"), "is negative");
+        check(minutes("1.5"), "is not a whole number");
+        check(minutes("soon"), "is not a duration");
+        check(minutes(""), "is not a duration");
+        check(minutes("99999999"), "is over 10 years");
+    }
+
+    #[test]
+    fn durations_are_shown_as_they_are_read() {
+        for text in ["1ms", "1500ms", "90s", "1m", "90m", "1h", "36h", "21d"] {
+            assert_eq!(show_duration(duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn times_are_epoch_seconds_or_rfc_3339() {
+        check(time("0"), "TimestampMs(0)");
+        check(time("1765969200"), "TimestampMs(1765969200000)");
+        check(time("1765969200.25"), "TimestampMs(1765969200250)");
+        check(time("1765969200.2500"), "TimestampMs(1765969200250)");
+        check(time("2025-12-17T11:00:00Z"), "TimestampMs(1765969200000)");
+        check(time("2025-12-17t11:00:00.250z"), "TimestampMs(1765969200250)");
+        check(time("2025-12-17 12:30:00+01:30"), "TimestampMs(1765969200000)");
+        check(time("2024-02-29T23:59:59-00:30"), "TimestampMs(1709252999000)");
+        check(time("1765969200000"), "looks like milliseconds");
+        check(time("1765969200.1234"), "is finer than a millisecond");
+        check(time("2025-12-17T11:00:00"), "has no offset from UTC");
+        check(time("1969-12-31T23:59:59Z"), "is out of range");
+        check(time("5000-01-01T00:00:00Z"), "is out of range");
+        check(time("4999-12-31T23:59:59Z"), "TimestampMs(95617583999000)");
+        check(time("99999999999999999999"), "is out of range");
+        for text in [
+            "",
+            "-1",
+            "now",
+            "1.",
+            ".5",
+            "1e9",
+            "2025-12-17",
+            "2025-02-29T00:00:00Z",
+            "2025-12-17T24:00:00Z",
+            "2025-12-17T11:00:60Z",
+            "2025-12-17T11:00:00.Z",
+            "2025-12-17T11:00:00+1:00",
+            "2025-12-17T11:00:00Zx",
+            "２０２５-12-17T11:00:00Z",
+        ] {
+            check(time(text), "is not a time");
+        }
+        let seconds = time("1765969200250").unwrap_err().way_out;
+        assert_eq!(seconds, "give seconds, as in 1765969200");
+    }
+
+    #[test]
+    fn times_are_shown_as_they_are_read() {
+        for text in ["0", "1765969200", "1765969200.250", "1765969200.001"] {
+            assert_eq!(show_time(time(text).unwrap().0), text);
+        }
+    }
+
+    #[test]
+    fn offsets_have_a_sign() {
+        check(utc_offset_ms("+05:30"), "19800000");
+        check(utc_offset_ms("-08:00"), "-28800000");
+        check(utc_offset_ms("+00:00"), "0");
+        for text in ["", "+", "05:30", "+24:00", "+5:30", "+05:60", "Z", "+０5:30"] {
+            check(utc_offset_ms(text), "is not an offset from UTC");
+        }
+    }
+
+    #[test]
+    fn seasons_are_named_or_given_as_knots() {
+        assert_eq!(seasonality("none"), Ok(None));
+        assert_eq!(seasonality("default"), Ok(Some(Seasonality::default())));
+        let knots = Seasonality::new(&[(0, 1.0), (510, 17.5), (1200, 3.0)]).unwrap();
+        assert_eq!(seasonality("00:00=1,08:30=17.5, 20:00=3"), Ok(Some(knots)));
+        check(seasonality("00:00=1,8=2"), "has knot '8=2', which is not HH:MM=V");
+        check(seasonality("00:00=1,24:00=2"), "has knot '24:00=2', which is not HH:MM=V");
+        check(seasonality("00:00=1,08:00=inf"), "has knot '08:00=inf', which is not HH:MM=V");
+        check(seasonality(""), "has knot '', which is not HH:MM=V");
+    }
+
+    #[test]
+    fn generated_durations_and_times_never_panic() {
+        let mut random = Random::new(2);
+        for round in 0..100_000 {
+            let text = random.text("0123456789msdh.-+:TZé ");
+            if let Ok(parsed) = duration(&text) {
+                assert_eq!(duration(&show_duration(parsed)), Ok(parsed), "{text}");
+            }
+            let _ = (minutes(&text), number(&text), utc_offset_ms(&text), seasonality(&text));
+            let text = match round % 3 {
+                0 => text,
+                1 => random.mutated("2025-12-17T11:00:00.250+01:30"),
+                _ => random.mutated("1765969200.250"),
+            };
+            if let Ok(parsed) = time(&text) {
+                assert_eq!(time(&show_time(parsed.0)), Ok(parsed), "{text}");
+            }
+        }
+    }
+}

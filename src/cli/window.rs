@@ -1,0 +1,181 @@
+//! The grid of a run and its window, from flags and the time of the start.
+
+use std::time::Duration;
+
+use super::args::{Args, bad_flag};
+use super::config::Window;
+use super::units::{self, DURATION_MS_MAX};
+use crate::error::BadInput;
+use crate::series::{Grid, TimestampMs};
+
+/// Returns the window of a live run that starts now, unless flags say otherwise.
+///
+/// With `--duration` it has duration / interval ticks, rounded down; with `--end-epoch` every
+/// tick before that time.
+///
+/// # Errors
+/// The window is empty, too long, or before the origin.
+pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
+    let step_ms = millis(args.parsed("interval", units::duration)?);
+    let origin = args.parsed_if_given("origin", units::time)?;
+    let start = args.parsed_if_given("start-epoch", units::time)?;
+    let grid = Grid {
+        origin: origin.or(start).unwrap_or(TimestampMs(now.0 - now.0.rem_euclid(1000))),
+        step_ms,
+    };
+    let first_index = match (origin, start) {
+        (None, _) => Some(0),
+        (Some(_), Some(start)) => grid.index_at_or_after(start),
+        (Some(_), None) => grid.index_at_or_before(now),
+    };
+    let Some(first_index) = first_index else {
+        return Err(match args.given("start-epoch") {
+            Some(start) => bad_flag(
+                "start-epoch",
+                Some(start),
+                "is before --origin",
+                "give a later one, or an earlier --origin",
+            ),
+            None => bad_flag(
+                "origin",
+                args.given("origin"),
+                "is in the future",
+                "give an earlier one, or --start-epoch to wait for it",
+            ),
+        });
+    };
+    let tick_count = tick_count(args, grid.time_of(first_index), step_ms)?;
+    Ok((grid, Window { first_index, tick_count }))
+}
+
+/// Returns how many ticks there are from `first` on.
+fn tick_count(args: &Args, first: TimestampMs, step_ms: u64) -> Result<u64, BadInput> {
+    let duration = args.parsed_if_given("duration", units::minutes)?;
+    let end = args.parsed_if_given("end-epoch", units::time)?;
+    let bad =
+        |name, problem: &str, way_out| Err(bad_flag(name, args.given(name), problem, way_out));
+    match (duration, end) {
+        (Some(_), Some(_)) => {
+            bad("end-epoch", "is given together with --duration", "leave one of them out")
+        }
+        (None, None) => unreachable!("the caller checks that one of them is given"),
+        (Some(duration), None) => match millis(duration) / step_ms {
+            0 => {
+                let problem = format!("is shorter than the interval of {}", args.value("interval"));
+                bad("duration", &problem, "give a longer one, or a shorter --interval")
+            }
+            tick_count => Ok(tick_count),
+        },
+        (None, Some(end)) if end <= first => {
+            bad("end-epoch", "is not after the first datapoint", "give a later one")
+        }
+        (None, Some(end)) => match end.0.abs_diff(first.0) {
+            length_ms if length_ms > DURATION_MS_MAX => {
+                bad("end-epoch", "is over 10 years after the start", "give an earlier one")
+            }
+            length_ms => Ok(length_ms.div_ceil(step_ms)),
+        },
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("durations are bounded to 10 years")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Setup;
+
+    /// Shows origin, first index, tick count, or the error.
+    #[track_caller]
+    fn check(flags: &[&str], expected: &str) {
+        let shown = match Setup::default().flags(flags).parse() {
+            Ok(config) => format!(
+                "{} {} {}",
+                config.series.model.grid.origin.0,
+                config.window.first_index,
+                config.window.tick_count
+            ),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(shown, expected);
+    }
+
+    // The tests' now is 1765969200.250.
+
+    #[test]
+    fn the_window_starts_now_at_a_whole_second() {
+        check(&["--duration", "30"], "1765969200000 0 30");
+        check(&["--duration", "1"], "1765969200000 0 1");
+        check(&["--duration", "10s", "--interval", "20ms"], "1765969200000 0 500");
+        check(&["--duration", "150s"], "1765969200000 0 2");
+    }
+
+    #[test]
+    fn a_start_is_the_origin_where_none_is_given() {
+        check(&["--start-epoch", "100.001", "--duration", "2"], "100001 0 2");
+    }
+
+    #[test]
+    fn with_an_origin_the_window_starts_at_the_datapoint_that_is_due() {
+        check(&["--origin", "1765969080", "--duration", "1"], "1765969080000 2 1");
+        check(&["--origin", "1765969080.251", "--duration", "1"], "1765969080251 1 1");
+        check(&["--origin", "1765969200.250", "--duration", "1"], "1765969200250 0 1");
+        check(
+            &["--origin", "1765969200.251"],
+            "--origin '1765969200.251': is in the future; \
+             give an earlier one, or --start-epoch to wait for it",
+        );
+    }
+
+    #[test]
+    fn with_origin_and_start_the_window_starts_at_the_first_datapoint_of_both() {
+        check(&["--origin", "60", "--start-epoch", "60"], "60000 0 30");
+        check(&["--origin", "60", "--start-epoch", "60.001"], "60000 1 30");
+        check(&["--origin", "60", "--start-epoch", "120"], "60000 1 30");
+        check(
+            &["--origin", "60", "--start-epoch", "59.999"],
+            "--start-epoch '59.999': is before --origin; give a later one, or an earlier --origin",
+        );
+    }
+
+    #[test]
+    fn the_end_is_excluded() {
+        let window = |end| ["--origin", "0", "--start-epoch", "60", "--end-epoch", end];
+        check(&window("120"), "0 1 1");
+        check(&window("120.001"), "0 1 2");
+        check(&window("60.001"), "0 1 1");
+        check(
+            &window("60"),
+            "--end-epoch '60': is not after the first datapoint; give a later one",
+        );
+        check(
+            &window("315619260.001"),
+            "--end-epoch '315619260.001': is over 10 years after the start; give an earlier one",
+        );
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_are_refused() {
+        check(
+            &["--duration", "59s"],
+            "--duration '59s': is shorter than the interval of 60s; \
+             give a longer one, or a shorter --interval",
+        );
+        check(
+            &["--duration", "1", "--end-epoch", "60"],
+            "--end-epoch '60': is given together with --duration; leave one of them out",
+        );
+        check(&["--interval", "0s"], "--interval '0s': is zero; give at least 1ms");
+        check(
+            &["--interval", "60"],
+            "--interval '60': has no unit; \
+             give a whole number and a unit: 20ms, 30s, 5m, 1h or 21d",
+        );
+        check(
+            &["--start-epoch", "1765969200250"],
+            "--start-epoch '1765969200250': looks like milliseconds; \
+             give seconds, as in 1765969200",
+        );
+    }
+}
