@@ -459,7 +459,8 @@ mod tests {
         );
         check(
             "a={2..1}",
-            "--labels pair 'a={2..1}': has a range that runs backwards; put the smaller number first",
+            "--labels pair 'a={2..1}': has a range that runs backwards; \
+             put the smaller number first",
         );
         check(
             "a={1..2}{1..2}",
@@ -467,15 +468,18 @@ mod tests {
         );
         check(
             "a={1..2},b={1..2}",
-            "--labels pair 'b={1..2}': is the second with a range; fan out one label a set, or quote the other value",
+            "--labels pair 'b={1..2}': is the second with a range; \
+             fan out one label a set, or quote the other value",
         );
         check(
             "a={1..9999999999}",
-            "--labels pair 'a={1..9999999999}': has a number that is too big for a range; stay below 4294967296",
+            "--labels pair 'a={1..9999999999}': has a number that is too big for a range; \
+             stay below 4294967296",
         );
         check(
             "a={0..4294967295}",
-            "--labels 'a={0..4294967295}': gives more than 10000 series; run several commands, each with a part",
+            "--labels 'a={0..4294967295}': gives more than 10000 series; \
+             run several commands, each with a part",
         );
         assert_eq!(parse(&["a={1..9999}", "b=1"], "cpu").unwrap().label_sets.len(), 10_000);
         assert!(parse(&["a={1..9999}", "b={1..2}"], "cpu").is_err());
@@ -485,11 +489,13 @@ mod tests {
     fn the_same_series_twice_names_both() {
         assert_eq!(
             shown(&["a=1,b=2", "b=2,a=1"]),
-            "--labels 'b=2,a=1': gives series {'a': '1', 'b': '2'} again, after --labels 'a=1,b=2'; leave one of them out"
+            "--labels 'b=2,a=1': gives series {'a': '1', 'b': '2'} again, after --labels \
+             'a=1,b=2'; leave one of them out"
         );
         assert_eq!(
             shown(&["a={1..3}", "a=2"]),
-            "--labels 'a=2': gives series {'a': '2'} again, after --labels 'a={1..3}'; leave one of them out"
+            "--labels 'a=2': gives series {'a': '2'} again, after --labels 'a={1..3}'; \
+             leave one of them out"
         );
     }
 

@@ -1,4 +1,5 @@
-//! Additional request headers, as `--header` gives them. Their values may be secrets: none is shown.
+//! Additional request headers, as `--header` gives them. Their values may be secrets, so that
+//! none is ever shown.
 
 use super::args::{Args, bad_flag};
 use super::config::Secret;

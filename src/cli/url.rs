@@ -76,8 +76,9 @@ impl HttpUrl {
         no_proxy.split(',').any(|entry| self.matches(entry.trim()))
     }
 
-    /// Matches `*`, a domain with its subdomains, an address or a CIDR block; with a port or without.
-    /// Source: Go's golang.org/x/net/http/httpproxy, which Prometheus uses; like curl, `.a.b` covers `a.b` too.
+    /// Matches `*`, a domain with its subdomains or an address, with a port or without, or a CIDR
+    /// block. Source: Go's golang.org/x/net/http/httpproxy, which Prometheus uses; but `.a.b`
+    /// covers `a.b` too, as curl has it.
     fn matches(&self, entry: &str) -> bool {
         let entry = entry.to_ascii_lowercase();
         if let Some((network, bits)) = entry.split_once('/') {

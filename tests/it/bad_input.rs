@@ -186,7 +186,8 @@ fn targets() {
          give one like us, or use --url",
     );
     run().without("--url").says(
-        "target: is not named; give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
+        "target: is not named; give --url (a local Prometheus: \
+        http://localhost:9090/api/v1/write), \
          --env, or set REMOTE_WRITE_URL or ENV, also in .env",
     );
 }
