@@ -56,6 +56,7 @@ SERIES = {
     "loud": dict(std=1e6, mean=-3.3, seed=123_456_789, step_ms=300_000),
     "no_noise": dict(std=0.0, mean=0.3, origin="2025-06-30T22:59:58.007", step_ms=61_001),
     "uneven_knots": dict(knots=UNEVEN, step_ms=97_003, seed=3),
+    "steep": dict(knots={0: 0.0, 1: 1e9}, origin="2025-12-31T23:59:55", step_ms=37, std=0.0),
     "many_knots": dict(knots=EVERY_7_MINUTES, std=0.5, step_ms=47_000, seed=99),
     "one_knot": dict(knots={615: 7.25}, origin="2024-12-31T23:30:00", seed=5),
     "two_knots": dict(knots={600: 7.25, 1100: -3.1}, step_ms=300_000, seed=6),

@@ -168,10 +168,16 @@ fn series_of_a_fan_out_take_the_next_seeds() {
     assert_eq!(second.with_seed_plus(u32::MAX).noise.seed, Seed(42));
 }
 
+/// Every part is -0.0 where it can be; the curve is at the knot of 11:00, falling ever faster.
 #[test]
 fn no_value_is_negative_zero() {
-    let mut series = deviates(&default_series());
-    series.trend.flat_base = -0.0;
-    series.noise = NoiseParams { mean: -0.0, std: 0.0, ..series.noise };
+    let knots = [(600, 1.0 / 3.0), (660, -0.0), (720, -1.0), (780, -21.0)];
+    let series = Series {
+        trend: Trend { flat_base: -0.0, coefficient: -0.0, unit_us: 1 },
+        seasonality: Some(Seasonality::new(&knots).unwrap()),
+        noise: NoiseParams { mean: -0.0, std: 0.0, seed: Seed(42) },
+        grid: Grid { step_ms: 86_400_000, ..default_series().grid },
+        utc_offset_ms: 0,
+    };
     assert!(series.iter_from(0).take(100).all(|sample| sample.value.to_bits() == 0));
 }
