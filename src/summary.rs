@@ -9,7 +9,8 @@ use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Grid, TimestampMs};
-use crate::tally::{IndexRange, Tally};
+use crate::tally::{IndexRange, Ranges, Tally};
+use crate::words::counted;
 
 /// How a run ended, beside its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +75,13 @@ impl Summary {
 
     fn print_counts(&self, tally: &Tally, ending: Ending, exit: Exit) {
         let headline = headline(tally, ending);
-        let (ranges, more) = tally.missing();
-        let missing: Vec<String> = ranges.iter().map(|range| self.missing_json(*range)).collect();
+        let missing = Missing {
+            ranges: &tally.missing(),
+            grid: self.grid,
+            series_count: tally.series_count,
+            rerun: &self.rerun,
+            is_older: tally.is_older_missing(),
+        };
         self.report.rule();
         self.report.log(level(exit), "end", &[], &headline);
         self.report.rule();
@@ -89,47 +95,69 @@ impl Summary {
             ("ticks", Field::Count(tally.tick_count)),
             ("retries", Field::Count(tally.retries)),
             ("exit_code", Field::Count(exit as u64)),
-            ("missing_more", Field::Count(more)),
-            ("missing", Field::Json(&format!("[{}]", missing.join(",")))),
+            ("missing_more", Field::Count(missing.ranges.more_count())),
+            ("missing", Field::Json(&missing.json())),
         ];
-        if !ranges.is_empty() {
-            self.print_commands(&ranges, more, tally);
-        }
+        missing.print(&self.report, "Not accepted");
         self.report.info("summary", &fields, &sum(tally));
     }
+}
 
-    fn print_commands(&self, ranges: &[IndexRange], more: u64, tally: &Tally) {
-        let log = |message: &str| self.report.info("missing", &[], message);
-        log("Not accepted, and the commands that send exactly that:");
-        for range in ranges {
+/// Ticks that a receiver does not have, and the commands that send them.
+pub struct Missing<'a> {
+    /// The ticks.
+    pub ranges: &'a Ranges,
+    /// Their grid.
+    pub grid: Grid,
+    /// Samples a tick.
+    pub series_count: u64,
+    /// The command line.
+    pub rerun: &'a Rerun,
+    /// Whether the receiver has a newer tick than the first of these.
+    pub is_older: bool,
+}
+
+impl Missing<'_> {
+    /// Prints what there is to send; `what` begins the sentence.
+    pub fn print(&self, report: &Report, what: &str) {
+        if self.ranges.kept().is_empty() {
+            return;
+        }
+        let log = |message: &str| report.info("missing", &[], message);
+        log(&format!("{what}, and the commands that send exactly that:"));
+        for range in self.ranges.kept() {
             log(&format!(
-                "  {} datapoints from {}: {}",
-                (range.last - range.first + 1) * tally.series_count,
-                self.report.local_time(self.grid.time_of(range.first)),
+                "  {} from {}: {}",
+                counted((range.last - range.first + 1) * self.series_count, "datapoint"),
+                report.local_time(self.grid.time_of(range.first)),
                 self.command(*range)
             ));
         }
-        if more > 0 {
+        if let more @ 1.. = self.ranges.more_count() {
             log(&format!("  and {more} more ranges"));
         }
-        if tally.is_older_missing() {
+        if self.is_older {
             log("  (older than datapoints already accepted: a Prometheus takes these only with");
             log("  storage.tsdb.out_of_order_time_window set in its configuration)");
         }
     }
 
+    /// Returns the ranges with their commands as a JSON array.
+    pub fn json(&self) -> String {
+        let ranges = self.ranges.kept().iter().map(|range| {
+            format!(
+                r#"{{"first":{},"last":{},"command":{}}}"#,
+                self.grid.time_of(range.first).0,
+                self.grid.time_of(range.last).0,
+                json_text(&self.command(*range))
+            )
+        });
+        format!("[{}]", ranges.collect::<Vec<_>>().join(","))
+    }
+
     fn command(&self, range: IndexRange) -> String {
         let end = self.grid.time_of(range.last + 1);
         self.rerun.command(self.grid.time_of(range.first), end)
-    }
-
-    fn missing_json(&self, range: IndexRange) -> String {
-        format!(
-            r#"{{"first":{},"last":{},"command":{}}}"#,
-            self.grid.time_of(range.first).0,
-            self.grid.time_of(range.last).0,
-            json_text(&self.command(range))
-        )
     }
 }
 
