@@ -84,6 +84,23 @@ pub struct LiveConfig {
     pub rerun: Rerun,
 }
 
+/// Everything that the verify verb needs.
+#[derive(Debug)]
+pub struct VerifyConfig {
+    /// What is expected.
+    pub series: SeriesConfig,
+    /// The ticks to read back.
+    pub window: Window,
+    /// Where from.
+    pub read: ReadConfig,
+    /// How the run speaks.
+    pub output: OutputConfig,
+    /// What was noticed while checking, for the log's first lines.
+    pub warnings: Vec<String>,
+    /// The command line without its window, to print commands that send what is missing.
+    pub rerun: Rerun,
+}
+
 /// The generated series: one model, one label set for each series of a fan-out.
 #[derive(Clone, Debug)]
 pub struct SeriesConfig {
@@ -167,6 +184,28 @@ impl fmt::Debug for Target {
         shown.field("url", &self.shown_url()).field("source", &self.source);
         shown.field("auth", &self.auth).finish_non_exhaustive()
     }
+}
+
+/// Where and how samples are read back.
+#[derive(Clone, Debug)]
+pub struct ReadConfig {
+    /// The remote-read address, with the credentials that belong to it.
+    pub target: Target,
+    /// What is spoken there.
+    pub api: ReadApi,
+    /// How long one question is tried.
+    pub patience: Duration,
+}
+
+/// What a receiver speaks to those who read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadApi {
+    /// Remote read, unless it answers as VictoriaMetrics does.
+    Auto,
+    /// Remote read.
+    Prometheus,
+    /// The CSV export of VictoriaMetrics.
+    VictoriaMetrics,
 }
 
 /// Which version of remote write is spoken.

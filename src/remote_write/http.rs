@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
-use ureq::{Agent, Body, Proxy, Timeout};
+use ureq::{Agent, Body, Proxy, RequestBuilder, Timeout};
 
 use super::{Version, http_date};
 use crate::cli::config::{Auth, Secret, Target};
@@ -66,6 +66,15 @@ impl Reply {
     fn without_answer(outcome: Outcome) -> Self {
         Self { outcome, date: None, written: None }
     }
+}
+
+/// What is asked of a receiver.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The address, on the target's host.
+    pub url: &'a str,
+    /// A snappy-compressed remote-read message to post; nothing is a GET.
+    pub post: Option<&'a [u8]>,
 }
 
 /// Posts messages to one target over one connection at a time.
@@ -135,18 +144,60 @@ impl Sender {
         if retry_count > 0 {
             request = request.header("Retry-Attempt", retry_count.to_string());
         }
-        let headers = match self.own_headers() {
-            Ok(headers) => headers,
-            // A token that is being rotated: it may be there at the next attempt.
-            Err(error) => return Reply::without_answer(not_sent(error.to_string())),
+        let request = match self.with_own_headers(request) {
+            Ok(request) => request,
+            Err(outcome) => return Reply::without_answer(outcome),
         };
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
         match request.send(body) {
             Ok(response) => read_reply(response, now),
             Err(error) => Reply::without_answer(failure(&error)),
         }
+    }
+
+    /// Asks once; returns the body of a 2xx, of which at most `body_bytes_max` + 1 are read.
+    ///
+    /// # Errors
+    /// Any other answer or none, as it would count for a message; never `Accepted`.
+    pub fn ask(
+        &self,
+        question: Question<'_>,
+        body_bytes_max: usize,
+        now: TimestampMs,
+    ) -> Result<Vec<u8>, Outcome> {
+        let response = match question.post {
+            None => self.with_own_headers(self.agent.get(question.url))?.call(),
+            Some(body) => {
+                let request = self
+                    .agent
+                    .post(question.url)
+                    .header("Content-Encoding", "snappy")
+                    .header("Content-Type", "application/x-protobuf")
+                    .header("X-Prometheus-Remote-Read-Version", "0.1.0");
+                self.with_own_headers(request)?.send(body)
+            }
+        };
+        let mut response = response.map_err(|error| failure(&error))?;
+        if !response.status().is_success() {
+            return Err(read_reply(response, now).outcome);
+        }
+        let mut body = Vec::new();
+        let read = response.body_mut().as_reader().take(body_bytes_max as u64 + 1);
+        match { read }.read_to_end(&mut body) {
+            Ok(_) => Ok(body),
+            Err(error) => Err(unanswered(Escaped(&error.to_string()).to_string())),
+        }
+    }
+
+    fn with_own_headers<B>(
+        &self,
+        mut request: RequestBuilder<B>,
+    ) -> Result<RequestBuilder<B>, Outcome> {
+        // A token that is being rotated: it may be there at the next attempt.
+        let headers = self.own_headers().map_err(|error| not_sent(error.to_string()))?;
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        Ok(request)
     }
 
     fn own_headers(&self) -> Result<Vec<(&str, HeaderValue)>, Error> {

@@ -13,7 +13,7 @@ pub mod v1;
 pub mod v2;
 
 pub use body::Body;
-pub use http::{Outcome, Reply, Sender, describe_status};
+pub use http::{Outcome, Question, Reply, Sender, describe_status};
 pub use retry::Backoff;
 
 use crate::labels::LabelSet;

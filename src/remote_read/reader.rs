@@ -1,0 +1,173 @@
+//! Reads the samples of a series from a receiver, with patience.
+//!
+//! A receiver that has no remote read and says so as VictoriaMetrics does is asked its way from
+//! then on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::message::{self, Found, Query};
+use super::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
+use super::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, unreadable};
+use crate::cli::config::{ReadApi, ReadConfig};
+use crate::clock::Clock;
+use crate::labels::LabelSet;
+use crate::remote_write::{Backoff, Outcome, Question, Sender};
+use crate::report::{Level, Report};
+use crate::series::Sample;
+
+/// Reads from one receiver.
+pub struct Reader<'a, C> {
+    clock: &'a C,
+    report: &'a Report,
+    sender: &'a Sender,
+    config: &'a ReadConfig,
+    api: ReadApi,
+    backoff: Backoff,
+    other_names: BTreeSet<String>,
+    is_other_names_known: bool,
+    message: Vec<u8>,
+}
+
+impl<'a, C: Clock> Reader<'a, C> {
+    /// Returns a reader that has asked nothing yet; `sender` is one to `config.target`.
+    pub fn new(
+        clock: &'a C,
+        report: &'a Report,
+        sender: &'a Sender,
+        config: &'a ReadConfig,
+    ) -> Self {
+        let seed = clock.now().0.unsigned_abs();
+        Self {
+            clock,
+            report,
+            sender,
+            config,
+            api: config.api,
+            backoff: Backoff::new(seed),
+            other_names: BTreeSet::new(),
+            is_other_names_known: false,
+            message: Vec::new(),
+        }
+    }
+
+    /// Returns the relative error of the values read; `None` where they are those sent.
+    pub fn relative_error_max(&self) -> Option<f64> {
+        (self.api == ReadApi::VictoriaMetrics).then_some(RELATIVE_ERROR_MAX)
+    }
+
+    /// Puts the samples of the series into `samples`, stale markers included, oldest first.
+    ///
+    /// # Errors
+    /// They cannot be read. After `TooLarge` a shorter range may be tried.
+    pub fn read(
+        &mut self,
+        labels: &LabelSet,
+        range: TimeRange,
+        samples: &mut Vec<Sample>,
+    ) -> Result<(), ReadError> {
+        if self.api == ReadApi::VictoriaMetrics {
+            return self.read_victoriametrics(labels, range, samples);
+        }
+        match self.read_prometheus(labels, range, samples) {
+            Err(ReadError::Refused { reason, .. })
+                if self.api == ReadApi::Auto && reason.contains(ANSWER_TO_REMOTE_READ) =>
+            {
+                self.api = ReadApi::VictoriaMetrics;
+                let text = "A VictoriaMetrics: read by its CSV export, and compared within 2e-12 \
+                            of the value, because it keeps about 12 digits";
+                self.report.info("victoriametrics", &[], text);
+                self.read_victoriametrics(labels, range, samples)
+            }
+            Ok(()) => {
+                self.api = ReadApi::Prometheus;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn read_prometheus(
+        &mut self,
+        labels: &LabelSet,
+        range: TimeRange,
+        samples: &mut Vec<Sample>,
+    ) -> Result<(), ReadError> {
+        loop {
+            let query = Query { labels, other_names: &self.other_names, range };
+            let request = message::encode(query);
+            let body = self.ask(Question { url: &self.config.target.url, post: Some(&request) })?;
+            message::unpack(&body, &mut self.message)?;
+            drop(body);
+            let query = Query { labels, other_names: &self.other_names, range };
+            match message::decode(&self.message, query, samples)? {
+                Found::Samples => return Ok(()),
+                Found::Others(names) => self.other_names.extend(names),
+            }
+            if self.other_names.len() > OTHER_NAMES_MAX {
+                return unreadable("series with our labels have too many others");
+            }
+        }
+    }
+
+    fn read_victoriametrics(
+        &mut self,
+        labels: &LabelSet,
+        range: TimeRange,
+        samples: &mut Vec<Sample>,
+    ) -> Result<(), ReadError> {
+        let read_url = &self.config.target.url;
+        if !self.is_other_names_known {
+            let (_, metric_name) = labels
+                .pairs()
+                .iter()
+                .find(|(name, _)| name == "__name__")
+                .expect("a label set holds the metric's name");
+            let url = victoriametrics::label_names_url(read_url, metric_name);
+            let body = self.ask(Question { url: &url, post: None })?;
+            self.other_names = victoriametrics::parse_label_names(&body)?;
+            self.is_other_names_known = true;
+        }
+        let query = Query { labels, other_names: &self.other_names, range };
+        let url = victoriametrics::export_url(read_url, query);
+        let body = self.ask(Question { url: &url, post: None })?;
+        victoriametrics::parse_csv(&body, range, samples)
+    }
+
+    /// Asks until there is an answer that will not change.
+    fn ask(&mut self, question: Question<'_>) -> Result<Vec<u8>, ReadError> {
+        let mut give_up_at: Option<Duration> = None;
+        loop {
+            let answer = self.sender.ask(question, ANSWER_BYTES_MAX, self.clock.now());
+            let (after, reason) = match answer {
+                Ok(body) => {
+                    self.backoff.settled();
+                    // One byte more is taken than is allowed.
+                    let is_whole = body.len() <= ANSWER_BYTES_MAX;
+                    return if is_whole { Ok(body) } else { Err(ReadError::TooLarge) };
+                }
+                Err(Outcome::Accepted) => unreachable!("that is no error"),
+                Err(Outcome::Rejected { status, reason }) => {
+                    return Err(ReadError::Refused { status: Some(status), reason });
+                }
+                Err(Outcome::Untrusted { reason }) => {
+                    return Err(ReadError::Refused { status: None, reason });
+                }
+                Err(Outcome::Retryable { after, reason, .. }) => (after, reason),
+            };
+            if self.clock.is_interrupted() {
+                return Err(ReadError::Interrupted);
+            }
+            let now = self.clock.steady();
+            let give_up_at = *give_up_at.get_or_insert(now + self.config.patience);
+            let left = give_up_at.saturating_sub(now);
+            if left.is_zero() {
+                return Err(ReadError::Unreachable(reason));
+            }
+            let delay = self.backoff.failed(after).min(left);
+            let text = format!("✗ Read failed: {reason}; again in {:.1} s", delay.as_secs_f64());
+            self.report.log(Level::Warning, "retry", &[], &text);
+            self.clock.sleep(delay).map_err(|_| ReadError::Interrupted)?;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! VictoriaMetrics, which has no remote read: its label names and its CSV export.
+//!
+//! It keeps about 12 digits of a value, so what is read here is never compared by its bits.
+//! Source: docs.victoriametrics.com, "How to export CSV data"; REMOTE_WRITE.md 3C.4.
+
+use std::collections::BTreeSet;
+
+use super::message::Query;
+use super::{OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable};
+use crate::remote_write::STALE_NAN_BITS;
+use crate::series::{Sample, TimestampMs};
+use crate::words::epoch_seconds;
+
+/// How far a value may be from the one that was sent, relative to it.
+pub(super) const RELATIVE_ERROR_MAX: f64 = 2e-12;
+
+/// What it answers, among other words, where another receiver has its remote read.
+pub(super) const ANSWER_TO_REMOTE_READ: &str = "unsupported path requested";
+
+/// Returns the address of the names of all labels that series of this metric have.
+///
+/// From the beginning of time: it would take the last days or minutes only.
+pub(super) fn label_names_url(read_url: &str, metric_name: &str) -> String {
+    let selector = selector([("__name__", metric_name)].into_iter());
+    url(read_url, "labels", &format!("match[]={}&start=1", encoded(&selector)))
+}
+
+/// Returns the address of the samples of the series.
+pub(super) fn export_url(read_url: &str, query: Query<'_>) -> String {
+    let selector = selector(query.matchers());
+    let [start, end] = [query.range.start, query.range.end].map(epoch_seconds);
+    let parameters = format!(
+        "format=__timestamp__:unix_ms,__value__&match[]={}&start={start}&end={end}",
+        encoded(&selector)
+    );
+    url(read_url, "export/csv", &parameters)
+}
+
+/// Returns the address beside `.../api/v1/read`; what its query holds goes along.
+fn url(read_url: &str, path: &str, parameters: &str) -> String {
+    let (address, own) = read_url.split_once('?').unwrap_or((read_url, ""));
+    let base = address.strip_suffix("/read").unwrap_or(address).trim_end_matches('/');
+    let own = if own.is_empty() { String::new() } else { format!("{own}&") };
+    format!("{base}/{path}?{own}{parameters}")
+}
+
+/// Source: docs.victoriametrics.com, "MetricsQL"; prometheus.io, "String literals".
+fn selector<'a>(matchers: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let quoted = |value: &str| {
+        value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n").replace('\r', r"\r")
+    };
+    let pairs: Vec<String> =
+        matchers.map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+/// Source: RFC 3986, section 2.3, unreserved characters.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => encoded.push(char::from(b)),
+            b => encoded.push_str(&format!("%{b:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Takes the names out of `{"status":"success","data":["__name__","a"]}`.
+///
+/// # Errors
+/// It is something else, or more than can be told apart.
+pub(super) fn parse_label_names(json: &[u8]) -> Result<BTreeSet<String>, ReadError> {
+    let problem = "it is not a list of label names";
+    let text = str::from_utf8(json).or_else(|_| unreadable(problem))?;
+    let list = text
+        .split_once(r#""data":["#)
+        .filter(|(before, _)| before.contains(r#""status":"success""#))
+        .and_then(|(_, behind)| behind.split_once(']'));
+    let Some((list, _)) = list else { return unreadable(problem) };
+    let mut names = BTreeSet::new();
+    for name in list.split(',').filter(|name| !name.trim().is_empty()) {
+        let name = name.trim().strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+        let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        match name.filter(plain) {
+            Some(name) => names.insert(name.to_owned()),
+            None => {
+                return unreadable("another series of this metric has a name with odd characters");
+            }
+        };
+    }
+    if names.len() > OTHER_NAMES_MAX {
+        return unreadable("series of this metric have too many different labels");
+    }
+    Ok(names)
+}
+
+/// Takes the samples out of lines of `timestamp_ms,value`, and sorts them.
+///
+/// # Errors
+/// A line is something else; a first line of names is none.
+pub(super) fn parse_csv(
+    csv: &[u8],
+    range: TimeRange,
+    samples: &mut Vec<Sample>,
+) -> Result<(), ReadError> {
+    samples.clear();
+    let problem = "it is not a list of timestamps and values";
+    let text = str::from_utf8(csv).or_else(|_| unreadable(problem))?;
+    // From some version on there are names in the first line.
+    let lines = text.lines().enumerate();
+    for (_, line) in lines.filter(|(n, line)| *n > 0 || !line.starts_with("__timestamp__")) {
+        let Some(sample) = parse_line(line) else { return unreadable(problem) };
+        if range.holds(sample.timestamp) {
+            if samples.len() == SAMPLES_MAX {
+                return Err(ReadError::TooLarge);
+            }
+            samples.push(sample);
+        }
+    }
+    // It exports block by block, in no particular order.
+    samples.sort_by_key(|sample| sample.timestamp);
+    Ok(())
+}
+
+fn parse_line(line: &str) -> Option<Sample> {
+    let (timestamp_ms, value) = line.split_once(',')?;
+    let value: f64 = value.parse().ok()?;
+    // The only NaN that it keeps is the stale marker.
+    let value = if value.is_nan() { f64::from_bits(STALE_NAN_BITS) } else { value };
+    Some(Sample { timestamp: TimestampMs(timestamp_ms.parse().ok()?), value })
+}
