@@ -7,21 +7,26 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::config::LiveConfig;
+use crate::cli::config::{LiveConfig, ReadConfig, Window};
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_until};
 use crate::delivery::{Courier, report_step};
 use crate::error::{Error, Exit};
 use crate::push::Pusher;
+use crate::remote_read::ReadError;
 use crate::remote_write::{STALE_NAN_BITS, Sender};
 use crate::report::{Field, Level, Report};
+use crate::resume;
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
+use crate::verify::{self, Subject};
 use crate::words::{counted, epoch_seconds, in_words, rounded_seconds};
 
 /// A live run.
 pub struct Live<'a> {
     config: &'a LiveConfig,
     sender: Sender,
+    /// Where to read back, and what asks there.
+    read: Option<(&'a ReadConfig, Sender)>,
     summary: Arc<Summary>,
 }
 
@@ -32,13 +37,23 @@ impl<'a> Live<'a> {
     /// When certificates or the proxy cannot be used.
     pub fn new(config: &'a LiveConfig, report: Arc<Report>) -> Result<Self, Error> {
         let sender = Sender::new(&config.target)?;
+        let read = match &config.read {
+            Some(read) => Some((read, Sender::new(&read.target)?)),
+            None => None,
+        };
         let summary = Summary::new(report, &config.series, config.window, config.rerun.clone());
-        Ok(Self { config, sender, summary: Arc::new(summary) })
+        Ok(Self { config, sender, read, summary: Arc::new(summary) })
     }
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self, clock: Arc<SystemClock>) -> impl LastResort + use<> {
-        RunEnder::new(self.sender.canceller(), Arc::clone(&self.summary), clock)
+        let cancel_push = self.sender.canceller();
+        let cancel_read = self.read.as_ref().map(|(_, sender)| sender.canceller());
+        let cancel = move || {
+            cancel_push();
+            cancel_read.into_iter().for_each(|cancel| cancel());
+        };
+        RunEnder::new(cancel, Arc::clone(&self.summary), clock)
     }
 
     /// Returns the counts and words of the run.
@@ -50,20 +65,48 @@ impl<'a> Live<'a> {
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let report: &Report = &self.summary.report;
         announce(self.config, report);
+        let mut window = self.config.window;
+        if self.config.resume {
+            match self.resume(clock) {
+                Ok(rest) => window = rest,
+                Err(error) => return verify::report_failure(&error, report),
+            }
+        }
+        let exit = if window.tick_count > 0 { self.push(window, clock) } else { Exit::Success };
+        match self.subject().filter(|_| self.config.verify) {
+            Some(subject) => verify::after_push(subject, clock, &self.summary, exit),
+            None => exit,
+        }
+    }
+
+    /// Returns what the receiver does not have of the window yet.
+    fn resume(&self, clock: &impl Clock) -> Result<Window, ReadError> {
+        let report: &Report = &self.summary.report;
+        let window = self.config.window;
+        let subject = self.subject().expect("who resumes knows where to read");
+        let first_index = resume::first_index(subject, clock, report)?;
+        let (done, count) = (first_index - window.first_index, window.tick_count);
+        let text = format!("Resuming: {done} of {} are there", counted(count, "datapoint"));
+        report.info("resuming", &[("ticks_there", Field::Count(done))], &text);
+        self.summary.begin_at(first_index);
+        Ok(Window { first_index, tick_count: count - done })
+    }
+
+    /// Returns the whole window as something to read back.
+    fn subject(&self) -> Option<Subject<'_>> {
+        let LiveConfig { series, window, rerun, .. } = self.config;
+        let read = self.read.as_ref();
+        read.map(|(read, sender)| Subject { series, window: *window, rerun, read, sender })
+    }
+
+    fn push(&self, window: Window, clock: &impl Clock) -> Exit {
+        let report: &Report = &self.summary.report;
+        let series = &self.config.series;
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed);
-        let mut push = Push {
-            config: self.config,
-            summary: &self.summary,
-            clock,
-            pusher: Pusher::new(
-                courier,
-                &self.config.series,
-                &self.summary,
-                self.config.window,
-                self.config.target.protocol,
-            ),
-        };
+        let protocol = self.config.target.protocol;
+        let pusher = Pusher::new(courier, series, &self.summary, window, protocol);
+        let mut push = Push { config: self.config, window, summary: &self.summary, clock, pusher };
         let ending = push.all_ticks();
         if ending != Ending::Finished {
             self.summary.give_up_due(clock.now());
@@ -121,6 +164,8 @@ fn announce(config: &LiveConfig, report: &Report) {
 /// The loop's state.
 struct Push<'a, C> {
     config: &'a LiveConfig,
+    /// What is left of the window.
+    window: Window,
     summary: &'a Summary,
     clock: &'a C,
     pusher: Pusher<'a, C>,
@@ -128,7 +173,7 @@ struct Push<'a, C> {
 
 impl<'a, C: Clock> Push<'a, C> {
     fn all_ticks(&mut self) -> Ending {
-        let window = self.config.window;
+        let window = self.window;
         let mut series = self.config.series.iters_from(window.first_index);
         let mut samples: Vec<Sample> = Vec::with_capacity(series.len());
         for index in window.first_index..window.end_index() {
@@ -159,6 +204,7 @@ impl<'a, C: Clock> Push<'a, C> {
 
     /// Pushes the samples of one tick, one for each series.
     fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<(), Ending> {
+        // Of the whole window, also when a part of it is there already.
         let number = index - self.config.window.first_index + 1;
         let time = self.config.series.model.grid.time_of(index);
         let report = &self.summary.report;

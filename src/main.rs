@@ -9,6 +9,7 @@ use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
 use push_live_metrics::error::{Error, Exit};
 use push_live_metrics::live::Live;
 use push_live_metrics::report::{self, Report};
+use push_live_metrics::verify::Verify;
 
 fn main() -> ExitCode {
     let exit = run().unwrap_or_else(|error| {
@@ -29,6 +30,12 @@ fn run() -> Result<Exit, Error> {
             let live = Live::new(&config, report)?;
             watch_signals(interrupt, live.last_resort(Arc::clone(&clock)));
             Ok(live.run(&*clock))
+        }
+        Command::Verify(config) => {
+            let report = Arc::new(Report::to_stderr(config.output));
+            let verify = Verify::new(&config, report)?;
+            watch_signals(interrupt, verify.last_resort());
+            Ok(verify.run(&*clock))
         }
     }
 }

@@ -47,6 +47,13 @@ impl Summary {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Leaves out of a run that has not begun what is before tick `first_index`.
+    pub fn begin_at(&self, first_index: u64) {
+        let mut tally = self.tally();
+        let end = tally.first_index + tally.tick_count;
+        *tally = Tally::new(first_index, end - first_index, tally.series_count);
+    }
+
     /// Counts as undelivered what was due by `now` and is not settled.
     pub fn give_up_due(&self, now: TimestampMs) {
         let mut tally = self.tally();

@@ -9,6 +9,31 @@ use lexopt::Arg::{Long, Short, Value};
 use super::units::Unusable;
 use crate::error::BadInput;
 
+/// What is done with a window of the series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// Push it as time goes by; the one that needs no word.
+    Live,
+    /// Read it back.
+    Verify,
+}
+
+impl Verb {
+    const ALL: &[Verb] = &[Verb::Live, Verb::Verify];
+
+    /// Returns the word for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Verb::Live => "live",
+            Verb::Verify => "verify",
+        }
+    }
+
+    fn find(word: &str) -> Option<Verb> {
+        Verb::ALL.iter().copied().find(|verb| verb.name() == word)
+    }
+}
+
 /// A flag, for the parser and for `--help`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flag {
@@ -26,6 +51,15 @@ pub(super) struct Flag {
     pub(super) repeatable: bool,
     /// Whether a command that sends a part of this run again needs it.
     pub(super) rerun: bool,
+    /// The verbs that know it.
+    pub(super) verbs: &'static [Verb],
+}
+
+impl Flag {
+    /// Returns the one verb that knows it, if the others do not.
+    pub(super) fn only_verb(&self) -> Option<Verb> {
+        if let [verb] = self.verbs { Some(*verb) } else { None }
+    }
 }
 
 /// A flag that belongs to every command that continues the run.
@@ -37,9 +71,13 @@ const KEPT: Flag = Flag {
     variable: "",
     repeatable: false,
     rerun: true,
+    verbs: Verb::ALL,
 };
 /// A flag about this run only: its window, its last act, its way of speaking.
 const ONCE: Flag = Flag { rerun: false, ..KEPT };
+/// The same of live runs, and of those that look back.
+const LIVE_ONCE: Flag = Flag { verbs: &[Verb::Live], ..ONCE };
+const VERIFY_ONCE: Flag = Flag { verbs: &[Verb::Verify], ..ONCE };
 
 /// Every flag but `-h`, `--help` and `--version`, under its heading in `--help`.
 pub(super) const SECTIONS: &[(&str, &[Flag])] = &[
@@ -131,12 +169,12 @@ const WINDOW: &[Flag] = &[
         name: "duration",
         value: "MINUTES",
         help: "How long to push; 10s, 2h and 21d work too. Required, unless --end-epoch is given.",
-        ..ONCE
+        ..LIVE_ONCE
     },
     Flag {
         name: "end-epoch",
         value: "TIME",
-        help: "Push the datapoints before this time, in place of --duration.",
+        help: "The window ends before this time. For live in place of --duration.",
         ..ONCE
     },
     Flag {
@@ -144,14 +182,35 @@ const WINDOW: &[Flag] = &[
         value: "DURATION",
         help: "Time from one datapoint to the next.",
         default: "60s",
-        ..ONCE
+        ..LIVE_ONCE
     },
     Flag {
         name: "start-epoch",
         value: "TIME",
-        help: "Time of the first datapoint; datapoints of the past are pushed at once. By default \
-               now, cut to the whole second; with --origin its latest datapoint that is due.",
+        help: "Time of the first datapoint; live pushes datapoints of the past at once, and by \
+               default starts now, cut to the whole second; with --origin at its latest datapoint \
+               that is due.",
         ..ONCE
+    },
+    Flag {
+        name: "resume",
+        help: "Go on after the newest datapoint that the receiver has of the window, which then \
+               starts at --origin unless --start-epoch is given.",
+        ..LIVE_ONCE
+    },
+    Flag {
+        name: "since",
+        value: "DURATION",
+        help: "The window is the last 21d, say, in place of --start-epoch and --end-epoch; both \
+               ends are on the grid.",
+        ..VERIFY_ONCE
+    },
+    Flag {
+        name: "step-size",
+        value: "DURATION",
+        help: "Time from one datapoint to the next; a bare number is minutes.",
+        default: "15m",
+        ..VERIFY_ONCE
     },
 ];
 
@@ -209,6 +268,21 @@ const TARGET: &[Flag] = &[
         help: "Send credentials over plain http to another host.",
         ..KEPT
     },
+    Flag {
+        name: "read-url",
+        value: "URL",
+        help: "Where datapoints are read back. By default .../api/v1/read for .../api/v1/write, \
+               .../prometheus/api/v1/read for .../api/v1/push and .../api/prom/read for \
+               .../api/prom/push.",
+        ..ONCE
+    },
+    Flag {
+        name: "read-api",
+        value: "prometheus|victoriametrics",
+        help: "What is spoken there: remote read, or the CSV export of VictoriaMetrics. By default \
+               its answer tells.",
+        ..ONCE
+    },
 ];
 
 const DELIVERY: &[Flag] = &[
@@ -222,7 +296,7 @@ const DELIVERY: &[Flag] = &[
     Flag {
         name: "flush-timeout",
         value: "DURATION",
-        help: "How long to try on after the last datapoint.",
+        help: "How long to try on after the last datapoint, and to try to read.",
         default: "60s",
         ..KEPT
     },
@@ -231,12 +305,18 @@ const DELIVERY: &[Flag] = &[
         value: "DURATION",
         help: "Give a datapoint up this long after its first failed attempt.",
         default: "1h",
+        verbs: &[Verb::Live],
         ..KEPT
     },
     Flag {
         name: "stale-marker",
         help: "End the series with a stale marker, so that graphs end there.",
-        ..ONCE
+        ..LIVE_ONCE
+    },
+    Flag {
+        name: "verify",
+        help: "Read the window back at the end and compare it, as the verb does.",
+        ..LIVE_ONCE
     },
 ];
 
@@ -265,8 +345,8 @@ pub(super) enum Typed {
     Help,
     /// `--version`.
     Version,
-    /// A live run. The verbs to come stand beside it, each with its own flags.
-    Live(Args),
+    /// Something to do.
+    Run(Verb, Args),
 }
 
 /// Flags with their values, in the order typed.
@@ -280,6 +360,7 @@ pub(super) struct Args(Vec<(&'static Flag, String)>);
 pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInput> {
     let mut parser = lexopt::Parser::from_args(raw);
     let mut args = Args::default();
+    let mut verb = None;
     loop {
         let name = match parser.next() {
             Ok(Some(Long("help"))) => return Ok(Typed::Help),
@@ -291,9 +372,13 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInp
             }
             Ok(Some(Value(text))) => {
                 let text = text.to_string_lossy();
-                return Err(bad("argument", Some(&text), "belongs to no flag", "see -h"));
+                verb = match Verb::find(&text) {
+                    found @ Some(_) if verb.is_none() => found,
+                    _ => return Err(bad("argument", Some(&text), "belongs to no flag", "see -h")),
+                };
+                continue;
             }
-            Ok(None) => return Ok(Typed::Live(args)),
+            Ok(None) => return args.of(verb.unwrap_or(Verb::Live)),
             // All that lexopt refuses here is `--switch=value`, of a switch typed before.
             Err(error) => {
                 let switch = args.0.last().map_or("", |(flag, _)| flag.name);
@@ -366,6 +451,16 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 impl Args {
+    fn of(self, verb: Verb) -> Result<Typed, BadInput> {
+        match self.0.iter().find(|(flag, _)| !flag.verbs.contains(&verb)) {
+            None => Ok(Typed::Run(verb, self)),
+            Some((flag, _)) => {
+                let problem = format!("does not belong to {}", verb.name());
+                Err(bad_flag(flag.name, None, &problem, "see --help"))
+            }
+        }
+    }
+
     /// Returns whether the flag was given.
     pub(super) fn has(&self, name: &str) -> bool {
         self.given(name).is_some()
@@ -429,7 +524,7 @@ mod tests {
 
     fn shown(raw: &[&str]) -> String {
         match parse(raw.iter().map(OsString::from)) {
-            Ok(Typed::Live(args)) => {
+            Ok(Typed::Run(_, args)) => {
                 let typed = args.0.iter().map(|(flag, value)| format!("{}={value}", flag.name));
                 typed.collect::<Vec<_>>().join(" ")
             }
@@ -461,6 +556,16 @@ mod tests {
         check(&["--duration", "x", "-h"], "-h");
         check(&["--help", "--nonsense"], "--help");
         check(&["--version"], "--version");
+    }
+
+    #[test]
+    fn a_verb_takes_its_own_flags() {
+        check(&["verify", "--since", "1h"], "since=1h");
+        check(&["--since", "1h", "verify"], "since=1h");
+        check(&["live", "--duration", "1"], "duration=1");
+        check(&["--since", "1h"], "--since: does not belong to live; see --help");
+        check(&["verify", "--duration", "1"], "--duration: does not belong to verify; see --help");
+        check(&["verify", "verify"], "argument 'verify': belongs to no flag; see -h");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Command {
     Print(String),
     /// Push each datapoint when its time has come.
     Live(Box<LiveConfig>),
+    /// Read datapoints back and compare them.
+    Verify(Box<VerifyConfig>),
 }
 
 /// Everything that the backfill verb needs.
@@ -76,6 +78,12 @@ pub struct LiveConfig {
     pub patience: Patience,
     /// Whether a stale marker ends the series.
     pub stale_marker: bool,
+    /// Where to read, for `resume` and `verify`; there when one of them is set.
+    pub read: Option<ReadConfig>,
+    /// Whether to go on after what the receiver has of the window.
+    pub resume: bool,
+    /// Whether to read the window back in the end.
+    pub verify: bool,
     /// How the run speaks.
     pub output: OutputConfig,
     /// What was noticed while checking, for the log's first lines.

@@ -1,6 +1,6 @@
 //! The texts of `-h`, `--help` and `--version`; the flags in them come from the parser's table.
 
-use super::args::{Flag, SECTIONS};
+use super::args::{Flag, SECTIONS, Verb};
 
 /// Width of every text, in columns.
 const COLUMNS: usize = 80;
@@ -8,6 +8,12 @@ const COLUMNS: usize = 80;
 const PURPOSE: &str = "\
 Pushes a live synthetic time series (trend, daily season and noise), one
 datapoint a minute, to any Prometheus remote-write endpoint.
+";
+
+const USAGE: &str = "\
+USAGE
+  push-live-metrics [live] [FLAGS]  push each datapoint when its time has come
+  push-live-metrics verify [FLAGS]  read datapoints back and compare every one
 ";
 
 const EXAMPLES: &str = r#"EXAMPLES
@@ -28,6 +34,11 @@ const EXAMPLES: &str = r#"EXAMPLES
   push-live-metrics --metric-name cpu --labels 'host=web-{001..500}' \
     --duration 1h --url https://mimir.example/api/v1/push \
     --header 'X-Scope-OrgID: demo'
+
+  # Is the last day in there, and is it right? A run logs its origin.
+  push-live-metrics verify --metric-name cpu --labels cpu=lina_cp_avg \
+    --since 1d --step-size 1m --origin 2026-01-01T00:00:00Z \
+    --url http://localhost:9090/api/v1/write
 "#;
 
 const NOTATION: &str = "\
@@ -37,11 +48,11 @@ whole number with its unit: 20ms, 30s, 5m, 1h, 21d.
 
 const EXIT_STATUS: &str = "\
 EXIT STATUS
-  0    every datapoint was accepted
+  0    every datapoint was accepted, or read back equal
   1    finished, but some were rejected, not delivered or unconfirmed
   2    usage or configuration; nothing was sent
-  3    refused before anything was accepted
-  4    unreachable: nothing was accepted before time ran out
+  3    refused before anything was accepted, or refused to be read
+  4    unreachable: nothing was accepted, or could be read, before time ran out
   5    verify: missing or different datapoints
   130  interrupted, after the summary
 ";
@@ -83,7 +94,7 @@ FLAGS
 
 /// Returns all of the help.
 pub(super) fn long() -> String {
-    let mut text = format!("{PURPOSE}\nUSAGE\n  push-live-metrics [FLAGS]\n");
+    let mut text = format!("{PURPOSE}\n{USAGE}");
     for (heading, flags) in SECTIONS {
         text.push_str(&format!("\n{heading}\n"));
         for flag in *flags {
@@ -103,8 +114,10 @@ pub(super) fn version() -> String {
 
 fn describe(flag: &Flag) -> String {
     let mut usage = format!("  --{}", flag.name);
+    let only_verb = flag.only_verb().map_or("", Verb::name);
     for (before, text, after) in [
         (" ", flag.value, ""),
+        (" [only: ", only_verb, "]"),
         (" [default: ", flag.default, "]"),
         (" [variable: ", flag.variable, "]"),
     ] {
@@ -150,7 +163,7 @@ mod tests {
         for flag in flags() {
             assert!(long().contains(&format!("  --{}", flag.name)), "--{}", flag.name);
         }
-        assert!(long().contains("\n  --interval DURATION [default: 60s]\n"));
+        assert!(long().contains("\n  --interval DURATION [only: live] [default: 60s]\n"));
     }
 
     #[test]
@@ -158,7 +171,7 @@ mod tests {
         let commands = EXAMPLES.replace("\\\n", " ");
         let commands: Vec<&str> =
             commands.lines().filter(|line| line.starts_with("  push-live-metrics ")).collect();
-        assert_eq!(commands.len(), 4);
+        assert_eq!(commands.len(), 5);
         for command in commands {
             let words = command.split('\'').enumerate().flat_map(|(part, text)| {
                 let words: Vec<&str> =

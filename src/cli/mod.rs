@@ -17,9 +17,9 @@ mod window;
 
 use std::ffi::OsString;
 
-use args::{Args, Typed, bad_flag};
+use args::{Args, Typed, Verb, bad_flag};
 pub use config::Command;
-use config::{LiveConfig, OutputConfig, Patience, Rerun, SeriesConfig, Window};
+use config::{LiveConfig, OutputConfig, Patience, Rerun, SeriesConfig, VerifyConfig, Window};
 pub use settings::Environment;
 use settings::Settings;
 
@@ -45,13 +45,21 @@ pub fn parse(
         Typed::ShortHelp => Command::Print(help::short()),
         Typed::Help => Command::Print(help::long()),
         Typed::Version => Command::Print(help::version()),
-        Typed::Live(args) => Command::Live(Box::new(live(&args, environment, now)?)),
+        Typed::Run(Verb::Live, args) => Command::Live(Box::new(live(&args, environment, now)?)),
+        Typed::Run(Verb::Verify, args) => {
+            Command::Verify(Box::new(verify(&args, environment, now)?))
+        }
     })
 }
 
 fn live(args: &Args, environment: &Environment, now: TimestampMs) -> Result<LiveConfig, Error> {
-    check_required(args)?;
+    check_required(args, &[("--duration", args.has("duration") || args.has("end-epoch"))])?;
     let mut warnings = Vec::new();
+    let (resume, verify) = (args.has("resume"), args.has("verify"));
+    if resume && !args.has("origin") && !args.has("start-epoch") {
+        let way_out = "give the origin that the run to go on with logged at its start";
+        return Err(bad_flag("resume", None, "needs --origin or --start-epoch", way_out).into());
+    }
     let (grid, window) = window::live(args, now)?;
     let series = series(args, grid, window, &mut warnings)?;
     let patience = Patience {
@@ -62,27 +70,45 @@ fn live(args: &Args, environment: &Environment, now: TimestampMs) -> Result<Live
     let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
     let choice = target::choose(args, &settings)?;
     let target = target::check(&choice, args, &settings, &mut warnings)?;
+    let read = (resume || verify)
+        .then(|| target::check_read(&choice, &target, args, &settings))
+        .transpose()?;
     Ok(LiveConfig {
         series,
         window,
         target,
         patience,
         stale_marker: args.has("stale-marker"),
+        read,
+        resume,
+        verify,
         output,
         warnings,
         rerun: Rerun::new(args, &choice, grid),
     })
 }
 
-fn check_required(args: &Args) -> Result<(), BadInput> {
-    let missing: Vec<&str> = [
-        ("--metric-name", args.has("metric-name")),
-        ("--labels", args.has("labels")),
-        ("--duration", args.has("duration") || args.has("end-epoch")),
-    ]
-    .into_iter()
-    .filter_map(|(flag, given)| (!given).then_some(flag))
-    .collect();
+fn verify(args: &Args, environment: &Environment, now: TimestampMs) -> Result<VerifyConfig, Error> {
+    check_required(args, &[])?;
+    let mut warnings = Vec::new();
+    let (grid, window) = window::past(args, now)?;
+    let series = series(args, grid, window, &mut warnings)?;
+    let output = output(args)?;
+    let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
+    let choice = target::choose(args, &settings)?;
+    let target = target::check(&choice, args, &settings, &mut warnings)?;
+    let read = target::check_read(&choice, &target, args, &settings)?;
+    let rerun = Rerun::new(args, &choice, grid);
+    Ok(VerifyConfig { series, window, read, output, warnings, rerun })
+}
+
+fn check_required(args: &Args, more: &[(&str, bool)]) -> Result<(), BadInput> {
+    let missing: Vec<&str> =
+        [("--metric-name", args.has("metric-name")), ("--labels", args.has("labels"))]
+            .iter()
+            .chain(more)
+            .filter_map(|(flag, given)| (!given).then_some(*flag))
+            .collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::config::VerifyConfig;
 use super::{Command, Environment, LiveConfig, parse};
 use crate::error::Error;
 use crate::series::TimestampMs;
@@ -46,17 +47,37 @@ impl Setup {
 
     /// Parses with metric, label, duration and, where none is named, a target on loopback.
     pub(super) fn parse(&self) -> Result<LiveConfig, Error> {
+        let window = if self.has("--duration") || self.has("--end-epoch") {
+            None
+        } else {
+            Some("--duration=30")
+        };
+        match self.command(window)? {
+            Command::Live(config) => Ok(*config),
+            _ => panic!("is another command"),
+        }
+    }
+
+    /// Parses a verify with metric, label and target, but without a window.
+    pub(super) fn verify(&self) -> Result<VerifyConfig, Error> {
+        match self.command(Some("verify"))? {
+            Command::Verify(config) => Ok(*config),
+            _ => panic!("is another command"),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.flags.iter().any(|flag| flag.to_str().unwrap().starts_with(name))
+    }
+
+    fn command(&self, more: Option<&str>) -> Result<Command, Error> {
         let mut raw: Vec<OsString> =
             ["--metric-name=cpu", "--labels=cpu=lina_cp_avg"].map(Into::into).into();
         raw.extend(self.flags.iter().cloned());
-        let has =
-            |name: &str| self.flags.iter().any(|flag| flag.to_str().unwrap().starts_with(name));
-        if !has("--duration") && !has("--end-epoch") {
-            raw.push("--duration=30".into());
-        }
+        raw.extend(more.map(Into::into));
         let named = |name: &str| self.variables.contains_key(&OsString::from(name));
-        if !has("--url")
-            && !has("--env")
+        if !self.has("--url")
+            && !self.has("--env")
             && !named("REMOTE_WRITE_URL")
             && !named("ENV")
             && self.directory.is_none()
@@ -68,10 +89,7 @@ impl Setup {
             None => PathBuf::from("/nowhere"),
         };
         let environment = Environment::new(self.variables.clone(), directory);
-        match parse(raw.into_iter(), &environment, TimestampMs(NOW_MS))? {
-            Command::Live(config) => Ok(*config),
-            Command::Print(text) => panic!("prints {text}"),
-        }
+        parse(raw.into_iter(), &environment, TimestampMs(NOW_MS))
     }
 
     #[track_caller]

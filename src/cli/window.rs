@@ -26,6 +26,7 @@ pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     let first_index = match (origin, start) {
         (None, _) => Some(0),
         (Some(_), Some(start)) => grid.index_at_or_after(start),
+        (Some(_), None) if args.has("resume") => Some(0),
         (Some(_), None) => grid.index_at_or_before(now),
     };
     let Some(first_index) = first_index else {
@@ -46,6 +47,65 @@ pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     };
     let tick_count = tick_count(args, grid.time_of(first_index), step_ms)?;
     Ok((grid, Window { first_index, tick_count }))
+}
+
+/// Returns the window of a command that looks back.
+///
+/// With `--since` both ends are on the grid, that of the epoch where there is no origin.
+///
+/// # Errors
+/// The window is empty, too long, or before the origin.
+pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
+    let step_ms = millis(args.parsed("step-size", units::minutes)?);
+    let origin = args.parsed_if_given("origin", units::time)?;
+    let since = args.parsed_if_given("since", units::duration)?;
+    let start = args.parsed_if_given("start-epoch", units::time)?;
+    let end = args.parsed_if_given("end-epoch", units::time)?;
+    let floored = |ms: i64| {
+        let base = origin.map_or(0, |origin| origin.0);
+        let step_ms = i64::try_from(step_ms).expect("durations are bounded");
+        TimestampMs(ms - (ms - base).rem_euclid(step_ms))
+    };
+    let (start, end) = match (since, start, end) {
+        (None, Some(start), Some(end)) => (start, end),
+        (Some(since), None, None) => {
+            let since_ms = i64::try_from(millis(since)).expect("durations are bounded");
+            (floored(now.0 - since_ms), floored(now.0))
+        }
+        (Some(_), _, _) => {
+            let problem = "is given together with --start-epoch or --end-epoch";
+            return Err(bad_flag("since", args.given("since"), problem, "leave it out"));
+        }
+        (None, _, _) => {
+            let problem = "is not given, and neither are both --start-epoch and --end-epoch";
+            return Err(bad_flag("since", None, problem, "write --since 1d"));
+        }
+    };
+    let grid = Grid { origin: origin.unwrap_or(start), step_ms };
+    let Some(first_index) = grid.index_at_or_after(start) else {
+        let problem = "is after the start of the window";
+        let way_out = "give a shorter window, or the origin that the series was pushed with";
+        return Err(bad_flag("origin", args.given("origin"), problem, way_out));
+    };
+    let first = grid.time_of(first_index);
+    let (flag, value) = match since {
+        Some(_) => ("since", args.given("since")),
+        None => ("end-epoch", args.given("end-epoch")),
+    };
+    if end <= first {
+        return Err(bad_flag(
+            flag,
+            value,
+            "gives a window without a datapoint",
+            "give a longer one",
+        ));
+    }
+    match end.0.abs_diff(first.0) {
+        length_ms if length_ms > DURATION_MS_MAX => {
+            Err(bad_flag(flag, value, "gives a window of over 10 years", "give a shorter one"))
+        }
+        length_ms => Ok((grid, Window { first_index, tick_count: length_ms.div_ceil(step_ms) })),
+    }
 }
 
 /// Returns how many ticks there are from `first` on.
@@ -176,6 +236,76 @@ mod tests {
             &["--start-epoch", "1765969200250"],
             "--start-epoch '1765969200250': looks like milliseconds; \
              give seconds, as in 1765969200",
+        );
+    }
+
+    #[test]
+    fn a_run_that_resumes_starts_at_its_origin() {
+        check(&["--origin", "1765969080", "--resume"], "1765969080000 0 30");
+        check(&["--start-epoch", "1765969080", "--resume"], "1765969080000 0 30");
+        let both = ["--origin", "1765969080", "--start-epoch", "1765969140", "--resume"];
+        check(&both, "1765969080000 1 30");
+        check(
+            &["--resume"],
+            "--resume: needs --origin or --start-epoch; \
+             give the origin that the run to go on with logged at its start",
+        );
+    }
+
+    #[track_caller]
+    fn check_past(flags: &[&str], expected: &str) {
+        let shown = match Setup::default().flags(flags).verify() {
+            Ok(config) => format!(
+                "{} {} {}",
+                config.series.model.grid.origin.0,
+                config.window.first_index,
+                config.window.tick_count
+            ),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_past_window_has_two_ends_or_a_length() {
+        let ends = ["--start-epoch", "900", "--end-epoch", "3601"];
+        check_past(&ends, "900000 0 4");
+        check_past(&[&ends[..], &["--step-size", "1"]].concat(), "900000 0 46");
+        check_past(&[&ends[..], &["--origin", "0"]].concat(), "0 1 4");
+        check_past(&[&ends[..], &["--origin", "1"]].concat(), "1000 1 3");
+        // Now is 1765969200.250, which is 11:00.
+        check_past(&["--since", "1h"], "1765965600000 0 4");
+        check_past(&["--since", "1h", "--step-size", "7m"], "1765965600000 0 8");
+        check_past(&["--since", "1h", "--origin", "1765965500"], "1765965500000 0 4");
+    }
+
+    #[test]
+    fn past_windows_that_cannot_be_are_refused() {
+        check_past(
+            &[],
+            "--since: is not given, and neither are both --start-epoch and --end-epoch; \
+             write --since 1d",
+        );
+        check_past(
+            &["--since", "1h", "--end-epoch", "60"],
+            "--since '1h': is given together with --start-epoch or --end-epoch; leave it out",
+        );
+        check_past(
+            &["--start-epoch", "60", "--end-epoch", "60"],
+            "--end-epoch '60': gives a window without a datapoint; give a longer one",
+        );
+        check_past(
+            &["--since", "1ms"],
+            "--since '1ms': gives a window without a datapoint; give a longer one",
+        );
+        check_past(
+            &["--since", "1h", "--origin", "1765969200"],
+            "--origin '1765969200': is after the start of the window; \
+             give a shorter window, or the origin that the series was pushed with",
+        );
+        check_past(
+            &["--start-epoch", "0", "--end-epoch", "1765969200"],
+            "--end-epoch '1765969200': gives a window of over 10 years; give a shorter one",
         );
     }
 }

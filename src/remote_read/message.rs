@@ -238,3 +238,210 @@ fn sample(message: &[u8]) -> Result<Sample, ReadError> {
     }
     Ok(Sample { timestamp: TimestampMs(timestamp_ms), value: f64::from_bits(bits) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::Random;
+    use crate::remote_write::STALE_NAN_BITS;
+
+    const RANGE: TimeRange = TimeRange { start: TimestampMs(1000), end: TimestampMs(2000) };
+
+    fn labels() -> LabelSet {
+        LabelSet::new("cpu", vec![("a".into(), "x".into())])
+    }
+
+    /// Returns a length-delimited field.
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Writer::new(&mut bytes)
+            .write_with_tag(u32::from(number) << 3 | 2, |w| w.write_bytes(content))
+            .unwrap();
+        bytes
+    }
+
+    fn label(name: &str, value: &str) -> Vec<u8> {
+        field(1, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat())
+    }
+
+    fn sample(timestamp_ms: i64, value: f64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes);
+        writer.write_with_tag(1 << 3 | 1, |w| w.write_fixed64(value.to_bits())).unwrap();
+        writer.write_with_tag(2 << 3, |w| w.write_int64(timestamp_ms)).unwrap();
+        field(2, &bytes)
+    }
+
+    fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Vec<u8> {
+        let labels = labels.iter().flat_map(|(name, value)| label(name, value));
+        let samples = samples.iter().flat_map(|(time, value)| sample(*time, *value));
+        field(1, &labels.chain(samples).collect::<Vec<u8>>())
+    }
+
+    const OURS: &[(&str, &str)] = &[("__name__", "cpu"), ("a", "x")];
+
+    /// Shows the samples, the others' names or the error.
+    fn shown(message: &[u8], other_names: &[&str]) -> String {
+        let labels = labels();
+        let other_names = other_names.iter().map(|name| (*name).to_owned()).collect();
+        let query = Query { labels: &labels, other_names: &other_names, range: RANGE };
+        let mut samples = Vec::new();
+        match decode(message, query, &mut samples) {
+            Ok(Found::Samples) => {
+                let shown: Vec<String> = samples
+                    .iter()
+                    .map(|sample| format!("{}={:x}", sample.timestamp.0, sample.value.to_bits()))
+                    .collect();
+                shown.join(" ")
+            }
+            Ok(Found::Others(names)) => format!("others: {}", names.join(" ")),
+            Err(ReadError::Unreadable(problem)) => problem,
+            Err(error) => format!("{error:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn check(content: &[Vec<u8>], other_names: &[&str], expected: &str) {
+        assert_eq!(shown(&field(1, &content.concat()), other_names), expected);
+    }
+
+    #[test]
+    fn the_request_asks_for_one_series() {
+        let labels = labels();
+        let other_names = ["a", "b"].map(String::from).into();
+        let query = Query { labels: &labels, other_names: &other_names, range: RANGE };
+        let matcher = |name: &str, value: &str| {
+            field(3, &[field(2, name.as_bytes()), field(3, value.as_bytes())].concat())
+        };
+        let times = vec![8, 0xe8, 7, 16, 0xd0, 15];
+        let matchers = [matcher("__name__", "cpu"), matcher("a", "x"), matcher("b", "")].concat();
+        let expected = [field(1, &[times, matchers].concat()), vec![18, 1, 0]].concat();
+        let mut message = Vec::new();
+        unpack(&encode(query), &mut message).unwrap();
+        assert_eq!(message, expected);
+    }
+
+    #[test]
+    fn the_bits_of_values_survive() {
+        let values = [0.1 + 0.2, -0.0, f64::MIN_POSITIVE / 2.0, f64::from_bits(STALE_NAN_BITS)];
+        let samples: Vec<(i64, f64)> = (1000..).zip(values).collect();
+        let bits: Vec<String> =
+            samples.iter().map(|(time, value)| format!("{time}={:x}", value.to_bits())).collect();
+        check(&[series(OURS, &samples)], &[], &bits.join(" "));
+        // Proto3 leaves zeros out; what we do not know is passed over.
+        let zero = field(2, &[16, 0xe8, 7]);
+        let unknown = [field(3, b"exemplar"), vec![0x78, 1]].concat();
+        let content = [label("__name__", "cpu"), label("a", "x"), unknown, zero].concat();
+        check(&[field(1, &content)], &[], "1000=0");
+    }
+
+    #[test]
+    fn only_the_series_and_the_time_that_were_asked_for_are_taken() {
+        check(&[], &[], "");
+        let around = series(OURS, &[(999, 1.0), (1000, 0.0), (2000, 0.0), (2001, 1.0)]);
+        check(&[around], &[], "1000=0 2000=0");
+        let more = |value| series(&[("__name__", "cpu"), ("a", "x"), ("b", value)], &[(1500, 0.0)]);
+        check(&[more("1"), more("2")], &[], "others: b");
+        check(&[more("1"), series(OURS, &[(1000, 0.0)])], &[], "1000=0");
+        // Asked to be absent and there all the same: the receiver adds it.
+        check(&[more("1")], &["b"], "1500=0");
+    }
+
+    #[test]
+    fn answers_to_another_question_are_refused() {
+        let ours = || series(OURS, &[]);
+        check(&[ours(), ours()], &[], "it holds the series twice");
+        let other = "it holds a series with another label 'a'";
+        check(&[series(&[("__name__", "cpu"), ("a", "y")], &[])], &[], other);
+        check(&[series(&[("__name__", "cpu"), ("a", "x"), ("a", "x")], &[])], &[], other);
+        let without = "it holds a series without all of our labels";
+        check(&[series(&[("__name__", "cpu")], &[])], &[], without);
+        check(&[field(1, &[])], &[], without);
+        let unsorted = series(OURS, &[(1001, 0.0), (1000, 0.0)]);
+        check(&[unsorted], &[], "its samples are not in the order of time");
+        let nan = "its sample at 1000 ms is NaN, which this series never is";
+        check(&[series(OURS, &[(1000, f64::NAN)])], &[], nan);
+        let many: Vec<(String, String)> =
+            (0..=OTHER_NAMES_MAX).map(|n| (format!("l{n}"), "x".into())).collect();
+        let many: Vec<(&str, &str)> =
+            many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        check(&[series(&many, &[])], &[], "it holds a series of too many labels");
+        let none = "it does not hold the one result that was asked for";
+        assert_eq!(shown(&[], &[]), none);
+        assert_eq!(shown(&[field(1, &[]), field(1, &[])].concat(), &[]), none);
+    }
+
+    #[test]
+    fn malformed_answers_are_refused() {
+        let malformed = "its protobuf message is malformed";
+        let whole = field(1, &series(OURS, &[(1000, 1.0)]));
+        for length in 1..whole.len() {
+            assert_eq!(shown(&whole[..length], &[]), malformed, "{length} bytes");
+        }
+        let mut nested = vec![0];
+        for _ in 0..10_000 {
+            nested = field(1, &nested[..nested.len().min(1000)]);
+        }
+        assert_ne!(shown(&nested, &[]), "");
+        let wrong_type = field(1, &[8, 1]);
+        assert_eq!(shown(&wrong_type, &[]), "a field has another type than it should");
+    }
+
+    #[test]
+    fn snappy_is_checked_before_memory_is_taken() {
+        let mut message = Vec::new();
+        let not_snappy = ReadError::Unreadable("it is not a snappy block".into());
+        let block = Encoder::new().compress_vec(&[7; 1000]).unwrap();
+        assert_eq!(unpack(&block, &mut message), Ok(()));
+        assert_eq!(unpack(&block[..block.len() - 1], &mut message), Err(not_snappy.clone()));
+        assert_eq!(unpack(&[0xff; 9], &mut message), Err(not_snappy));
+        let four_gigabytes = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
+        let mut message = Vec::new();
+        assert_eq!(unpack(&four_gigabytes, &mut message), Err(ReadError::TooLarge));
+        assert_eq!(message.capacity(), 0);
+    }
+
+    #[test]
+    fn a_hundred_thousand_mutations_never_panic() {
+        let mut random = Random::new(9);
+        let more = [("__name__", "cpu"), ("a", "x"), ("b", "1")];
+        let valid = field(
+            1,
+            &[series(&more, &[(1000, 1.0)]), series(OURS, &[(1000, 1.0), (1001, -2.5)])].concat(),
+        );
+        let packed = Encoder::new().compress_vec(&valid).unwrap();
+        let labels = labels();
+        let other_names = BTreeSet::new();
+        let query = Query { labels: &labels, other_names: &other_names, range: RANGE };
+        let (mut message, mut samples, mut readable) = (Vec::new(), Vec::new(), 0);
+        for round in 0..100_000 {
+            let mut bytes = if round % 2 == 0 { valid.clone() } else { packed.clone() };
+            for _ in 0..=random.below(4) {
+                mutate(&mut bytes, &mut random);
+            }
+            if round % 2 == 0 {
+                message = bytes;
+            } else if unpack(&bytes, &mut message).is_err() {
+                continue;
+            }
+            readable += u32::from(decode(&message, query, &mut samples).is_ok());
+        }
+        assert!(readable > 1000, "{readable}: mutations that go unnoticed are in the values");
+    }
+
+    fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+        let byte = u8::try_from(random.below(256)).unwrap();
+        if bytes.is_empty() {
+            return bytes.push(byte);
+        }
+        let at = random.below(bytes.len());
+        match random.below(6) {
+            0 => bytes[at] = byte,
+            1 => bytes[at] ^= 1 << random.below(8),
+            2 => bytes.insert(at, byte),
+            3 => drop(bytes.remove(at)),
+            4 => bytes.truncate(at),
+            _ => bytes.extend_from_within(at..),
+        }
+    }
+}

@@ -123,13 +123,13 @@ impl<'a, C: Clock> Reader<'a, C> {
                 .iter()
                 .find(|(name, _)| name == "__name__")
                 .expect("a label set holds the metric's name");
-            let url = victoriametrics::label_names_url(read_url, metric_name);
+            let url = victoriametrics::label_names_url(read_url, metric_name, self.clock.now());
             let body = self.ask(Question { url: &url, post: None })?;
             self.other_names = victoriametrics::parse_label_names(&body)?;
             self.is_other_names_known = true;
         }
         let query = Query { labels, other_names: &self.other_names, range };
-        let url = victoriametrics::export_url(read_url, query);
+        let url = victoriametrics::export_url(read_url, query, self.clock.now());
         let body = self.ask(Question { url: &url, post: None })?;
         victoriametrics::parse_csv(&body, range, samples)
     }

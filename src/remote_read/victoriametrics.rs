@@ -20,14 +20,14 @@ pub(super) const ANSWER_TO_REMOTE_READ: &str = "unsupported path requested";
 /// Returns the address of the names of all labels that series of this metric have.
 ///
 /// From the beginning of time: it would take the last days or minutes only.
-pub(super) fn label_names_url(read_url: &str, metric_name: &str) -> String {
-    let selector = selector([("__name__", metric_name)].into_iter());
+pub(super) fn label_names_url(read_url: &str, metric_name: &str, now: TimestampMs) -> String {
+    let selector = selector([("__name__", metric_name)].into_iter(), now);
     url(read_url, "labels", &format!("match[]={}&start=1", encoded(&selector)))
 }
 
 /// Returns the address of the samples of the series.
-pub(super) fn export_url(read_url: &str, query: Query<'_>) -> String {
-    let selector = selector(query.matchers());
+pub(super) fn export_url(read_url: &str, query: Query<'_>, now: TimestampMs) -> String {
+    let selector = selector(query.matchers(), now);
     let [start, end] = [query.range.start, query.range.end].map(epoch_seconds);
     let parameters = format!(
         "format=__timestamp__:unix_ms,__value__&match[]={}&start={start}&end={end}",
@@ -44,14 +44,17 @@ fn url(read_url: &str, path: &str, parameters: &str) -> String {
     format!("{base}/{path}?{own}{parameters}")
 }
 
-/// Source: docs.victoriametrics.com, "MetricsQL"; prometheus.io, "String literals".
-fn selector<'a>(matchers: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+/// Returns a selector that was never sent before: one that found nothing would go on finding
+/// nothing for ten seconds, whatever came in. What makes it so is a label that no series has.
+/// Source: docs.victoriametrics.com, "MetricsQL"; prometheus.io, "String literals"; the ten
+/// seconds measured on 1.79.5, where new samples show after two otherwise.
+fn selector<'a>(matchers: impl Iterator<Item = (&'a str, &'a str)>, now: TimestampMs) -> String {
     let quoted = |value: &str| {
         value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n").replace('\r', r"\r")
     };
     let pairs: Vec<String> =
         matchers.map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
-    format!("{{{}}}", pairs.join(","))
+    format!("{{{},asked_at_{}=\"\"}}", pairs.join(","), now.0)
 }
 
 /// Source: RFC 3986, section 2.3, unreserved characters.
@@ -129,4 +132,86 @@ fn parse_line(line: &str) -> Option<Sample> {
     // The only NaN that it keeps is the stale marker.
     let value = if value.is_nan() { f64::from_bits(STALE_NAN_BITS) } else { value };
     Some(Sample { timestamp: TimestampMs(timestamp_ms.parse().ok()?), value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::Random;
+    use crate::labels::LabelSet;
+
+    const RANGE: TimeRange = TimeRange { start: TimestampMs(1500), end: TimestampMs(2000) };
+
+    fn shown(csv: &str) -> String {
+        let mut samples = Vec::new();
+        match parse_csv(csv.as_bytes(), RANGE, &mut samples) {
+            Ok(()) => {
+                let shown: Vec<String> = samples
+                    .iter()
+                    .map(|sample| format!("{}={}", sample.timestamp.0, sample.value))
+                    .collect();
+                shown.join(" ")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn csv_is_read_with_and_without_names_and_sorted() {
+        assert_eq!(shown(""), "");
+        assert_eq!(shown("2000,2.5\n1500,1e-3\n2001,3\n1499,1\n"), "1500=0.001 2000=2.5");
+        assert_eq!(shown("__timestamp__:unix_ms,__value__\n1600,NaN\n"), "1600=NaN");
+        let error = "the answer cannot be read: it is not a list of timestamps and values";
+        for csv in ["<html>", "1600", "1600,", "1600,1\n__timestamp__,", "1600;1", "1.5,1"] {
+            assert_eq!(shown(csv), error, "{csv}");
+        }
+    }
+
+    #[test]
+    fn names_of_labels_are_read() {
+        let shown = |json: &str| match parse_label_names(json.as_bytes()) {
+            Ok(names) => names.into_iter().collect::<Vec<_>>().join(" "),
+            Err(_) => "unreadable".into(),
+        };
+        assert_eq!(shown(r#"{"status":"success","data":["__name__","b","a"]}"#), "__name__ a b");
+        assert_eq!(shown(r#"{"status":"success","isPartial":false,"data":[]}"#), "");
+        for json in [
+            "",
+            "[]",
+            r#"{"data":["a"]}"#,
+            r#"{"status":"success","data":["a"#,
+            r#"{"status":"success","data":["a\"b"]}"#,
+        ] {
+            assert_eq!(shown(json), "unreadable", "{json}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_beside_that_of_remote_read() {
+        let labels = LabelSet::new("cpu", vec![("a".into(), "x\"é&".into())]);
+        let other_names = ["a", "b"].map(String::from).into();
+        let query = Query { labels: &labels, other_names: &other_names, range: RANGE };
+        let url = export_url("http://h/api/v1/read?token=t", query, TimestampMs(7));
+        let selector = "%7B__name__%3D%22cpu%22%2Ca%3D%22x%5C%22%C3%A9%26%22%2Cb%3D%22%22%2C\
+                        asked_at_7%3D%22%22%7D";
+        let parameters = "format=__timestamp__:unix_ms,__value__";
+        let expected = format!(
+            "http://h/api/v1/export/csv?token=t&{parameters}&match[]={selector}&start=1.5&end=2"
+        );
+        assert_eq!(url, expected);
+        let url = label_names_url("http://h/api/v1/", "cpu", TimestampMs(7));
+        let selector = "%7B__name__%3D%22cpu%22%2Casked_at_7%3D%22%22%7D";
+        assert_eq!(url, format!("http://h/api/v1/labels?match[]={selector}&start=1"));
+    }
+
+    #[test]
+    fn generated_answers_never_panic() {
+        let mut random = Random::new(11);
+        for _ in 0..100_000 {
+            let csv = random.mutated("1600,1.5\n1700,-2e9\n");
+            let _ = shown(&csv);
+            let json = random.mutated(r#"{"status":"success","data":["a","b"]}"#);
+            let _ = parse_label_names(json.as_bytes());
+        }
+    }
 }

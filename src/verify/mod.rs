@@ -27,8 +27,8 @@ use findings::{Findings, Part};
 const TICKS_PER_CHUNK: u64 = 16_384;
 /// How long a receiver may take to show what it has accepted.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
-/// The same where nothing was pushed just now: VictoriaMetrics takes about a second.
-const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(3);
+/// The same where nothing was pushed just now: VictoriaMetrics takes up to two seconds.
+const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(4);
 /// From one look for a missing sample to the next.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -99,11 +99,8 @@ pub fn after_push(
     summary: &Summary,
     pushed: Exit,
 ) -> Exit {
-    let (accepted, unconfirmed) = {
-        let tally = summary.tally();
-        (tally.accepted, tally.unconfirmed)
-    };
-    if matches!(pushed, Exit::Interrupted | Exit::Refused) || accepted + unconfirmed == 0 {
+    let is_anything_there = pushed != Exit::Unreachable || summary.tally().unconfirmed > 0;
+    if matches!(pushed, Exit::Interrupted | Exit::Refused) || !is_anything_there {
         return pushed;
     }
     subject.announce(&summary.report);
@@ -139,6 +136,10 @@ pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
     };
     report.speak_up();
     let fields = [("exit_code", Field::Count(exit as u64))];
+    if exit == Exit::Interrupted {
+        report.info("interrupted", &fields, "Interrupted!");
+        return exit;
+    }
     report.log(Level::Error, "read_failed", &fields, &format!("✗ Read-back failed: {error}"));
     let hint = match error {
         ReadError::Refused { status: Some(404 | 405), .. } => {
