@@ -40,7 +40,7 @@ pub struct BackfillConfig {
 #[derive(Debug)]
 pub enum Destination {
     /// To a receiver.
-    Push(PushConfig),
+    Push(Box<PushConfig>),
     /// Into a file, as OpenMetrics text.
     File {
         /// The file; it is there when it is complete, and not before.
