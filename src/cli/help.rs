@@ -12,8 +12,8 @@ datapoint a minute, to any Prometheus remote-write endpoint.
 
 const USAGE: &str = "\
 USAGE
-  push-live-metrics [FLAGS]            push each datapoint when its time has come
-  push-live-metrics backfill [FLAGS]   push, or write, the past at once
+  push-live-metrics [FLAGS]           push each datapoint when its time has come
+  push-live-metrics backfill [FLAGS]  push, or write, the past at once
 ";
 
 const EXAMPLES: &str = r#"EXAMPLES
@@ -163,7 +163,7 @@ mod tests {
         for flag in flags() {
             assert!(long().contains(&format!("  --{}", flag.name)), "--{}", flag.name);
         }
-        assert!(long().contains("\n  --interval DURATION [default: 60s]\n"));
+        assert!(long().contains("\n  --interval DURATION [default: 60s] [live]\n"));
     }
 
     #[test]
