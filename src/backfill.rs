@@ -8,22 +8,54 @@ use std::ops::Range;
 use std::process;
 use std::sync::Arc;
 
-use crate::cli::config::{BackfillConfig, PushConfig};
-use crate::clock::{Clock, LastResort, SystemClock};
+use crate::announce::{announce_series, announce_target};
+use crate::cli::config::{BackfillConfig, Destination, PushConfig};
+use crate::clock::{Clock, LastResort, SystemClock, watch_signals};
 use crate::delivery::{AfterSilence, Courier, Delivered};
 use crate::error::{Error, Exit};
+use crate::export::Export;
 use crate::push::Pusher;
+use crate::remote_read::Source;
 use crate::remote_write::{Sender, TimeSeries};
-use crate::report::{Level, Report};
-use crate::series::{Sample, SeriesIter};
+use crate::report::{Field, Level, Report};
+use crate::series::{Sample, SeriesIter, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
 use crate::tally::Fate;
+use crate::verify::{self, Subject};
+use crate::words::counted;
+
+/// How old the newest datapoint may be that an ordinary Prometheus takes, in milliseconds.
+/// Source: half of its head's block of two hours, prometheus tsdb/head_append.go.
+const HEAD_MS: i64 = 3_600_000;
+
+/// Pushes or writes the window of `config`.
+///
+/// # Errors
+/// Certificates or the proxy cannot be used, or the file cannot be written.
+pub fn run(
+    config: &BackfillConfig,
+    report: Arc<Report>,
+    clock: &Arc<SystemClock>,
+) -> Result<Exit, Error> {
+    let export = Export { series: &config.series, window: config.window };
+    match &config.destination {
+        Destination::Push(push) => {
+            let backfill = Backfill::new(config, push, report)?;
+            watch_signals(clock.interrupt(), backfill.last_resort(Arc::clone(clock)));
+            Ok(backfill.run(&**clock))
+        }
+        Destination::File { path } => export.into_file(path, &report),
+        Destination::Stdout => export.into_stdout(),
+    }
+}
 
 /// A backfill by remote write.
 pub struct Backfill<'a> {
     config: &'a BackfillConfig,
     push: &'a PushConfig,
     sender: Sender,
+    /// Where to read back.
+    source: Option<Source<'a>>,
     summary: Arc<Summary>,
 }
 
@@ -39,17 +71,19 @@ impl<'a> Backfill<'a> {
     ) -> Result<Self, Error> {
         let sender = Sender::new(&push.target)?;
         let summary = Summary::new(report, &config.series, config.window, config.rerun.clone());
-        Ok(Self { config, push, sender, summary: Arc::new(summary) })
+        let source = push.read.as_ref().map(Source::new).transpose()?;
+        Ok(Self { config, push, sender, source, summary: Arc::new(summary) })
     }
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self, clock: Arc<SystemClock>) -> impl LastResort + use<> {
-        RunEnder::new(self.sender.canceller(), Arc::clone(&self.summary), clock)
+        RunEnder::new(&self.sender, self.source.as_ref(), &self.summary, clock)
     }
 
     /// Pushes the window; returns when it is over, refused, rejected or interrupted.
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let report: &Report = &self.summary.report;
+        self.announce(clock.now());
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let courier = Courier::new(clock, report, &self.sender, self.push.patience, seed);
         let (series, window) = (&self.config.series, self.config.window);
@@ -64,7 +98,29 @@ impl<'a> Backfill<'a> {
             Ok(()) => Ending::Finished,
         };
         self.summary.give_up_due(clock.now());
-        self.summary.print(ending)
+        let exit = self.summary.print(ending);
+        let Some(source) = &self.source else { return exit };
+        let subject = Subject { series, window, rerun: &self.config.rerun, source };
+        verify::after_push(subject, clock, &self.summary, exit)
+    }
+}
+
+impl Backfill<'_> {
+    fn announce(&self, now: TimestampMs) {
+        let report: &Report = &self.summary.report;
+        announce_series(&self.config.series, self.config.window, &self.config.warnings, report);
+        announce_target(&self.push.target, report);
+        let (grid, window) = (self.config.series.model.grid, self.config.window);
+        if now.0 - grid.time_of(window.first_index).0 > HEAD_MS {
+            let text = "The window begins more than an hour ago: a Prometheus that has newer data \
+                        takes it only with storage.tsdb.out_of_order_time_window set in its \
+                        configuration; for blocks instead, see --output";
+            report.log(Level::Warning, "old_window", &[], text);
+        }
+        report.rule();
+        let count = self.summary.tally().planned();
+        let text = format!("Starting backfill of {}", counted(count, "datapoint"));
+        report.info("starting", &[("planned", Field::Count(count))], &text);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Maps `run()` to an exit code; the only place that exits, but for the signal's last resort.
 
 use std::env;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 
+use push_live_metrics::backfill;
 use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
 use push_live_metrics::error::{Error, Exit};
@@ -12,6 +13,7 @@ use push_live_metrics::report::{self, Report};
 use push_live_metrics::verify::Verify;
 
 fn main() -> ExitCode {
+    report::on_panic(|| process::exit(i32::from(Exit::Usage as u8)));
     let exit = run().unwrap_or_else(|error| {
         report::print_error(&error);
         error.exit()
@@ -28,13 +30,17 @@ fn run() -> Result<Exit, Error> {
             // Before the first thread: the local time's offset is read here.
             let report = Arc::new(Report::to_stderr(config.output));
             let live = Live::new(&config, report)?;
-            watch_signals(interrupt, live.last_resort(Arc::clone(&clock)));
+            watch_signals(&interrupt, live.last_resort(Arc::clone(&clock)));
             Ok(live.run(&*clock))
+        }
+        Command::Backfill(config) => {
+            let report = Arc::new(Report::to_stderr(config.output));
+            backfill::run(&config, report, &clock)
         }
         Command::Verify(config) => {
             let report = Arc::new(Report::to_stderr(config.output));
             let verify = Verify::new(&config, report)?;
-            watch_signals(interrupt, verify.last_resort());
+            watch_signals(&interrupt, verify.last_resort());
             Ok(verify.run(&*clock))
         }
     }

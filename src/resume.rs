@@ -28,7 +28,7 @@ pub fn first_index(
 ) -> Result<u64, ReadError> {
     let (grid, window) = (subject.series.model.grid, subject.window);
     let due_end = grid.index_at_or_before(clock.now()).map_or(0, |index| index + 1);
-    let mut reader = Reader::new(clock, report, subject.sender, subject.read);
+    let mut reader = Reader::new(clock, report, subject.source);
     let mut samples = Vec::new();
     let mut resume_index = window.end_index();
     for labels in &subject.series.label_sets {

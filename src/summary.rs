@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::cli::config::{Rerun, SeriesConfig, Window};
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
+use crate::remote_read::Source;
+use crate::remote_write::Sender;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Grid, TimestampMs};
 use crate::tally::{IndexRange, Ranges, Tally};
@@ -176,13 +178,22 @@ pub struct RunEnder {
 }
 
 impl RunEnder {
-    /// Returns what ends the run of `summary`; `cancel` ends its request.
+    /// Returns what ends the run of `summary`, which sends with `sender` and reads `source`.
     pub fn new(
-        cancel: impl FnOnce() + Send + 'static,
-        summary: Arc<Summary>,
+        sender: &Sender,
+        source: Option<&Source<'_>>,
+        summary: &Arc<Summary>,
         clock: Arc<SystemClock>,
     ) -> Self {
-        Self { cancel: Some(Box::new(cancel)), summary, clock }
+        let cancel_push = sender.canceller();
+        let cancel_read = source.map(Source::canceller);
+        let cancel = move || {
+            cancel_push();
+            if let Some(cancel_read) = cancel_read {
+                cancel_read();
+            }
+        };
+        Self { cancel: Some(Box::new(cancel)), summary: Arc::clone(summary), clock }
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Command {
     Print(String),
     /// Push each datapoint when its time has come.
     Live(Box<LiveConfig>),
+    /// Push, or write, the past at once.
+    Backfill(Box<BackfillConfig>),
     /// Read datapoints back and compare them.
     Verify(Box<VerifyConfig>),
 }
@@ -42,13 +44,11 @@ pub struct BackfillConfig {
 #[derive(Debug)]
 pub enum Destination {
     /// To a receiver.
-    Push(PushConfig),
+    Push(Box<PushConfig>),
     /// Into a file, as OpenMetrics text.
     File {
         /// The file; it is there when it is complete, and not before.
         path: PathBuf,
-        /// Replace one that is there already.
-        force: bool,
     },
     /// To stdout, as OpenMetrics text.
     Stdout,
@@ -63,6 +63,8 @@ pub struct PushConfig {
     pub patience: Patience,
     /// Samples in one request at most.
     pub batch_size: usize,
+    /// Where to read the window back in the end, if at all.
+    pub read: Option<ReadConfig>,
 }
 
 /// Everything that the live verb needs.
@@ -288,6 +290,8 @@ pub struct OutputConfig {
 pub struct Rerun {
     /// Arguments that define series, target and delivery, unquoted, in flag-table order.
     pub args: Vec<String>,
+    /// The flag that the step is given with.
+    pub step_flag: &'static str,
     /// The interval (live) or step of the grid.
     pub step: Duration,
     /// The origin of the grid.

@@ -1,6 +1,6 @@
 //! The texts of `-h`, `--help` and `--version`; the flags in them come from the parser's table.
 
-use super::args::{Flag, SECTIONS, Verb};
+use super::flags::{Flag, SECTIONS, Verb};
 
 /// Width of every text, in columns.
 const COLUMNS: usize = 80;
@@ -12,8 +12,9 @@ datapoint a minute, to any Prometheus remote-write endpoint.
 
 const USAGE: &str = "\
 USAGE
-  push-live-metrics [live] [FLAGS]  push each datapoint when its time has come
-  push-live-metrics verify [FLAGS]  read datapoints back and compare every one
+  push-live-metrics [FLAGS]           push each datapoint when its time has come
+  push-live-metrics backfill [FLAGS]  push, or write, the past at once
+  push-live-metrics verify [FLAGS]    read datapoints back and compare each
 ";
 
 const EXAMPLES: &str = r#"EXAMPLES
@@ -30,15 +31,19 @@ const EXAMPLES: &str = r#"EXAMPLES
   push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg --duration 1 \
     --origin 2026-01-01T00:00:00Z --quiet --env-file /etc/push-live-metrics.env
 
-  # 500 series into a tenant of Mimir.
-  push-live-metrics --metric-name cpu --labels 'host=web-{001..500}' \
-    --duration 1h --url https://mimir.example/api/v1/push \
-    --header 'X-Scope-OrgID: demo'
+  # The last three weeks of the same series, one datapoint each 15 minutes.
+  push-live-metrics backfill --metric-name cpu --labels cpu=lina_cp_avg \
+    --since 21d --url http://localhost:9090/api/v1/write
 
   # Is the last day in there, and is it right? A run logs its origin.
   push-live-metrics verify --metric-name cpu --labels cpu=lina_cp_avg \
     --since 1d --step-size 1m --origin 2026-01-01T00:00:00Z \
     --url http://localhost:9090/api/v1/write
+
+  # 500 series into a tenant of Mimir.
+  push-live-metrics --metric-name cpu --labels 'host=web-{001..500}' \
+    --duration 1h --url https://mimir.example/api/v1/push \
+    --header 'X-Scope-OrgID: demo'
 "#;
 
 const NOTATION: &str = "\
@@ -114,12 +119,13 @@ pub(super) fn version() -> String {
 
 fn describe(flag: &Flag) -> String {
     let mut usage = format!("  --{}", flag.name);
-    let only_verb = flag.only_verb().map_or("", Verb::name);
+    let verbs: Vec<&str> = flag.verbs.iter().map(|verb| verb.name()).collect();
+    let verbs = if flag.verbs == Verb::ALL { String::new() } else { verbs.join(", ") };
     for (before, text, after) in [
         (" ", flag.value, ""),
-        (" [only: ", only_verb, "]"),
         (" [default: ", flag.default, "]"),
         (" [variable: ", flag.variable, "]"),
+        (" [", &verbs, "]"),
     ] {
         if !text.is_empty() {
             usage += &format!("{before}{text}{after}");
@@ -147,7 +153,7 @@ fn wrapped(text: &str, indent: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::flags;
+    use super::super::flags::flags;
     use super::*;
 
     #[test]
@@ -163,7 +169,7 @@ mod tests {
         for flag in flags() {
             assert!(long().contains(&format!("  --{}", flag.name)), "--{}", flag.name);
         }
-        assert!(long().contains("\n  --interval DURATION [only: live] [default: 60s]\n"));
+        assert!(long().contains("\n  --interval DURATION [default: 60s] [live]\n"));
     }
 
     #[test]
@@ -171,7 +177,7 @@ mod tests {
         let commands = EXAMPLES.replace("\\\n", " ");
         let commands: Vec<&str> =
             commands.lines().filter(|line| line.starts_with("  push-live-metrics ")).collect();
-        assert_eq!(commands.len(), 5);
+        assert_eq!(commands.len(), 6);
         for command in commands {
             let words = command.split('\'').enumerate().flat_map(|(part, text)| {
                 let words: Vec<&str> =

@@ -54,7 +54,7 @@ impl Setup {
         };
         match self.command(window)? {
             Command::Live(config) => Ok(*config),
-            _ => panic!("is another command"),
+            other => panic!("is {other:?}"),
         }
     }
 
@@ -62,7 +62,7 @@ impl Setup {
     pub(super) fn verify(&self) -> Result<VerifyConfig, Error> {
         match self.command(Some("verify"))? {
             Command::Verify(config) => Ok(*config),
-            _ => panic!("is another command"),
+            other => panic!("is {other:?}"),
         }
     }
 
@@ -70,11 +70,10 @@ impl Setup {
         self.flags.iter().any(|flag| flag.to_str().unwrap().starts_with(name))
     }
 
-    fn command(&self, more: Option<&str>) -> Result<Command, Error> {
-        let mut raw: Vec<OsString> =
-            ["--metric-name=cpu", "--labels=cpu=lina_cp_avg"].map(Into::into).into();
+    fn command(&self, first: Option<&str>) -> Result<Command, Error> {
+        let mut raw: Vec<OsString> = first.into_iter().map(Into::into).collect();
+        raw.extend(["--metric-name=cpu", "--labels=cpu=lina_cp_avg"].map(Into::into));
         raw.extend(self.flags.iter().cloned());
-        raw.extend(more.map(Into::into));
         let named = |name: &str| self.variables.contains_key(&OsString::from(name));
         if !self.has("--url")
             && !self.has("--env")

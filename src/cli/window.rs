@@ -8,6 +8,9 @@ use super::units::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
 use crate::series::{Grid, TimestampMs};
 
+/// Most datapoints of a window, for each series.
+const TICK_COUNT_MAX: u64 = 10_000_000_000;
+
 /// Returns the window of a live run that starts now, unless flags say otherwise.
 ///
 /// With `--duration` it has duration / interval ticks, rounded down; with `--end-epoch` every
@@ -49,63 +52,68 @@ pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     Ok((grid, Window { first_index, tick_count }))
 }
 
-/// Returns the window of a command that looks back.
-///
-/// With `--since` both ends are on the grid, that of the epoch where there is no origin.
+/// Returns a window of the past: `--since`, or from `--start-epoch` to `--end-epoch`, whose end
+/// is excluded.
 ///
 /// # Errors
-/// The window is empty, too long, or before the origin.
+/// The window is empty, too large, in the future, or before the origin.
 pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
     let step_ms = millis(args.parsed("step-size", units::minutes)?);
     let origin = args.parsed_if_given("origin", units::time)?;
-    let since = args.parsed_if_given("since", units::duration)?;
-    let start = args.parsed_if_given("start-epoch", units::time)?;
-    let end = args.parsed_if_given("end-epoch", units::time)?;
-    let floored = |ms: i64| {
-        let base = origin.map_or(0, |origin| origin.0);
-        let step_ms = i64::try_from(step_ms).expect("durations are bounded");
-        TimestampMs(ms - (ms - base).rem_euclid(step_ms))
-    };
-    let (start, end) = match (since, start, end) {
-        (None, Some(start), Some(end)) => (start, end),
-        (Some(since), None, None) => {
-            let since_ms = i64::try_from(millis(since)).expect("durations are bounded");
-            (floored(now.0 - since_ms), floored(now.0))
-        }
-        (Some(_), _, _) => {
-            let problem = "is given together with --start-epoch or --end-epoch";
-            return Err(bad_flag("since", args.given("since"), problem, "leave it out"));
-        }
-        (None, _, _) => {
-            let problem = "is not given, and neither are both --start-epoch and --end-epoch";
-            return Err(bad_flag("since", None, problem, "write --since 1d"));
-        }
-    };
+    let (start, end) = bounds(args, origin, step_ms, now)?;
     let grid = Grid { origin: origin.unwrap_or(start), step_ms };
     let Some(first_index) = grid.index_at_or_after(start) else {
         let problem = "is after the start of the window";
-        let way_out = "give a shorter window, or the origin that the series was pushed with";
+        let way_out = "give an earlier one, or a later start";
         return Err(bad_flag("origin", args.given("origin"), problem, way_out));
     };
-    let first = grid.time_of(first_index);
-    let (flag, value) = match since {
-        Some(_) => ("since", args.given("since")),
-        None => ("end-epoch", args.given("end-epoch")),
-    };
-    if end <= first {
-        return Err(bad_flag(
-            flag,
-            value,
+    let end_index = grid.index_at_or_after(end).unwrap_or(0);
+    let flag = if args.has("since") { "since" } else { "end-epoch" };
+    let bad = |problem: &str, way_out| Err(bad_flag(flag, args.given(flag), problem, way_out));
+    match end_index.saturating_sub(first_index) {
+        0 => bad(
             "gives a window without a datapoint",
-            "give a longer one",
-        ));
+            "give a longer window, or a shorter --step-size",
+        ),
+        tick_count if tick_count > TICK_COUNT_MAX => bad(
+            &format!("gives a window of {tick_count} datapoints, over 10^10"),
+            "give a shorter window, or a longer --step-size",
+        ),
+        tick_count => Ok((grid, Window { first_index, tick_count })),
     }
-    match end.0.abs_diff(first.0) {
-        length_ms if length_ms > DURATION_MS_MAX => {
-            Err(bad_flag(flag, value, "gives a window of over 10 years", "give a shorter one"))
+}
+
+/// Returns start and end of a window of the past.
+fn bounds(
+    args: &Args,
+    origin: Option<TimestampMs>,
+    step_ms: u64,
+    now: TimestampMs,
+) -> Result<(TimestampMs, TimestampMs), BadInput> {
+    if let Some(since) = args.parsed_if_given("since", units::duration)? {
+        for name in ["start-epoch", "end-epoch"] {
+            if args.has(name) {
+                let problem = "is given together with --since";
+                return Err(bad_flag(name, args.given(name), problem, "leave one of them out"));
+            }
         }
-        length_ms => Ok((grid, Window { first_index, tick_count: length_ms.div_ceil(step_ms) })),
+        let step_ms = i64::try_from(step_ms).expect("durations are bounded to 10 years");
+        let origin_ms = origin.map_or(0, |origin| origin.0);
+        let floor = |ms: i64| TimestampMs(ms - (ms - origin_ms).rem_euclid(step_ms));
+        let since_ms = i64::try_from(since.as_millis()).expect("durations are bounded");
+        return Ok((floor(now.0 - since_ms), floor(now.0)));
     }
+    let start = args.parsed("start-epoch", units::time)?;
+    let end = args.parsed("end-epoch", units::time)?;
+    let bad =
+        |problem, way_out| Err(bad_flag("end-epoch", args.given("end-epoch"), problem, way_out));
+    if end <= start {
+        return bad("is not after --start-epoch", "give a later one");
+    }
+    if end > now {
+        return bad("is in the future", "give one that is past; live pushes what is to come");
+    }
+    Ok((start, end))
 }
 
 /// Returns how many ticks there are from `first` on.
@@ -283,29 +291,25 @@ mod tests {
     fn past_windows_that_cannot_be_are_refused() {
         check_past(
             &[],
-            "--since: is not given, and neither are both --start-epoch and --end-epoch; \
-             write --since 1d",
+            "--since, or --start-epoch with --end-epoch: is required; see -h for an example",
         );
         check_past(
             &["--since", "1h", "--end-epoch", "60"],
-            "--since '1h': is given together with --start-epoch or --end-epoch; leave it out",
+            "--end-epoch '60': is given together with --since; leave one of them out",
         );
         check_past(
             &["--start-epoch", "60", "--end-epoch", "60"],
-            "--end-epoch '60': gives a window without a datapoint; give a longer one",
+            "--end-epoch '60': is not after --start-epoch; give a later one",
         );
         check_past(
             &["--since", "1ms"],
-            "--since '1ms': gives a window without a datapoint; give a longer one",
+            "--since '1ms': gives a window without a datapoint; \
+             give a longer window, or a shorter --step-size",
         );
         check_past(
             &["--since", "1h", "--origin", "1765969200"],
             "--origin '1765969200': is after the start of the window; \
-             give a shorter window, or the origin that the series was pushed with",
-        );
-        check_past(
-            &["--start-epoch", "0", "--end-epoch", "1765969200"],
-            "--end-epoch '1765969200': gives a window of over 10 years; give a shorter one",
+             give an earlier one, or a later start",
         );
     }
 }

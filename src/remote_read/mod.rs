@@ -10,7 +10,7 @@ mod victoriametrics;
 
 use std::fmt;
 
-pub use reader::Reader;
+pub use reader::{Reader, Source};
 
 use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Sample, TimestampMs};

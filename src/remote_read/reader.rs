@@ -11,17 +11,40 @@ use super::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
 use super::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, unreadable};
 use crate::cli::config::{ReadApi, ReadConfig};
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::labels::LabelSet;
 use crate::remote_write::{Backoff, Outcome, Question, Sender};
 use crate::report::{Level, Report};
 use crate::series::Sample;
 
+/// A receiver to read from.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// Where it is and what it speaks.
+    pub config: &'a ReadConfig,
+    sender: Sender,
+}
+
+impl<'a> Source<'a> {
+    /// Returns the receiver that `config` names; connects to nothing yet.
+    ///
+    /// # Errors
+    /// When certificates or the proxy cannot be used.
+    pub fn new(config: &'a ReadConfig) -> Result<Self, Error> {
+        Ok(Self { config, sender: Sender::new(&config.target)? })
+    }
+
+    /// Returns a function that ends the request under way, from another thread.
+    pub fn canceller(&self) -> impl FnOnce() + Send + 'static {
+        self.sender.canceller()
+    }
+}
+
 /// Reads from one receiver.
 pub struct Reader<'a, C> {
     clock: &'a C,
     report: &'a Report,
-    sender: &'a Sender,
-    config: &'a ReadConfig,
+    source: &'a Source<'a>,
     api: ReadApi,
     backoff: Backoff,
     other_names: BTreeSet<String>,
@@ -30,20 +53,14 @@ pub struct Reader<'a, C> {
 }
 
 impl<'a, C: Clock> Reader<'a, C> {
-    /// Returns a reader that has asked nothing yet; `sender` is one to `config.target`.
-    pub fn new(
-        clock: &'a C,
-        report: &'a Report,
-        sender: &'a Sender,
-        config: &'a ReadConfig,
-    ) -> Self {
+    /// Returns a reader that has asked nothing yet.
+    pub fn new(clock: &'a C, report: &'a Report, source: &'a Source<'a>) -> Self {
         let seed = clock.now().0.unsigned_abs();
         Self {
             clock,
             report,
-            sender,
-            config,
-            api: config.api,
+            source,
+            api: source.config.api,
             backoff: Backoff::new(seed),
             other_names: BTreeSet::new(),
             is_other_names_known: false,
@@ -96,7 +113,8 @@ impl<'a, C: Clock> Reader<'a, C> {
         loop {
             let query = Query { labels, other_names: &self.other_names, range };
             let request = message::encode(query);
-            let body = self.ask(Question { url: &self.config.target.url, post: Some(&request) })?;
+            let body =
+                self.ask(Question { url: &self.source.config.target.url, post: Some(&request) })?;
             message::unpack(&body, &mut self.message)?;
             drop(body);
             let query = Query { labels, other_names: &self.other_names, range };
@@ -116,7 +134,7 @@ impl<'a, C: Clock> Reader<'a, C> {
         range: TimeRange,
         samples: &mut Vec<Sample>,
     ) -> Result<(), ReadError> {
-        let read_url = &self.config.target.url;
+        let read_url = &self.source.config.target.url;
         if !self.is_other_names_known {
             let (_, metric_name) = labels
                 .pairs()
@@ -138,7 +156,7 @@ impl<'a, C: Clock> Reader<'a, C> {
     fn ask(&mut self, question: Question<'_>) -> Result<Vec<u8>, ReadError> {
         let mut give_up_at: Option<Duration> = None;
         loop {
-            let answer = self.sender.ask(question, ANSWER_BYTES_MAX, self.clock.now());
+            let answer = self.source.sender.ask(question, ANSWER_BYTES_MAX, self.clock.now());
             let (after, reason) = match answer {
                 Ok(body) => {
                     self.backoff.settled();
@@ -159,7 +177,7 @@ impl<'a, C: Clock> Reader<'a, C> {
                 return Err(ReadError::Interrupted);
             }
             let now = self.clock.steady();
-            let give_up_at = *give_up_at.get_or_insert(now + self.config.patience);
+            let give_up_at = *give_up_at.get_or_insert(now + self.source.config.patience);
             let left = give_up_at.saturating_sub(now);
             if left.is_zero() {
                 return Err(ReadError::Unreachable(reason));

@@ -10,15 +10,16 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::config::{ReadConfig, Rerun, SeriesConfig, VerifyConfig, Window};
+use crate::announce::announce_series;
+use crate::cli::config::{Rerun, SeriesConfig, VerifyConfig, Window};
 use crate::clock::{Clock, LastResort};
 use crate::error::{Error, Exit};
-use crate::remote_read::{ReadError, Reader, TimeRange};
-use crate::remote_write::{Sender, describe_status};
+use crate::remote_read::{ReadError, Reader, Source, TimeRange};
+use crate::remote_write::describe_status;
 use crate::report::{Field, Level, Report};
 use crate::series::{Grid, Sample, SeriesIter};
 use crate::summary::Summary;
-use crate::words::{counted, epoch_seconds};
+use crate::words::counted;
 
 use compare::{Precision, compare};
 use findings::{Findings, Part};
@@ -42,16 +43,14 @@ pub struct Subject<'a> {
     /// The command line.
     pub rerun: &'a Rerun,
     /// Where to read.
-    pub read: &'a ReadConfig,
-    /// A sender to `read.target`.
-    pub sender: &'a Sender,
+    pub source: &'a Source<'a>,
 }
 
 /// A run of the verify verb.
 pub struct Verify<'a> {
     config: &'a VerifyConfig,
     report: Arc<Report>,
-    sender: Sender,
+    source: Source<'a>,
 }
 
 impl<'a> Verify<'a> {
@@ -60,33 +59,21 @@ impl<'a> Verify<'a> {
     /// # Errors
     /// When certificates or the proxy cannot be used.
     pub fn new(config: &'a VerifyConfig, report: Arc<Report>) -> Result<Self, Error> {
-        let sender = Sender::new(&config.read.target)?;
-        Ok(Self { config, report, sender })
+        Ok(Self { config, report, source: Source::new(&config.read)? })
     }
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self) -> impl LastResort + use<> {
-        ReadEnder { cancel: Some(Box::new(self.sender.canceller())) }
+        ReadEnder { cancel: Some(Box::new(self.source.canceller())) }
     }
 
     /// Reads the window back and says what it found.
     pub fn run(&self, clock: &impl Clock) -> Exit {
-        let (config, report): (_, &Report) = (self.config, &self.report);
-        for warning in &config.warnings {
-            report.log(Level::Warning, "config", &[], warning);
-        }
-        let subject = Subject {
-            series: &config.series,
-            window: config.window,
-            rerun: &config.rerun,
-            read: &config.read,
-            sender: &self.sender,
-        };
-        subject.announce(report);
-        for labels in config.series.label_sets.iter().take(3) {
-            report.info("labels", &[], &format!("Labels: {labels}"));
-        }
-        subject.check(clock, report, Duration::ZERO)
+        let VerifyConfig { series, window, warnings, rerun, .. } = self.config;
+        announce_series(series, *window, warnings, &self.report);
+        let subject = Subject { series, window: *window, rerun, source: &self.source };
+        subject.announce(&self.report);
+        subject.check(clock, &self.report, Duration::ZERO)
     }
 }
 
@@ -156,27 +143,20 @@ pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
 
 impl Subject<'_> {
     fn announce(&self, report: &Report) {
-        let grid = self.series.model.grid;
-        let start = grid.time_of(self.window.first_index);
-        let end = grid.time_of(self.window.end_index());
         let count = self.window.tick_count * self.series.label_sets.len() as u64;
         let text = format!(
-            "Verifying {} of {} from {} to {} (origin {}), read from {}",
+            "Verifying {}, read from {}",
             counted(count, "datapoint"),
-            self.series.metric_name,
-            report.local_time(start),
-            report.local_time(end),
-            epoch_seconds(grid.origin),
-            self.read.target.shown_url()
+            self.source.config.target.shown_url()
         );
-        report.info("verify", &[("start", Field::Time(start)), ("end", Field::Time(end))], &text);
+        report.info("verifying", &[("planned", Field::Count(count))], &text);
     }
 
     fn check(self, clock: &impl Clock, report: &Report, shown_within: Duration) -> Exit {
         let mut check = Check {
             subject: self,
             clock,
-            reader: Reader::new(clock, report, self.sender, self.read),
+            reader: Reader::new(clock, report, self.source),
             iters: self.series.iters_from(self.window.first_index),
             samples: Vec::new(),
             shown_within,
