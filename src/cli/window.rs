@@ -79,6 +79,10 @@ pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
             &format!("gives a window of {tick_count} datapoints, over 10^10"),
             "give a shorter window, or a longer --step-size",
         ),
+        // The end itself may be to come: it is excluded.
+        tick_count if grid.time_of(first_index + tick_count - 1) > now => {
+            bad("is in the future", "give one that is past; live pushes what is to come")
+        }
         tick_count => Ok((grid, Window { first_index, tick_count })),
     }
 }
@@ -109,9 +113,6 @@ fn bounds(
         |problem, way_out| Err(bad_flag("end-epoch", args.given("end-epoch"), problem, way_out));
     if end <= start {
         return bad("is not after --start-epoch", "give a later one");
-    }
-    if end > now {
-        return bad("is in the future", "give one that is past; live pushes what is to come");
     }
     Ok((start, end))
 }

@@ -48,7 +48,6 @@ pub struct Reader<'a, C> {
     api: ReadApi,
     backoff: Backoff,
     other_names: BTreeSet<String>,
-    is_other_names_known: bool,
     message: Vec<u8>,
 }
 
@@ -63,7 +62,6 @@ impl<'a, C: Clock> Reader<'a, C> {
             api: source.config.api,
             backoff: Backoff::new(seed),
             other_names: BTreeSet::new(),
-            is_other_names_known: false,
             message: Vec::new(),
         }
     }
@@ -135,21 +133,24 @@ impl<'a, C: Clock> Reader<'a, C> {
         samples: &mut Vec<Sample>,
     ) -> Result<(), ReadError> {
         let read_url = &self.source.config.target.url;
-        if !self.is_other_names_known {
-            let (_, metric_name) = labels
-                .pairs()
-                .iter()
-                .find(|(name, _)| name == "__name__")
-                .expect("a label set holds the metric's name");
+        let (_, metric_name) = labels
+            .pairs()
+            .iter()
+            .find(|(name, _)| name == "__name__")
+            .expect("a label set holds the metric's name");
+        loop {
+            let query = Query { labels, other_names: &self.other_names, range };
+            let export_url = victoriametrics::export_url(read_url, query, self.clock.now());
+            let csv = self.ask(Question { url: &export_url, post: None })?;
+            // Asked afterwards, so that no series can show in between.
             let url = victoriametrics::label_names_url(read_url, metric_name, self.clock.now());
-            let body = self.ask(Question { url: &url, post: None })?;
-            self.other_names = victoriametrics::parse_label_names(&body)?;
-            self.is_other_names_known = true;
+            let names = self.ask(Question { url: &url, post: None })?;
+            let names = victoriametrics::parse_label_names(&names)?;
+            if names.is_subset(&self.other_names) {
+                return victoriametrics::parse_csv(&csv, range, samples);
+            }
+            self.other_names.extend(names);
         }
-        let query = Query { labels, other_names: &self.other_names, range };
-        let url = victoriametrics::export_url(read_url, query, self.clock.now());
-        let body = self.ask(Question { url: &url, post: None })?;
-        victoriametrics::parse_csv(&body, range, samples)
     }
 
     /// Asks until there is an answer that will not change.

@@ -6,4 +6,5 @@ mod bad_input;
 mod golden;
 mod receivers_smoke;
 mod support;
+mod verify;
 mod wire;
