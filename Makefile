@@ -107,6 +107,10 @@ fmt: ## format the code
 lint: ## formatting, clippy and shellcheck, warnings as errors
 	@exec scripts/test.sh lint
 
+.PHONY: dist
+dist: ## make dist/: the static binary with man page, licences and checksums
+	@scripts/dist.sh
+
 .PHONY: clean
 clean: ## remove everything that was built or downloaded
 	@cargo clean --quiet

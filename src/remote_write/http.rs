@@ -81,6 +81,12 @@ impl Sender {
     /// # Errors
     /// When a certificate file cannot be read or used, or the proxy's URL is none.
     pub fn new(target: &Target) -> Result<Self, Error> {
+        if cfg!(not(feature = "tls")) && target.url.starts_with("https:") {
+            let (subject, value) = (target.source.clone(), Some(target.shown_url()));
+            let problem = "needs TLS, which this binary was built without".into();
+            let way_out = "use the ordinary binary, or an http URL".into();
+            return Err(BadInput { subject, value, problem, way_out }.into());
+        }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         // Below the limit of the whole, so that an attempt that never got through says so.
         let connect_timeout = target.timeout.mul_f64(0.75);
