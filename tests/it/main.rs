@@ -7,4 +7,5 @@ mod docs;
 mod golden;
 mod receivers_smoke;
 mod support;
+mod tidy;
 mod wire;
