@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
 
 mod bad_input;
+mod docs;
 mod golden;
 mod receivers_smoke;
 mod support;
+mod tidy;
 mod wire;
