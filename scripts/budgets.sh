@@ -48,8 +48,7 @@ at_most 'crates in two versions' 0 "$(echo "$duplicate" | wc -w)"
 [ -z "$duplicate" ] || printf '    %s\n' "$duplicate"
 
 if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
-    cargo build --release --locked --quiet --target "$musl"
-    binary=${CARGO_TARGET_DIR:-target}/$musl/release/$own
+    binary=$(scripts/static.sh)
     at_most 'static binary, bytes' "$binary_bytes_max" "$(wc -c <"$binary")"
     # A dynamic executable names its interpreter.
     dynamic=$(grep -c '/ld-[a-z0-9.-]*\.so' "$binary" || true)

@@ -74,7 +74,9 @@ mod tests {
     #[test]
     fn an_answer_starts_the_backoff_anew() {
         let mut backoff = Backoff::new(1);
-        (0..100).for_each(|_| drop(backoff.failed(None)));
+        for _ in 0..100 {
+            backoff.failed(None);
+        }
         assert_eq!(backoff.failure_count(), 100);
         backoff.settled();
         assert!(backoff.failed(None) <= DELAY_MIN);

@@ -6,11 +6,13 @@ use push_live_metrics::labels::LabelSet;
 use push_live_metrics::remote_write::{Metadata, TimeSeries, v1, v2};
 use push_live_metrics::series::{Sample, TimestampMs};
 
+type Label = (String, String);
+
 /// One case of a golden file.
 #[derive(Default)]
 struct Case {
     name: String,
-    series: Vec<(Vec<(String, String)>, Vec<Sample>)>,
+    series: Vec<(Vec<Label>, Vec<Sample>)>,
     metadata: Vec<(String, String)>,
     bytes: Vec<u8>,
 }
@@ -59,7 +61,7 @@ impl Case {
     }
 }
 
-fn label_set(pairs: &[(String, String)]) -> LabelSet {
+fn label_set(pairs: &[Label]) -> LabelSet {
     let (name, labels): (Vec<_>, Vec<_>) =
         pairs.iter().cloned().partition(|(name, _)| name == "__name__");
     LabelSet::new(&name[0].1, labels)
