@@ -158,12 +158,14 @@ impl LastResort for RunEnder {
         }
     }
 
-    fn exit(&mut self, at_once: bool) {
-        if !at_once {
-            // Stuck in a connect or a name look-up: what is due was not sent.
-            self.summary.give_up_due(self.clock.now());
-            self.summary.print(Ending::Interrupted);
-        }
+    fn exit(&mut self) {
+        // Stuck in a connect or a name look-up: what is due was not sent.
+        self.summary.give_up_due(self.clock.now());
+        self.summary.print(Ending::Interrupted);
+        Self::exit_at_once();
+    }
+
+    fn exit_at_once() {
         process::exit(i32::from(Exit::Interrupted as u8));
     }
 }
