@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod golden;
+mod live_check;
 mod receivers_smoke;
 mod support;
 mod wire;

@@ -1,4 +1,5 @@
 //! What the integration tests share.
 
+pub(crate) mod push;
 mod read_back;
 pub(crate) mod receivers;
