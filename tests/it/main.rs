@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
 
 mod bad_input;
+mod chaos;
 mod golden;
 mod live_check;
 mod receivers_smoke;
