@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod chaos;
+mod continuation;
 mod golden;
 mod live_check;
 mod receivers_smoke;
