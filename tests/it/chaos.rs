@@ -2,7 +2,7 @@
 //! comes back, end with every sample in it, to the bit, once, in order.
 //!
 //! CHAOS_TICKS is how many ticks (400; scripts/chaos.sh runs 2,000 and 20,000), CHAOS_SEED
-//! the seed of the faults (it is printed).
+//! the seed of the faults (it is printed), CHAOS_KILLS how often Prometheus is killed (2).
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -43,8 +43,9 @@ fn chaos_ends_with_every_sample_stored_once() {
 
     let mut killed = Vec::new();
     let mut rng = fastrand::Rng::with_seed(seed);
-    for third in [1, 2] {
-        let at = usize::try_from(tick_count * third / 3).unwrap();
+    let kill_count = variable("CHAOS_KILLS").unwrap_or(2);
+    for kill in 1..=kill_count {
+        let at = usize::try_from(tick_count * kill / (kill_count + 1)).unwrap();
         while proxy.tick_count() < at && push.is_running() {
             thread::sleep(Duration::from_micros(rng.u64(100..2000)));
         }
@@ -105,6 +106,44 @@ fn check_stored(receiver: &Receiver, flags: &Flags, record: &Record, killed: &[I
         }
     }
     panic!("{} samples are stored, {} were planned", stored.len(), planned.len());
+}
+
+/// A tick of 2,001 series is two requests, of which either can fail.
+#[test]
+fn a_fan_out_over_two_requests_loses_nothing() {
+    const TICK_COUNT: u64 = 60;
+    let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    println!("fan-out: CHAOS_SEED={seed}");
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let proxy = Proxy::start(receiver.address(), Duration::from_secs(2), seed, 30);
+    let flags = Flags {
+        write_url: proxy.write_url(),
+        run: "{1..2001}".into(),
+        start_ms: now_ms(),
+        tick_count: TICK_COUNT,
+        interval_ms: 100,
+    };
+    let mut args = flags.args();
+    args.extend(["--timeout".into(), "2s".into()]);
+    let mut push = Push::start(&args, &[]).until(flags.end_ms());
+    push.assert_code(0);
+
+    let record = proxy.record();
+    println!("{record}{}", tail(&push.log(), 1));
+    assert_eq!(record.violations, Vec::<String>::new());
+    assert_eq!(record.entries.len(), 2 * usize::try_from(TICK_COUNT).unwrap(), "requests");
+    // Series k has seed 42 + k; the first, one in the middle, and those beside the cut.
+    for k in [0, 1000, 1999, 2000] {
+        let of_series = Flags { run: (k + 1).to_string(), ..flags.clone() };
+        let planned = of_series.planned_with_seed(42 + k);
+        let selector = of_series.selector();
+        let stored = receiver.samples(&selector, flags.start_ms, flags.end_ms());
+        assert_eq!(bits(&stored), planned, "series {k}");
+    }
+    let time = flags.end_ms() / 1000 + 1;
+    let query = format!("count(count_over_time(chaos[5m])=={TICK_COUNT})").replace('=', "%3D");
+    let (_, answer) = receiver.get(&format!("/api/v1/query?query={query}&time={time}"));
+    assert!(answer.contains("\"2001\"]"), "whole series: {answer}");
 }
 
 #[test]

@@ -68,6 +68,34 @@ fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng)
     before.len()
 }
 
+/// The stale marker lies between what was pushed and what is not yet due.
+#[test]
+fn an_interrupted_run_continues_by_the_command_that_it_prints() {
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let flags = Flags {
+        write_url: receiver.write_url(),
+        run: "interrupted".into(),
+        start_ms: now_ms(),
+        tick_count: 20,
+        interval_ms: 100,
+    };
+    let mut args = flags.args();
+    args.push("--stale-marker".into());
+    let mut push = Push::start(&args, &[]);
+    push.wait_for("[8/20]");
+    push.wait_for_count("Sleeping for", 8);
+    push.interrupt();
+    push.assert_code(130);
+    let log = push.log();
+    assert!(log.contains("✓ Pushed a stale marker"), "{log}");
+    let (_, command) = log.split_once(": push-live-metrics ").expect("it is printed");
+    let command = format!("push-live-metrics {}", command.lines().next().unwrap());
+    println!("{command}");
+    let mut rest = push.start_printed(&command);
+    rest.assert_code(0);
+    assert_eq!(stored(&receiver, &flags), flags.planned());
+}
+
 #[test]
 fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };

@@ -57,8 +57,14 @@ impl Flags {
 
     /// Returns every sample of the window, made by the library: milliseconds and bits.
     pub(crate) fn planned(&self) -> Vec<(i64, u64)> {
+        self.planned_with_seed(42)
+    }
+
+    /// Returns the same for another seed than the default.
+    pub(crate) fn planned_with_seed(&self, seed: u32) -> Vec<(i64, u64)> {
         let environment = Environment::new(HashMap::new(), PathBuf::from("/nonexistent"));
-        let args = self.args().into_iter().map(Into::into);
+        let seed = ["--seed".to_owned(), seed.to_string()];
+        let args = self.args().into_iter().chain(seed).map(Into::into);
         let command = cli::parse(args, &environment, TimestampMs(self.start_ms)).unwrap();
         let cli::Command::Live(config) = command else { panic!("not a live run: {command:?}") };
         let window = config.window;
@@ -93,16 +99,18 @@ pub(crate) struct Push {
 impl Push {
     /// Starts it with these arguments and variables.
     pub(crate) fn start(args: &[String], variables: &[(&str, &str)]) -> Push {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_push-live-metrics"));
+        Push::spawn(command.args(args).env_clear().envs(variables.iter().copied()))
+    }
+
+    fn spawn(command: &mut Command) -> Push {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("push-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).expect("the build folder is writable");
         let log = File::create(folder.join("log")).expect("its folder is writable");
-        let child = Command::new(env!("CARGO_BIN_EXE_push-live-metrics"))
-            .args(args)
-            .env_clear()
-            .envs(variables.iter().copied())
+        let child = command
             .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -158,6 +166,15 @@ impl Push {
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a child that was not waited for can be killed");
         self.child.wait().expect("a killed child ends");
+    }
+
+    /// Runs a command line that this run printed, by a shell.
+    pub(crate) fn start_printed(&self, command: &str) -> Push {
+        let binary = Path::new(env!("CARGO_BIN_EXE_push-live-metrics"));
+        let folder = binary.parent().expect("a binary is in a folder");
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", command]).env_clear().env("PATH", folder);
+        Push::spawn(&mut shell)
     }
 
     /// Sends SIGINT; returns when that was, before anything was done for it.
