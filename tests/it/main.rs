@@ -4,7 +4,10 @@
 
 mod bad_input;
 mod docs;
+mod chaos;
+mod continuation;
 mod golden;
+mod live_check;
 mod receivers_smoke;
 mod support;
 mod tidy;
