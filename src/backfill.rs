@@ -15,7 +15,7 @@ use crate::delivery::{AfterSilence, Courier, Delivered};
 use crate::error::{Error, Exit};
 use crate::export::Export;
 use crate::push::Pusher;
-use crate::remote_read::Source;
+use crate::read_back::Source;
 use crate::remote_write::{Sender, TimeSeries};
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, SeriesIter, TimestampMs};

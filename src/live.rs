@@ -5,7 +5,6 @@
 
 use std::process;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::announce::{announce_series, announce_target};
 use crate::cli::config::{LiveConfig, Window};
@@ -13,7 +12,8 @@ use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_until};
 use crate::delivery::{Courier, report_step};
 use crate::error::{Error, Exit};
 use crate::push::Pusher;
-use crate::remote_read::{ReadError, Source};
+use crate::read_back::Source;
+use crate::remote_read::ReadError;
 use crate::remote_write::{STALE_NAN_BITS, Sender};
 use crate::report::{Field, Level, Report};
 use crate::resume;
@@ -75,8 +75,9 @@ impl<'a> Live<'a> {
     fn resume(&self, clock: &impl Clock) -> Result<Window, ReadError> {
         let report: &Report = &self.summary.report;
         let window = self.config.window;
-        let subject = self.subject().expect("who resumes knows where to read");
-        let first_index = resume::first_index(subject, clock, report)?;
+        let source = self.source.as_ref().expect("who resumes knows where to read");
+        let series = &self.config.series;
+        let first_index = resume::first_index(series, window, source, clock, report)?;
         let (done, count) = (first_index - window.first_index, window.tick_count);
         let text = format!("Resuming: {done} of {} are there", counted(count, "datapoint"));
         report.info("resuming", &[("ticks_there", Field::Count(done))], &text);
@@ -223,9 +224,10 @@ impl<'a, C: Clock> Push<'a, C> {
             return;
         };
         let after_last = TimestampMs(self.config.series.model.grid.time_of(last).0 + 1);
-        if self.clock.now() < after_last {
-            // Not in the same millisecond; a signal makes no difference to so short a wait.
-            let _ = self.clock.sleep(Duration::from_millis(1));
+        // What is delivered patiently waits until its time has come; after a signal nothing waits.
+        if self.clock.now() < after_last && ending != Ending::Finished {
+            log(Level::Warning, "No stale marker: it would be in the future");
+            return;
         }
         let timestamp = self.clock.now().max(after_last);
         let marker = Sample { timestamp, value: f64::from_bits(STALE_NAN_BITS) };

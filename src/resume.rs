@@ -5,10 +5,11 @@
 
 use std::cmp;
 
+use crate::cli::config::{SeriesConfig, Window};
 use crate::clock::Clock;
-use crate::remote_read::{ReadError, Reader};
+use crate::read_back::{Reader, Source};
+use crate::remote_read::{ReadError, TimeRange};
 use crate::report::Report;
-use crate::verify::{Subject, range_of};
 
 /// Ticks in one answer: about 300 KB.
 const TICKS_PER_CHUNK: u64 = 16_384;
@@ -22,16 +23,18 @@ const TICKS_PER_CHUNK: u64 = 16_384;
 /// # Errors
 /// The receiver's samples cannot be read.
 pub fn first_index(
-    subject: Subject<'_>,
+    series: &SeriesConfig,
+    window: Window,
+    source: &Source<'_>,
     clock: &impl Clock,
     report: &Report,
 ) -> Result<u64, ReadError> {
-    let (grid, window) = (subject.series.model.grid, subject.window);
+    let grid = series.model.grid;
     let due_end = grid.index_at_or_before(clock.now()).map_or(0, |index| index + 1);
-    let mut reader = Reader::new(clock, report, subject.source);
+    let mut reader = Reader::new(clock, report, source);
     let mut samples = Vec::new();
     let mut resume_index = window.end_index();
-    for labels in &subject.series.label_sets {
+    for labels in &series.label_sets {
         let mut end = window.end_index().min(due_end.max(window.first_index));
         let mut ticks_max = TICKS_PER_CHUNK;
         // Backwards from now, as the newest one is what is looked for.
@@ -40,7 +43,7 @@ pub fn first_index(
                 return Err(ReadError::Interrupted);
             }
             let tick_count = ticks_max.min(end - window.first_index);
-            let range = range_of(grid, end - tick_count, tick_count);
+            let range = TimeRange::of_ticks(grid, end - tick_count, tick_count);
             match reader.read(labels, range, &mut samples) {
                 Err(ReadError::TooLarge) if tick_count > 1 => ticks_max = tick_count / 2,
                 Err(error) => return Err(error),

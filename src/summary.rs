@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::cli::config::{Rerun, SeriesConfig, Window};
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
-use crate::remote_read::Source;
+use crate::read_back::Source;
 use crate::remote_write::Sender;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Grid, TimestampMs};
@@ -204,12 +204,42 @@ impl LastResort for RunEnder {
         }
     }
 
-    fn exit(&mut self, at_once: bool) {
-        if !at_once {
-            // Stuck in a connect or a name look-up: what is due was not sent.
-            self.summary.give_up_due(self.clock.now());
-            self.summary.print(Ending::Interrupted);
+    fn exit(&mut self) {
+        // Stuck in a connect or a name look-up: what is due was not sent.
+        self.summary.give_up_due(self.clock.now());
+        self.summary.print(Ending::Interrupted);
+        Self::exit_at_once();
+    }
+
+    fn exit_at_once() {
+        process::exit(i32::from(Exit::Interrupted as u8));
+    }
+}
+
+/// Ends a run that only reads. There is no summary to print.
+pub struct ReadEnder {
+    cancel: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl ReadEnder {
+    /// Returns what ends a run that reads `source`.
+    pub fn new(source: &Source<'_>) -> Self {
+        Self { cancel: Some(Box::new(source.canceller())) }
+    }
+}
+
+impl LastResort for ReadEnder {
+    fn cancel_request(&mut self) {
+        if let Some(cancel) = self.cancel.take() {
+            cancel();
         }
+    }
+
+    fn exit(&mut self) {
+        Self::exit_at_once();
+    }
+
+    fn exit_at_once() {
         process::exit(i32::from(Exit::Interrupted as u8));
     }
 }

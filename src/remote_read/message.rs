@@ -38,18 +38,18 @@ const SAMPLE_TIMESTAMP: u64 = 2;
 
 /// What is asked for: one series over some time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Query<'a> {
+pub struct Query<'a> {
     /// The series' complete label set.
-    pub(super) labels: &'a LabelSet,
+    pub labels: &'a LabelSet,
     /// Names that other series have: a series that has one of them is not meant.
-    pub(super) other_names: &'a BTreeSet<String>,
+    pub other_names: &'a BTreeSet<String>,
     /// The time.
-    pub(super) range: TimeRange,
+    pub range: TimeRange,
 }
 
 impl Query<'_> {
     /// Returns what each label has to equal; what has to be absent equals "".
-    pub(super) fn matchers(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn matchers(&self) -> impl Iterator<Item = (&str, &str)> {
         let labels = self.labels.pairs();
         let others = self.other_names.iter().filter(|name| position(self.labels, name).is_none());
         let ours = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -58,7 +58,7 @@ impl Query<'_> {
 }
 
 /// Returns the body of the request.
-pub(super) fn encode(query: Query<'_>) -> Vec<u8> {
+pub fn encode(query: Query<'_>) -> Vec<u8> {
     let message = request(query).expect("writing to a Vec cannot fail");
     Encoder::new().compress_vec(&message).expect("the message is far below 4 GiB")
 }
@@ -90,7 +90,7 @@ fn request(query: Query<'_>) -> WriteResult<Vec<u8>> {
 ///
 /// # Errors
 /// It is no snappy block, or says that it is too large; nothing has been allocated for it then.
-pub(super) fn unpack(body: &[u8], message: &mut Vec<u8>) -> Result<(), ReadError> {
+pub fn unpack(body: &[u8], message: &mut Vec<u8>) -> Result<(), ReadError> {
     let corrupt = |_| ReadError::Unreadable("it is not a snappy block".into());
     let length = decompress_len(body).map_err(corrupt)?;
     if length > ANSWER_BYTES_MAX {
@@ -105,7 +105,7 @@ pub(super) fn unpack(body: &[u8], message: &mut Vec<u8>) -> Result<(), ReadError
 
 /// What an answer holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub enum Found {
     /// The series that was asked for, or none at all.
     Samples,
     /// Only series with more labels than ours, of these names.
@@ -120,7 +120,7 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// The message is malformed or none to this query.
-pub(super) fn decode(
+pub fn decode(
     message: &[u8],
     query: Query<'_>,
     samples: &mut Vec<Sample>,

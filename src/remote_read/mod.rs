@@ -4,23 +4,20 @@
 //! what is not understood is an error that says so, never a panic. Knows no verb.
 
 mod fields;
-mod message;
-mod reader;
-mod victoriametrics;
+pub mod message;
+pub mod victoriametrics;
 
 use std::fmt;
 
-pub use reader::{Reader, Source};
-
 use crate::remote_write::STALE_NAN_BITS;
-use crate::series::{Sample, TimestampMs};
+use crate::series::{Grid, Sample, TimestampMs};
 
 /// What is taken of an answer's body, and of what it unpacks to.
-const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
+pub const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Samples that are taken of one answer.
 const SAMPLES_MAX: usize = 65_536;
 /// Names of labels that other series have and ours do not; more are not told apart.
-const OTHER_NAMES_MAX: usize = 100;
+pub const OTHER_NAMES_MAX: usize = 100;
 
 /// A range of time, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +29,13 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
+    /// Returns the time of `count` ticks from `first` on, up to the next one.
+    pub fn of_ticks(grid: Grid, first: u64, count: u64) -> Self {
+        let mut end = grid.time_of(first + count);
+        end.0 -= 1;
+        TimeRange { start: grid.time_of(first), end }
+    }
+
     fn holds(self, time: TimestampMs) -> bool {
         (self.start..=self.end).contains(&time)
     }
@@ -81,6 +85,10 @@ fn check_value(sample: Sample) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn unreadable<T>(problem: impl Into<String>) -> Result<T, ReadError> {
+/// Returns the error of an answer that cannot be read.
+///
+/// # Errors
+/// Always.
+pub fn unreadable<T>(problem: impl Into<String>) -> Result<T, ReadError> {
     Err(ReadError::Unreadable(problem.into()))
 }

@@ -9,26 +9,26 @@ use super::message::Query;
 use super::{OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable};
 use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Sample, TimestampMs};
-use crate::words::epoch_seconds;
 
 /// How far a value may be from the one that was sent, relative to it.
-pub(super) const RELATIVE_ERROR_MAX: f64 = 2e-12;
+pub const RELATIVE_ERROR_MAX: f64 = 2e-12;
 
 /// What it answers, among other words, where another receiver has its remote read.
-pub(super) const ANSWER_TO_REMOTE_READ: &str = "unsupported path requested";
+pub const ANSWER_TO_REMOTE_READ: &str = "unsupported path requested";
 
 /// Returns the address of the names of all labels that series of this metric have.
 ///
 /// From the beginning of time: it would take the last days or minutes only.
-pub(super) fn label_names_url(read_url: &str, metric_name: &str, now: TimestampMs) -> String {
+pub fn label_names_url(read_url: &str, metric_name: &str, now: TimestampMs) -> String {
     let selector = selector([("__name__", metric_name)].into_iter(), now);
     url(read_url, "labels", &format!("match[]={}&start=1", encoded(&selector)))
 }
 
 /// Returns the address of the samples of the series.
-pub(super) fn export_url(read_url: &str, query: Query<'_>, now: TimestampMs) -> String {
+pub fn export_url(read_url: &str, query: Query<'_>, now: TimestampMs) -> String {
     let selector = selector(query.matchers(), now);
-    let [start, end] = [query.range.start, query.range.end].map(epoch_seconds);
+    let seconds = |time: TimestampMs| format!("{}.{:03}", time.0 / 1000, time.0.max(0) % 1000);
+    let (start, end) = (seconds(query.range.start), seconds(query.range.end));
     let parameters = format!(
         "format=__timestamp__:unix_ms,__value__&match[]={}&start={start}&end={end}",
         encoded(&selector)
@@ -73,7 +73,7 @@ fn encoded(text: &str) -> String {
 ///
 /// # Errors
 /// It is something else, or more than can be told apart.
-pub(super) fn parse_label_names(json: &[u8]) -> Result<BTreeSet<String>, ReadError> {
+pub fn parse_label_names(json: &[u8]) -> Result<BTreeSet<String>, ReadError> {
     let problem = "it is not a list of label names";
     let text = str::from_utf8(json).or_else(|_| unreadable(problem))?;
     let list = text
@@ -102,11 +102,7 @@ pub(super) fn parse_label_names(json: &[u8]) -> Result<BTreeSet<String>, ReadErr
 ///
 /// # Errors
 /// A line is something else; a first line of names is none.
-pub(super) fn parse_csv(
-    csv: &[u8],
-    range: TimeRange,
-    samples: &mut Vec<Sample>,
-) -> Result<(), ReadError> {
+pub fn parse_csv(csv: &[u8], range: TimeRange, samples: &mut Vec<Sample>) -> Result<(), ReadError> {
     samples.clear();
     let problem = "it is not a list of timestamps and values";
     let text = str::from_utf8(csv).or_else(|_| unreadable(problem))?;
@@ -194,10 +190,10 @@ mod tests {
         let url = export_url("http://h/api/v1/read?token=t", query, TimestampMs(7));
         let selector = "%7B__name__%3D%22cpu%22%2Ca%3D%22x%5C%22%C3%A9%26%22%2Cb%3D%22%22%2C\
                         asked_at_7%3D%22%22%7D";
-        let parameters = "format=__timestamp__:unix_ms,__value__";
-        let expected = format!(
-            "http://h/api/v1/export/csv?token=t&{parameters}&match[]={selector}&start=1.5&end=2"
-        );
+        let format = "token=t&format=__timestamp__:unix_ms,__value__";
+        let times = "&start=1.500&end=2.000";
+        let base = "http://h/api/v1/export/csv";
+        let expected = format!("{base}?{format}&match[]={selector}{times}");
         assert_eq!(url, expected);
         let url = label_names_url("http://h/api/v1/", "cpu", TimestampMs(7));
         let selector = "%7B__name__%3D%22cpu%22%2Casked_at_7%3D%22%22%7D";

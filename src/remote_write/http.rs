@@ -3,7 +3,6 @@
 //! Never retries, never follows a redirect, never reads more of an answer than it shows.
 //! Source: Remote-Write 1.0 specification, "Protocol"; statuses: REMOTE_WRITE.md 3F.
 
-use std::fs;
 use std::io::{self, Read};
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, Proxy, RequestBuilder, Timeout};
 
+use super::hints::{is_certificate_problem, other_roots};
+use super::secret::read_secret;
 use super::{Version, http_date};
 use crate::cli::config::{Auth, Secret, Target};
 use crate::error::{BadInput, Error, Escaped};
@@ -20,8 +21,6 @@ use crate::series::TimestampMs;
 const ERROR_BODY_BYTES_MAX: u64 = 1024;
 /// What is taken of response headers.
 const RESPONSE_HEADER_BYTES_MAX: usize = 32 * 1024;
-/// What is read of a file that holds a secret.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// What an attempt means for the samples it carried. The only thing that is branched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +89,12 @@ impl Sender {
     /// # Errors
     /// When a certificate file cannot be read or used, or the proxy's URL is none.
     pub fn new(target: &Target) -> Result<Self, Error> {
+        if cfg!(not(feature = "tls")) && target.url.starts_with("https:") {
+            let (subject, value) = (target.source.clone(), Some(target.shown_url()));
+            let problem = "needs TLS, which this binary was built without".into();
+            let way_out = "use the ordinary binary, or an http URL".into();
+            return Err(BadInput { subject, value, problem, way_out }.into());
+        }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         // Below the limit of the whole, so that an attempt that never got through says so.
         let connect_timeout = target.timeout.mul_f64(0.75);
@@ -232,30 +237,6 @@ fn sensitive(name: &str, value: &str) -> Result<HeaderValue, Error> {
     Ok(value)
 }
 
-/// Returns the secret; that of a file as it is now.
-///
-/// # Errors
-/// When the file cannot be read or holds nothing.
-fn read_secret(secret: &Secret) -> Result<String, Error> {
-    let path = match secret {
-        Secret::Inline(value) => return Ok(value.clone()),
-        Secret::File(path) => path,
-    };
-    let mut text = String::new();
-    let read = fs::File::open(path)
-        .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
-        .and_then(|_| match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(io::Error::other("it is empty")),
-            value => Ok(value.to_owned()),
-        });
-    read.map_err(|source| Error::File {
-        doing: "read the secret in",
-        path: path.clone(),
-        source,
-        way_out: "put the value there, or name another file",
-    })
-}
-
 fn proxy(url: &Secret) -> Result<Proxy, Error> {
     let bad = || BadInput {
         subject: "the proxy in the environment".into(),
@@ -343,6 +324,7 @@ fn failure(error: &ureq::Error) -> Outcome {
         }
         ureq::Error::Timeout(_) => unanswered("timed out without an answer".into()),
         ureq::Error::Io(error) if never_connected(error.kind()) => not_sent(reason),
+        ureq::Error::Io(_) if is_failed_look_up(text) => not_sent(reason),
         _ => unanswered(reason),
     }
 }
@@ -369,57 +351,9 @@ fn never_connected(kind: io::ErrorKind) -> bool {
     )
 }
 
-/// Tells a certificate that one end refuses by the words rustls has for it.
-fn is_certificate_problem(text: &str) -> bool {
-    const ALERTS: [&str; 7] = [
-        "AccessDenied",
-        "BadCertificate",
-        "CertificateExpired",
-        "CertificateRequired",
-        "CertificateUnknown",
-        "UnknownCA",
-        "UnsupportedCertificate",
-    ];
-    text.contains("invalid peer certificate")
-        || text
-            .split_once("received fatal alert: ")
-            .is_some_and(|(_, alert)| ALERTS.iter().any(|name| alert.starts_with(name)))
-}
-
-/// Where distributions keep the host's own roots.
-const HOST_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// Returns what to try when the issuer is unknown: the host may know it.
-fn other_roots(text: &str) -> String {
-    let bundle = HOST_BUNDLES.iter().find(|path| fs::metadata(path).is_ok_and(|m| m.is_file()));
-    match bundle {
-        Some(path) if text.contains("UnknownIssuer") => {
-            format!("; if this host trusts it, try --ca-file {path}")
-        }
-        None if text.contains("UnknownIssuer") => "; name its issuer with --ca-file".into(),
-        _ => String::new(),
-    }
-}
-
-/// Returns a hint for statuses that are about access or address, for the log.
-pub fn describe_status(status: u16) -> Option<&'static str> {
-    Some(match status {
-        300..=399 => "redirects are not followed: use the address it names, if that is meant",
-        401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
-        403 => "the credentials are known but may not write here: check tenant and permissions",
-        404 => {
-            "check the path (Prometheus /api/v1/write, Mimir /api/v1/push, Thanos \
-             /api/v1/receive), and that Prometheus runs with --web.enable-remote-write-receiver"
-        }
-        405 => "this address does not take a POST: check the path",
-        407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
-        _ => return None,
-    })
+/// Tells a name look-up that failed by std's words for it: it has no kind of its own.
+fn is_failed_look_up(text: &str) -> bool {
+    text.starts_with("failed to lookup address information")
 }
 
 #[cfg(test)]
@@ -444,13 +378,5 @@ mod tests {
         check("1.5", None);
         check("soon", None);
         check("", None);
-    }
-
-    #[test]
-    fn certificate_problems_are_told_from_other_tls_trouble() {
-        assert!(is_certificate_problem("invalid peer certificate: UnknownIssuer"));
-        assert!(is_certificate_problem("received fatal alert: CertificateRequired"));
-        assert!(!is_certificate_problem("received fatal alert: HandshakeFailure"));
-        assert!(!is_certificate_problem("received corrupt message of type InvalidContentType"));
     }
 }

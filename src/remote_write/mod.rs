@@ -4,16 +4,19 @@
 
 mod base64;
 mod body;
+mod hints;
 mod http;
 mod http_date;
 mod retry;
+mod secret;
 #[cfg(feature = "tls")]
 mod tls;
 pub mod v1;
 pub mod v2;
 
 pub use body::Body;
-pub use http::{Outcome, Question, Reply, Sender, describe_status};
+pub use hints::describe_status;
+pub use http::{Outcome, Question, Reply, Sender};
 pub use retry::Backoff;
 
 use crate::labels::LabelSet;

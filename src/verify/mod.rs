@@ -6,7 +6,6 @@
 pub mod compare;
 mod findings;
 
-use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +13,12 @@ use crate::announce::announce_series;
 use crate::cli::config::{Rerun, SeriesConfig, VerifyConfig, Window};
 use crate::clock::{Clock, LastResort};
 use crate::error::{Error, Exit};
-use crate::remote_read::{ReadError, Reader, Source, TimeRange};
+use crate::read_back::{Reader, Source};
+use crate::remote_read::{ReadError, TimeRange};
 use crate::remote_write::describe_status;
 use crate::report::{Field, Level, Report};
-use crate::series::{Grid, Sample, SeriesIter};
-use crate::summary::Summary;
+use crate::series::{Sample, SeriesIter};
+use crate::summary::{ReadEnder, Summary};
 use crate::words::counted;
 
 use compare::{Precision, compare};
@@ -64,7 +64,7 @@ impl<'a> Verify<'a> {
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self) -> impl LastResort + use<> {
-        ReadEnder { cancel: Some(Box::new(self.source.canceller())) }
+        ReadEnder::new(&self.source)
     }
 
     /// Reads the window back and says what it found.
@@ -103,13 +103,6 @@ fn graver(pushed: Exit, verified: Exit) -> Exit {
         .into_iter()
         .find(|exit| [pushed, verified].contains(exit))
         .unwrap_or(verified)
-}
-
-/// Returns the time of `count` ticks from `first` on, up to the next one.
-pub fn range_of(grid: Grid, first: u64, count: u64) -> TimeRange {
-    let mut end = grid.time_of(first + count);
-    end.0 -= 1;
-    TimeRange { start: grid.time_of(first), end }
 }
 
 /// Logs why nothing could be read; returns the exit code.
@@ -215,7 +208,7 @@ impl<C: Clock> Check<'_, C> {
     fn chunk(&mut self, first: u64, tick_count: u64) -> Result<Part, ReadError> {
         let grid = self.subject.series.model.grid;
         let ticks = usize::try_from(tick_count).expect("a chunk fits memory");
-        let range = range_of(grid, first, tick_count);
+        let range = TimeRange::of_ticks(grid, first, tick_count);
         let mut part = Part::new(ticks);
         for (labels, iter) in self.subject.series.label_sets.iter().zip(&self.iters) {
             if self.clock.is_interrupted() {
@@ -243,23 +236,6 @@ impl<C: Clock> Check<'_, C> {
         }
         self.clock.sleep(LOOK_INTERVAL).map_err(|_| ReadError::Interrupted)?;
         Ok(true)
-    }
-}
-
-/// Ends a run whose main thread is stuck in a request. There is no summary to print.
-struct ReadEnder {
-    cancel: Option<Box<dyn FnOnce() + Send>>,
-}
-
-impl LastResort for ReadEnder {
-    fn cancel_request(&mut self) {
-        if let Some(cancel) = self.cancel.take() {
-            cancel();
-        }
-    }
-
-    fn exit(&mut self, _at_once: bool) {
-        process::exit(i32::from(Exit::Interrupted as u8));
     }
 }
 

@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::message::{self, Found, Query};
-use super::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
-use super::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, unreadable};
 use crate::cli::config::{ReadApi, ReadConfig};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::labels::LabelSet;
+use crate::remote_read::message::{self, Found, Query};
+use crate::remote_read::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
+use crate::remote_read::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, unreadable};
 use crate::remote_write::{Backoff, Outcome, Question, Sender};
 use crate::report::{Level, Report};
 use crate::series::Sample;
