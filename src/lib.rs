@@ -56,6 +56,8 @@
 //!
 //! clock.rs                     now, waiting, signals; a trait, so that tests have their own
 //! report.rs                    log lines, as text or JSON; the only writer to stderr
+//! progress.rs                  how far a long run has come
+//! terminal.rs                  its width, and which characters it shows
 //! words.rs                     durations, times and counts in words
 //! error.rs                     errors to read, and the exit codes
 //! generated.rs                 (tests) generated input for parsers
@@ -95,10 +97,12 @@ mod generated;
 pub mod labels;
 pub mod live;
 pub mod openmetrics;
+pub mod progress;
 pub mod push;
 pub mod remote_write;
 pub mod report;
 pub mod series;
 pub mod summary;
 pub mod tally;
+pub mod terminal;
 pub mod words;

@@ -10,5 +10,6 @@ mod golden;
 mod live_check;
 mod receivers_smoke;
 mod support;
+mod terminal;
 mod tidy;
 mod wire;
