@@ -8,6 +8,7 @@ mod continuation;
 mod docs;
 mod golden;
 mod live_check;
+mod preview;
 mod receivers_smoke;
 mod support;
 mod terminal;
