@@ -37,6 +37,11 @@
 //! backfill.rs                  verb: pushes the past at once, in batches
 //! export.rs                    verb backfill, --output: the past as a file
 //! openmetrics.rs               the text of that file
+//! preview.rs                   verb: shows any window, as a chart or as CSV
+//! preview/chart.rs             samples as lines of text, with both axes
+//! preview/axis.rs              round values, and round times of the day
+//! preview/canvas.rs            the dots, and the characters that they make
+//! dry_run.rs                   --dry-run: what live or backfill would send
 //! verify/mod.rs                verb: reads a window back and compares it; also after a push
 //! verify/compare.rs            what should be there with what is there, sample by sample
 //! verify/findings.rs           what a check found, in words
@@ -54,8 +59,8 @@
 //! remote_write/v2.rs           the message of 2.0
 //! remote_write/body.rs         a message in snappy block format
 //! remote_write/http.rs         one attempt, and what the answer means: Outcome
+//! remote_write/headers.rs      those of the protocol, and the secrets in the others
 //! remote_write/hints.rs        the words of errors
-//! remote_write/secret.rs       secrets, read when a request needs them
 //! remote_write/tls.rs          certificates and keys
 //! remote_write/base64.rs       for basic authentication
 //! remote_write/http_date.rs    for Retry-After and Date
@@ -68,6 +73,8 @@
 //!
 //! clock.rs                     now, waiting, signals; a trait, so that tests have their own
 //! report.rs                    log lines, as text or JSON; the only writer to stderr
+//! progress.rs                  how far a long run has come
+//! terminal.rs                  its width, and which characters it shows
 //! words.rs                     durations, times and counts in words
 //! error.rs                     errors to read, and the exit codes
 //! generated.rs                 (tests) generated input for parsers
@@ -100,6 +107,7 @@ pub mod backfill;
 pub mod cli;
 pub mod clock;
 pub mod delivery;
+pub mod dry_run;
 pub mod error;
 pub mod export;
 #[cfg(test)]
@@ -107,6 +115,8 @@ mod generated;
 pub mod labels;
 pub mod live;
 pub mod openmetrics;
+pub mod preview;
+pub mod progress;
 pub mod push;
 pub mod read_back;
 pub mod remote_read;
@@ -116,5 +126,6 @@ pub mod resume;
 pub mod series;
 pub mod summary;
 pub mod tally;
+pub mod terminal;
 pub mod verify;
 pub mod words;

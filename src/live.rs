@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::announce::{announce_series, announce_target};
 use crate::cli::config::{LiveConfig, Window};
-use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_until};
+use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_and_tell};
 use crate::delivery::{Courier, report_step};
 use crate::error::{Error, Exit};
 use crate::push::Pusher;
@@ -20,7 +20,7 @@ use crate::resume;
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
 use crate::verify::{self, Subject};
-use crate::words::{counted, in_words, rounded_seconds};
+use crate::words::{counted, rounded_seconds, step_in_words};
 
 /// A live run.
 pub struct Live<'a> {
@@ -96,7 +96,9 @@ impl<'a> Live<'a> {
         let report: &Report = &self.summary.report;
         let series = &self.config.series;
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed);
+        let on_wait = |left| self.summary.show_wait("next attempt", left, clock.now());
+        let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed)
+            .with_on_wait(&on_wait);
         let protocol = self.config.target.protocol;
         let pusher = Pusher::new(courier, series, &self.summary, window, protocol);
         let mut push = Push { config: self.config, window, summary: &self.summary, clock, pusher };
@@ -118,14 +120,15 @@ fn announce(config: &LiveConfig, report: &Report) {
     announce_target(&config.target, report);
     let count = window.tick_count;
     let fields = [("ticks", Field::Count(count))];
-    report.info("generated", &fields, &format!("Generated {}", counted(count, "datapoint")));
-    report.rule();
-    let each = match series.model.grid.step_ms {
-        60_000 => "minute".to_owned(),
-        1000 => "second".to_owned(),
-        step_ms => in_words(step_ms),
+    let each = match series.label_sets.len() {
+        1 => String::new(),
+        series_count => format!(" for each of {series_count} series"),
     };
-    let text = format!("Starting live metric push (1 datapoint per {each})");
+    let text = format!("Generated {}{each}", counted(count, "datapoint"));
+    report.info("generated", &fields, &text);
+    report.rule();
+    let step = step_in_words(series.model.grid.step_ms);
+    let text = format!("Starting live metric push (1 datapoint per {step})");
     report.info("starting", &[], &text);
     report.info("starting", &[], "Press Ctrl+C to stop");
     report.rule();
@@ -169,7 +172,8 @@ impl<'a, C: Clock> Push<'a, C> {
         if let Ok(left_ms @ 1..) = u64::try_from(due.0 - self.clock.now().0) {
             report.info("sleeping", &[], &format!("Sleeping for {}...", rounded_seconds(left_ms)));
         }
-        wait_until(self.clock, due, |step_ms| report_step(report, step_ms))
+        let on_slice = |left| self.summary.show_wait("next push", left, self.clock.now());
+        wait_and_tell(self.clock, due, |step_ms| report_step(report, step_ms), on_slice)
     }
 
     /// Pushes the samples of one tick, one for each series.

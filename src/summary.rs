@@ -3,6 +3,7 @@
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::cli::config::{Rerun, SeriesConfig, Window};
 use crate::clock::{Clock, LastResort, SystemClock};
@@ -13,6 +14,9 @@ use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Grid, TimestampMs};
 use crate::tally::{IndexRange, Ranges, Tally};
 use crate::words::counted;
+
+/// A shorter wait would make the status line flicker.
+const WAIT_SHOWN_MIN: Duration = Duration::from_millis(500);
 
 /// How a run ended, beside its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +63,29 @@ impl Summary {
     /// Counts as undelivered what was due by `now` and is not settled.
     pub fn give_up_due(&self, now: TimestampMs) {
         let mut tally = self.tally();
+        let due_end = self.due_end(&tally, now);
+        tally.give_up_before(due_end);
+    }
+
+    /// Returns the index behind the last tick that is due.
+    fn due_end(&self, tally: &Tally, now: TimestampMs) -> u64 {
         let (first, count) = (tally.first_index, tally.tick_count);
         let due_end = self.grid.index_at_or_before(now).map_or(first, |index| index + 1);
-        tally.give_up_before(due_end.clamp(first, first + count));
+        due_end.clamp(first, first + count)
+    }
+
+    /// Shows in the terminal's status line what the run waits for, and how far it has come.
+    pub fn show_wait(&self, what: &str, left: Duration, now: TimestampMs) {
+        if !self.report.has_status() || left < WAIT_SHOWN_MIN {
+            return;
+        }
+        let tally = self.tally();
+        let dealt_with = tally.settled() / tally.series_count;
+        let pending = self.due_end(&tally, now) - tally.first_index - dealt_with;
+        let (seconds, count) = (left.as_millis().div_ceil(1000), tally.tick_count);
+        let text = format!("{what} in {seconds} s, {dealt_with}/{count}, {pending} pending");
+        drop(tally);
+        self.report.status(&text);
     }
 
     /// Prints the summary, once in a run, and returns the exit code.
@@ -107,8 +131,13 @@ impl Summary {
             ("missing_more", Field::Count(missing.ranges.more_count())),
             ("missing", Field::Json(&missing.json())),
         ];
-        missing.print(&self.report, "Not accepted");
-        self.report.info("summary", &fields, &sum(tally));
+        missing.print(&self.report, level(exit), "Not accepted");
+        if tally.rejected > 0 {
+            let text = "  (what was rejected is rejected again until its reason, logged above, is \
+                        mended)";
+            self.report.log(level(exit), "missing", &[], text);
+        }
+        self.report.log(level(exit), "summary", &fields, &sum(tally));
     }
 }
 
@@ -128,11 +157,11 @@ pub struct Missing<'a> {
 
 impl Missing<'_> {
     /// Prints what there is to send; `what` begins the sentence.
-    pub fn print(&self, report: &Report, what: &str) {
+    pub fn print(&self, report: &Report, level: Level, what: &str) {
         if self.ranges.kept().is_empty() {
             return;
         }
-        let log = |message: &str| report.info("missing", &[], message);
+        let log = |message: &str| report.log(level, "missing", &[], message);
         log(&format!("{what}, and the commands that send exactly that:"));
         for range in self.ranges.kept() {
             log(&format!(
@@ -143,7 +172,7 @@ impl Missing<'_> {
             ));
         }
         if let more @ 1.. = self.ranges.more_count() {
-            log(&format!("  and {more} more ranges"));
+            log(&format!("  and {}", counted(more, "more range")));
         }
         if self.is_older {
             log("  (older than datapoints already accepted: a Prometheus takes these only with");
@@ -258,7 +287,7 @@ fn headline(tally: &Tally, ending: Ending) -> String {
         Ending::Interrupted => format!("Interrupted! Pushed {pushed}"),
         Ending::Refused => format!("Refused! Pushed {pushed}"),
         Ending::Finished if tally.accepted == tally.planned() => {
-            format!("Finished: all {} datapoints pushed", tally.tick_count)
+            format!("Finished: all {} pushed", counted(tally.tick_count, "datapoint"))
         }
         Ending::Finished => format!("Finished, incomplete: pushed {pushed}"),
     }
@@ -268,7 +297,7 @@ fn sum(tally: &Tally) -> String {
     let ticks = if tally.series_count == 1 {
         String::new()
     } else {
-        format!(" in {} ticks of {} series", tally.tick_count, tally.series_count)
+        format!(" in {} of {} series", counted(tally.tick_count, "tick"), tally.series_count)
     };
     format!(
         "Summary: {} planned{ticks} = {} accepted + {} rejected + {} undelivered + {} unconfirmed \

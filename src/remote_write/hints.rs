@@ -5,7 +5,9 @@ use std::fs;
 /// Returns a hint for statuses that are about access or address, for the log.
 pub fn describe_status(status: u16) -> Option<&'static str> {
     Some(match status {
-        300..=399 => "redirects are not followed: use the address it names, if that is meant",
+        300..=399 => {
+            "redirects are not followed: check the path (no slash at its end) and the scheme"
+        }
         401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
         403 => "the credentials are known but may not write here: check tenant and permissions",
         404 => {
@@ -13,6 +15,7 @@ pub fn describe_status(status: u16) -> Option<&'static str> {
              /api/v1/receive), and that Prometheus runs with --web.enable-remote-write-receiver"
         }
         405 => "this address does not take a POST: check the path",
+        415 => "the receiver does not take this message: give --protocol 1, or auto",
         407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
         _ => return None,
     })

@@ -10,8 +10,8 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, Proxy, RequestBuilder, Timeout};
 
+use super::headers::{USER_AGENT, protocol_headers, read_secret};
 use super::hints::{is_certificate_problem, other_roots};
-use super::secret::read_secret;
 use super::{Version, http_date};
 use crate::cli::config::{Auth, Secret, Target};
 use crate::error::{BadInput, Error, Escaped};
@@ -103,7 +103,7 @@ impl Sender {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(proxy)
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .max_response_header_size(RESPONSE_HEADER_BYTES_MAX)
@@ -135,17 +135,10 @@ impl Sender {
         retry_count: u32,
         now: TimestampMs,
     ) -> Reply {
-        let (content_type, protocol_version) = match version {
-            Version::V1 => ("application/x-protobuf", "0.1.0"),
-            // No space behind the semicolon: receivers compare it as it stands.
-            Version::V2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
-        };
-        let mut request = self
-            .agent
-            .post(&self.target.url)
-            .header("Content-Encoding", "snappy")
-            .header("Content-Type", content_type)
-            .header("X-Prometheus-Remote-Write-Version", protocol_version);
+        let mut request = self.agent.post(&self.target.url);
+        for (name, value) in protocol_headers(version) {
+            request = request.header(name, value);
+        }
         if retry_count > 0 {
             request = request.header("Retry-Attempt", retry_count.to_string());
         }
@@ -316,6 +309,9 @@ fn failure(error: &ureq::Error) -> Outcome {
     match error {
         ureq::Error::ConnectProxyFailed(_) if text.contains("407") => {
             Outcome::Rejected { status: 407, reason: "the proxy answered HTTP 407".into() }
+        }
+        _ if text.contains("InvalidContentType") => {
+            not_sent("no TLS is spoken there; is it http in place of https?".into())
         }
         ureq::Error::HostNotFound => not_sent("the host name was not found".into()),
         ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => not_sent(reason),

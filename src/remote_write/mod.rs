@@ -4,17 +4,18 @@
 
 mod base64;
 mod body;
+mod headers;
 mod hints;
 mod http;
 mod http_date;
 mod retry;
-mod secret;
 #[cfg(feature = "tls")]
 mod tls;
 pub mod v1;
 pub mod v2;
 
 pub use body::Body;
+pub use headers::shown_headers;
 pub use hints::describe_status;
 pub use http::{Outcome, Question, Reply, Sender};
 pub use retry::Backoff;

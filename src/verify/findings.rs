@@ -148,7 +148,7 @@ impl Findings {
             rerun: subject.rerun,
             is_older: self.is_older_missing(),
         };
-        missing.print(report, "Missing");
+        missing.print(report, Level::Error, "Missing");
         let fields = [
             ("planned", Field::Count(planned)),
             ("matching", Field::Count(self.matching)),
@@ -163,7 +163,7 @@ impl Findings {
             "Verify: {planned} planned = {} matching + {} missing + {} different; {} unexpected",
             self.matching, self.missing, self.different, self.unexpected
         );
-        report.info("verify_summary", &fields, &text);
+        report.log(level, "verify_summary", &fields, &text);
         exit
     }
 
