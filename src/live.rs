@@ -51,7 +51,7 @@ impl<'a> Live<'a> {
         let report: &Report = &self.summary.report;
         announce(self.config, report);
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed);
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience, seed);
         let mut push = Push {
             config: self.config,
             summary: &self.summary,
