@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
 
 mod bad_input;
-mod docs;
 mod chaos;
 mod continuation;
+mod docs;
+mod faults;
 mod golden;
 mod live_check;
 mod receivers_smoke;
