@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
 
+mod accounting;
 mod bad_input;
 mod chaos;
 mod continuation;
@@ -10,6 +11,7 @@ mod faults;
 mod golden;
 mod live_check;
 mod receivers_smoke;
+mod statuses;
 mod support;
 mod tidy;
 mod wire;
