@@ -9,6 +9,7 @@ mod continuation;
 mod docs;
 mod faults;
 mod golden;
+mod hours;
 mod live_check;
 mod receivers_smoke;
 mod statuses;

@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub(crate) mod clock;
 mod connection;
 pub(crate) mod folder;
 pub(crate) mod json;
