@@ -12,6 +12,7 @@ mod golden;
 mod hours;
 mod live_check;
 mod receivers_smoke;
+mod signals;
 mod statuses;
 mod support;
 mod tidy;
