@@ -13,6 +13,7 @@ mod hours;
 mod live_check;
 mod receivers_smoke;
 mod signals;
+mod spec_v1;
 mod statuses;
 mod support;
 mod tidy;
