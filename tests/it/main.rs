@@ -12,6 +12,7 @@ mod golden;
 mod hours;
 mod live_check;
 mod receivers_smoke;
+mod secrets;
 mod signals;
 mod spec_v1;
 mod statuses;
