@@ -8,6 +8,7 @@ mod chaos;
 mod continuation;
 mod docs;
 mod faults;
+mod generated;
 mod golden;
 mod hours;
 mod live_check;
