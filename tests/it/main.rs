@@ -19,4 +19,6 @@ mod spec_v1;
 mod statuses;
 mod support;
 mod tidy;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;

@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
+#[cfg(feature = "tls")]
+pub(crate) mod certificates;
 pub(crate) mod clock;
 mod connection;
 pub(crate) mod folder;
