@@ -82,7 +82,12 @@ fn announce(config: &LiveConfig, report: &Report) {
     announce_target(&config.target, report);
     let count = window.tick_count;
     let fields = [("ticks", Field::Count(count))];
-    report.info("generated", &fields, &format!("Generated {}", counted(count, "datapoint")));
+    let each = match series.label_sets.len() {
+        1 => String::new(),
+        series_count => format!(" for each of {series_count} series"),
+    };
+    let text = format!("Generated {}{each}", counted(count, "datapoint"));
+    report.info("generated", &fields, &text);
     report.rule();
     let each = match series.model.grid.step_ms {
         60_000 => "minute".to_owned(),

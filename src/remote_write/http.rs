@@ -291,6 +291,9 @@ fn failure(error: &ureq::Error) -> Outcome {
         ureq::Error::ConnectProxyFailed(_) if text.contains("407") => {
             Outcome::Rejected { status: 407, reason: "the proxy answered HTTP 407".into() }
         }
+        _ if text.contains("InvalidContentType") => {
+            not_sent("no TLS is spoken there; is it http in place of https?".into())
+        }
         ureq::Error::HostNotFound => not_sent("the host name was not found".into()),
         ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => not_sent(reason),
         ureq::Error::Timeout(phase @ (Timeout::Resolve | Timeout::Connect)) => {
@@ -365,7 +368,9 @@ fn other_roots(text: &str) -> String {
 /// Returns a hint for statuses that are about access or address, for the log.
 pub fn describe_status(status: u16) -> Option<&'static str> {
     Some(match status {
-        300..=399 => "redirects are not followed: use the address it names, if that is meant",
+        300..=399 => {
+            "redirects are not followed: check the path (no slash at its end) and the scheme"
+        }
         401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
         403 => "the credentials are known but may not write here: check tenant and permissions",
         404 => {
@@ -373,6 +378,7 @@ pub fn describe_status(status: u16) -> Option<&'static str> {
              /api/v1/receive), and that Prometheus runs with --web.enable-remote-write-receiver"
         }
         405 => "this address does not take a POST: check the path",
+        415 => "the receiver does not take this message: give --protocol 1, or auto",
         407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
         _ => return None,
     })
