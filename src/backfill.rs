@@ -77,10 +77,9 @@ impl<'a> Backfill<'a> {
 
     /// Pushes the window; returns when it is over, refused, rejected or interrupted.
     pub fn run(&self, clock: &impl Clock) -> Exit {
-        let report: &Report = &self.summary.report;
         self.announce(clock.now());
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, report, &self.sender, self.push.patience, seed);
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.push.patience, seed);
         let (series, window) = (&self.config.series, self.config.window);
         let mut batches = Batches {
             config: self.config,

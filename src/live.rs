@@ -52,7 +52,7 @@ impl<'a> Live<'a> {
         announce(self.config, report);
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let on_wait = |left| self.summary.show_wait("next attempt", left, clock.now());
-        let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed)
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience, seed)
             .with_on_wait(&on_wait);
         let mut push = Push {
             config: self.config,
