@@ -8,16 +8,44 @@ use std::ops::Range;
 use std::process;
 use std::sync::Arc;
 
-use crate::cli::config::{BackfillConfig, PushConfig};
-use crate::clock::{Clock, LastResort, SystemClock};
+use crate::announce::{announce_series, announce_target};
+use crate::cli::config::{BackfillConfig, Destination, PushConfig};
+use crate::clock::{Clock, LastResort, SystemClock, watch_signals};
 use crate::delivery::{AfterSilence, Courier, Delivered};
 use crate::error::{Error, Exit};
+use crate::export::Export;
 use crate::push::Pusher;
 use crate::remote_write::{Sender, TimeSeries};
-use crate::report::{Level, Report};
-use crate::series::{Sample, SeriesIter};
+use crate::report::{Field, Level, Report};
+use crate::series::{Sample, SeriesIter, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
 use crate::tally::Fate;
+use crate::words::counted;
+
+/// How old the newest datapoint may be that an ordinary Prometheus takes, in milliseconds.
+/// Source: half of its head's block of two hours, prometheus tsdb/head_append.go.
+const HEAD_MS: i64 = 3_600_000;
+
+/// Pushes or writes the window of `config`.
+///
+/// # Errors
+/// Certificates or the proxy cannot be used, or the file cannot be written.
+pub fn run(
+    config: &BackfillConfig,
+    report: Arc<Report>,
+    clock: &Arc<SystemClock>,
+) -> Result<Exit, Error> {
+    let export = Export { series: &config.series, window: config.window };
+    match &config.destination {
+        Destination::Push(push) => {
+            let backfill = Backfill::new(config, push, report)?;
+            watch_signals(clock.interrupt(), backfill.last_resort(Arc::clone(clock)));
+            Ok(backfill.run(&**clock))
+        }
+        Destination::File { path } => export.into_file(path, &report),
+        Destination::Stdout => export.into_stdout(),
+    }
+}
 
 /// A backfill by remote write.
 pub struct Backfill<'a> {
@@ -50,6 +78,7 @@ impl<'a> Backfill<'a> {
     /// Pushes the window; returns when it is over, refused, rejected or interrupted.
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let report: &Report = &self.summary.report;
+        self.announce(clock.now());
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let courier = Courier::new(clock, report, &self.sender, self.push.patience, seed);
         let (series, window) = (&self.config.series, self.config.window);
@@ -65,6 +94,25 @@ impl<'a> Backfill<'a> {
         };
         self.summary.give_up_due(clock.now());
         self.summary.print(ending)
+    }
+}
+
+impl Backfill<'_> {
+    fn announce(&self, now: TimestampMs) {
+        let report: &Report = &self.summary.report;
+        announce_series(&self.config.series, self.config.window, &self.config.warnings, report);
+        announce_target(&self.push.target, report);
+        let (grid, window) = (self.config.series.model.grid, self.config.window);
+        if now.0 - grid.time_of(window.first_index).0 > HEAD_MS {
+            let text = "The window begins more than an hour ago: a Prometheus that has newer data \
+                        takes it only with storage.tsdb.out_of_order_time_window set in its \
+                        configuration; for blocks instead, see --output";
+            report.log(Level::Warning, "old_window", &[], text);
+        }
+        report.rule();
+        let count = self.summary.tally().planned();
+        let text = format!("Starting backfill of {}", counted(count, "datapoint"));
+        report.info("starting", &[("planned", Field::Count(count))], &text);
     }
 }
 

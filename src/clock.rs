@@ -158,10 +158,11 @@ pub trait LastResort: Send + 'static {
 ///
 /// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
 /// terminal: ctrlc can only take all three signals or none.
-pub fn watch_signals(interrupt: Arc<Interrupt>, last_resort: impl LastResort) {
+pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
     if is_hangup_ignored() {
         return;
     }
+    let interrupt = Arc::clone(interrupt);
     let last_resort = Arc::new(Mutex::new(last_resort));
     let handler = move || {
         if interrupt.set() {

@@ -1,5 +1,6 @@
 //! Pushes a live, reproducible synthetic time series to a Prometheus remote-write endpoint.
 
+pub mod announce;
 pub mod backfill;
 pub mod cli;
 pub mod clock;

@@ -7,6 +7,7 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::announce::{announce_series, announce_target};
 use crate::cli::config::LiveConfig;
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_until};
 use crate::delivery::{Courier, report_step};
@@ -16,7 +17,7 @@ use crate::remote_write::{STALE_NAN_BITS, Sender};
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
-use crate::words::{counted, epoch_seconds, in_words, rounded_seconds};
+use crate::words::{counted, in_words, rounded_seconds};
 
 /// A live run.
 pub struct Live<'a> {
@@ -78,43 +79,20 @@ impl<'a> Live<'a> {
 /// Logs what is going to be pushed, from where and to where.
 fn announce(config: &LiveConfig, report: &Report) {
     let (series, window) = (&config.series, config.window);
-    let grid = series.model.grid;
-    let info = |event: &str, fields: &[(&str, Field<'_>)], message: &str| {
-        report.info(event, fields, message);
-    };
-    for warning in &config.warnings {
-        report.log(Level::Warning, "config", &[], warning);
-    }
-    let start = grid.time_of(window.first_index);
-    let end = grid.time_of(window.first_index + window.tick_count);
-    let (from, to) = (report.local_time(start), report.local_time(end));
-    let times = [("start", Field::Time(start)), ("end", Field::Time(end))];
-    info("window", &times, &format!("Generating timeseries from {from} to {to}"));
-    let duration_ms = u64::try_from(end.0 - start.0).unwrap_or(u64::MAX);
-    info("duration", &[], &format!("Duration: {}", in_words(duration_ms)));
-    info("metric", &[], &format!("Metric: {}", series.metric_name));
-    for labels in series.label_sets.iter().take(3) {
-        info("labels", &[], &format!("Labels: {labels}"));
-    }
-    if let Some(more @ 1..) = series.label_sets.len().checked_sub(3) {
-        info("labels", &[], &format!("(and {more} more series)"));
-    }
-    let origin = epoch_seconds(grid.origin);
-    let text = format!("Origin: {origin} (to continue or verify this series: --origin {origin})");
-    info("origin", &[("origin", Field::Time(grid.origin))], &text);
-    let target = &config.target;
-    info("target", &[], &format!("Target: {} (from {})", target.shown_url(), target.source));
+    announce_series(series, window, &config.warnings, report);
+    announce_target(&config.target, report);
     let count = window.tick_count;
     let fields = [("ticks", Field::Count(count))];
-    info("generated", &fields, &format!("Generated {}", counted(count, "datapoint")));
+    report.info("generated", &fields, &format!("Generated {}", counted(count, "datapoint")));
     report.rule();
-    let each = match grid.step_ms {
+    let each = match series.model.grid.step_ms {
         60_000 => "minute".to_owned(),
         1000 => "second".to_owned(),
         step_ms => in_words(step_ms),
     };
-    info("starting", &[], &format!("Starting live metric push (1 datapoint per {each})"));
-    info("starting", &[], "Press Ctrl+C to stop");
+    let text = format!("Starting live metric push (1 datapoint per {each})");
+    report.info("starting", &[], &text);
+    report.info("starting", &[], "Press Ctrl+C to stop");
     report.rule();
 }
 

@@ -1,9 +1,10 @@
 //! Maps `run()` to an exit code; the only place that exits, but for the signal's last resort.
 
 use std::env;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 
+use push_live_metrics::backfill;
 use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
 use push_live_metrics::error::{Error, Exit};
@@ -11,6 +12,7 @@ use push_live_metrics::live::Live;
 use push_live_metrics::report::{self, Report};
 
 fn main() -> ExitCode {
+    report::on_panic(|| process::exit(i32::from(Exit::Usage as u8)));
     let exit = run().unwrap_or_else(|error| {
         report::print_error(&error);
         error.exit()
@@ -27,8 +29,12 @@ fn run() -> Result<Exit, Error> {
             // Before the first thread: the local time's offset is read here.
             let report = Arc::new(Report::to_stderr(config.output));
             let live = Live::new(&config, report)?;
-            watch_signals(interrupt, live.last_resort(Arc::clone(&clock)));
+            watch_signals(&interrupt, live.last_resort(Arc::clone(&clock)));
             Ok(live.run(&*clock))
+        }
+        Command::Backfill(config) => {
+            let report = Arc::new(Report::to_stderr(config.output));
+            backfill::run(&config, report, &clock)
         }
     }
 }

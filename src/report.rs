@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::cli::config::OutputConfig;
+use crate::error::Escaped;
 use crate::series::TimestampMs;
 
 /// The width of the rule between parts of the log.
@@ -242,6 +244,26 @@ pub fn print(text: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Has a panic print one line and no backtrace, and returns to whoever set `exit`.
+///
+/// The one panic that input can cause is a library's: rustls through ureq expects that a client
+/// certificate and its key are a pair, and says so at the first connection only.
+pub fn on_panic(exit: fn() -> !) {
+    panic::set_hook(Box::new(move |info| {
+        let message = info.payload_as_str().unwrap_or("no message");
+        let text = if message.contains("valid client auth certificate") {
+            "--client-key: does not belong to --client-cert, or is of a kind that is not \
+             supported; give the key that the certificate was made with"
+                .to_owned()
+        } else {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            format!("internal error at {place}: {}; please report this", Escaped(message))
+        };
+        let _ = writeln!(io::stderr(), "{}: {text}", env!("CARGO_PKG_NAME"));
+        exit();
+    }));
 }
 
 /// Prints the one line that an error before any logging is worth.

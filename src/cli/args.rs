@@ -6,256 +6,9 @@ use std::ffi::OsString;
 
 use lexopt::Arg::{Long, Short, Value};
 
+use super::flags::{Flag, Verb, find, flags};
 use super::units::Unusable;
 use crate::error::BadInput;
-
-/// A flag, for the parser and for `--help`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flag {
-    /// Long name without its dashes.
-    pub(super) name: &'static str,
-    /// What its value is called; empty for a switch.
-    pub(super) value: &'static str,
-    /// What it does, as a sentence.
-    pub(super) help: &'static str,
-    /// The value it has when it is not given, as it would be typed.
-    pub(super) default: &'static str,
-    /// The variable that stands in for it.
-    pub(super) variable: &'static str,
-    /// Whether it may be given more than once.
-    pub(super) repeatable: bool,
-    /// Whether a command that sends a part of this run again needs it.
-    pub(super) rerun: bool,
-}
-
-/// A flag that belongs to every command that continues the run.
-const KEPT: Flag = Flag {
-    name: "",
-    value: "",
-    help: "",
-    default: "",
-    variable: "",
-    repeatable: false,
-    rerun: true,
-};
-/// A flag about this run only: its window, its last act, its way of speaking.
-const ONCE: Flag = Flag { rerun: false, ..KEPT };
-
-/// Every flag but `-h`, `--help` and `--version`, under its heading in `--help`.
-pub(super) const SECTIONS: &[(&str, &[Flag])] = &[
-    ("SERIES", SERIES),
-    ("WINDOW", WINDOW),
-    ("TARGET", TARGET),
-    ("DELIVERY", DELIVERY),
-    ("OUTPUT", OUTPUT),
-];
-
-const SERIES: &[Flag] = &[
-    Flag {
-        name: "metric-name",
-        value: "NAME",
-        help: "Name of the metric. Required. Characters other than [a-zA-Z0-9_:] become '_'.",
-        ..KEPT
-    },
-    Flag {
-        name: "labels",
-        value: "K=V,...",
-        help: "Labels of the series. Required; repeat it for one more series each. A value may be \
-               \"quoted\" to hold commas. {1..500} or {001..500} in a value without quotes makes \
-               that many series, 10000 in all.",
-        repeatable: true,
-        ..KEPT
-    },
-    Flag {
-        name: "description",
-        value: "TEXT",
-        help: "HELP of the metric.",
-        default: "Live metric data",
-        ..KEPT
-    },
-    Flag {
-        name: "trend-coefficient",
-        value: "X",
-        help: "What the trend adds in each trend unit.",
-        default: "0.1",
-        ..KEPT
-    },
-    Flag { name: "flat-base", value: "X", help: "Trend at the origin.", default: "5", ..KEPT },
-    Flag {
-        name: "trend-unit",
-        value: "DURATION",
-        help: "Time in which the trend adds its coefficient once.",
-        default: "57m",
-        ..KEPT
-    },
-    Flag {
-        name: "seasonality",
-        value: "default|none|HH:MM=V,...",
-        help: "Curve of the day, through these values at these times.",
-        default: "default",
-        ..KEPT
-    },
-    Flag { name: "noise-mean", value: "X", help: "Mean of the noise.", default: "0", ..KEPT },
-    Flag {
-        name: "noise-std",
-        value: "X",
-        help: "Standard deviation of the noise.",
-        default: "3",
-        ..KEPT
-    },
-    Flag {
-        name: "seed",
-        value: "N",
-        help: "Seed of the noise; series k of several takes N + k.",
-        default: "42",
-        ..KEPT
-    },
-    Flag {
-        name: "utc-offset",
-        value: "+HH:MM",
-        help: "Moves the curve of the day from UTC to local time.",
-        default: "+00:00",
-        ..KEPT
-    },
-    Flag {
-        name: "origin",
-        value: "TIME",
-        help: "Time of the series' datapoint 0, from which trend and noise count. By default the \
-               window's first datapoint. The same origin gives the same values in every run.",
-        ..ONCE
-    },
-];
-
-const WINDOW: &[Flag] = &[
-    Flag {
-        name: "duration",
-        value: "MINUTES",
-        help: "How long to push; 10s, 2h and 21d work too. Required, unless --end-epoch is given.",
-        ..ONCE
-    },
-    Flag {
-        name: "end-epoch",
-        value: "TIME",
-        help: "Push the datapoints before this time, in place of --duration.",
-        ..ONCE
-    },
-    Flag {
-        name: "interval",
-        value: "DURATION",
-        help: "Time from one datapoint to the next.",
-        default: "60s",
-        ..ONCE
-    },
-    Flag {
-        name: "start-epoch",
-        value: "TIME",
-        help: "Time of the first datapoint; datapoints of the past are pushed at once. By default \
-               now, cut to the whole second; with --origin its latest datapoint that is due.",
-        ..ONCE
-    },
-];
-
-const TARGET: &[Flag] = &[
-    Flag {
-        name: "url",
-        value: "URL",
-        help: "Remote-write endpoint, as in http://localhost:9090/api/v1/write.",
-        variable: "REMOTE_WRITE_URL",
-        ..KEPT
-    },
-    Flag {
-        name: "env",
-        value: "NAME",
-        help: "Environment to push to in place of --url: us, eu, scale, staging, ci or another \
-               one's name.",
-        variable: "ENV",
-        ..KEPT
-    },
-    Flag {
-        name: "env-file",
-        value: "FILE",
-        help: "File of variables to read in place of .env in the current directory.",
-        ..KEPT
-    },
-    Flag {
-        name: "header",
-        value: "'K: V'",
-        help: "One more request header, as in 'X-Scope-OrgID: tenant'. 'K: @FILE' reads the value \
-               from a file. Repeatable.",
-        repeatable: true,
-        ..KEPT
-    },
-    Flag {
-        name: "ca-file",
-        value: "FILE",
-        help: "PEM certificates to trust in place of the bundled ones.",
-        variable: "SSL_CERT_FILE",
-        ..KEPT
-    },
-    Flag {
-        name: "client-cert",
-        value: "FILE",
-        help: "PEM certificate chain to show to the receiver; needs --client-key.",
-        ..KEPT
-    },
-    Flag { name: "client-key", value: "FILE", help: "PEM key of --client-cert.", ..KEPT },
-    Flag {
-        name: "insecure-skip-verify",
-        help: "Accept any certificate. For test hosts only.",
-        ..KEPT
-    },
-    Flag {
-        name: "allow-plain-http-credentials",
-        help: "Send credentials over plain http to another host.",
-        ..KEPT
-    },
-];
-
-const DELIVERY: &[Flag] = &[
-    Flag {
-        name: "timeout",
-        value: "DURATION",
-        help: "Limit for one attempt.",
-        default: "10s",
-        ..KEPT
-    },
-    Flag {
-        name: "flush-timeout",
-        value: "DURATION",
-        help: "How long to try on after the last datapoint.",
-        default: "60s",
-        ..KEPT
-    },
-    Flag {
-        name: "max-sample-age",
-        value: "DURATION",
-        help: "Give a datapoint up this long after its first failed attempt.",
-        default: "1h",
-        ..KEPT
-    },
-    Flag {
-        name: "stale-marker",
-        help: "End the series with a stale marker, so that graphs end there.",
-        ..ONCE
-    },
-];
-
-const OUTPUT: &[Flag] = &[
-    Flag { name: "quiet", help: "Say nothing at all when all went well.", ..ONCE },
-    Flag { name: "verbose", help: "Say more.", ..ONCE },
-    Flag {
-        name: "log-format",
-        value: "text|json",
-        help: "Form of the log lines on stderr.",
-        default: "text",
-        ..ONCE
-    },
-];
-
-/// Returns every flag, in the order of `--help`.
-pub(super) fn flags() -> impl Iterator<Item = &'static Flag> {
-    SECTIONS.iter().flat_map(|(_, flags)| flags.iter())
-}
 
 /// What the command line is about. Not `Debug`: values may be secrets.
 pub(super) enum Typed {
@@ -265,8 +18,8 @@ pub(super) enum Typed {
     Help,
     /// `--version`.
     Version,
-    /// A live run. The verbs to come stand beside it, each with its own flags.
-    Live(Args),
+    /// A run of this verb.
+    Run(Verb, Args),
 }
 
 /// Flags with their values, in the order typed.
@@ -280,6 +33,8 @@ pub(super) struct Args(Vec<(&'static Flag, String)>);
 pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInput> {
     let mut parser = lexopt::Parser::from_args(raw);
     let mut args = Args::default();
+    let mut verb = Verb::Live;
+    let mut is_first = true;
     loop {
         let name = match parser.next() {
             Ok(Some(Long("help"))) => return Ok(Typed::Help),
@@ -291,9 +46,17 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInp
             }
             Ok(Some(Value(text))) => {
                 let text = text.to_string_lossy();
-                return Err(bad("argument", Some(&text), "belongs to no flag", "see -h"));
+                let found = Verb::ALL.iter().find(|verb| !text.is_empty() && verb.word() == text);
+                match found.filter(|_| is_first) {
+                    Some(found) => verb = *found,
+                    None => {
+                        return Err(bad("argument", Some(&text), "belongs to no flag", "see -h"));
+                    }
+                }
+                is_first = false;
+                continue;
             }
-            Ok(None) => return Ok(Typed::Live(args)),
+            Ok(None) => return Ok(Typed::Run(verb, args)),
             // All that lexopt refuses here is `--switch=value`, of a switch typed before.
             Err(error) => {
                 let switch = args.0.last().map_or("", |(flag, _)| flag.name);
@@ -301,7 +64,11 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInp
                 return Err(bad_flag(switch, None, "takes no value", "leave out = and the rest"));
             }
         };
+        is_first = false;
         let flag = find(&name).ok_or_else(|| unknown(&name))?;
+        if !flag.verbs.contains(&verb) {
+            return Err(foreign(flag, verb));
+        }
         let value = if flag.value.is_empty() { String::new() } else { value(&mut parser, flag)? };
         if !flag.repeatable && args.has(flag.name) {
             return Err(bad_flag(flag.name, None, "is given twice", "leave one of them out"));
@@ -333,8 +100,10 @@ fn value(parser: &mut lexopt::Parser, flag: &Flag) -> Result<String, BadInput> {
     }
 }
 
-fn find(name: &str) -> Option<&'static Flag> {
-    flags().find(|flag| flag.name == name)
+fn foreign(flag: &Flag, verb: Verb) -> BadInput {
+    let takers: Vec<&str> = flag.verbs.iter().map(|verb| verb.name()).collect();
+    let problem = format!("is a flag of {}, not of {}", takers.join(", "), verb.name());
+    bad_flag(flag.name, None, &problem, "see --help")
 }
 
 fn unknown(name: &str) -> BadInput {
@@ -429,9 +198,10 @@ mod tests {
 
     fn shown(raw: &[&str]) -> String {
         match parse(raw.iter().map(OsString::from)) {
-            Ok(Typed::Live(args)) => {
+            Ok(Typed::Run(verb, args)) => {
+                let word = Some(verb.word().to_string()).filter(|word| !word.is_empty());
                 let typed = args.0.iter().map(|(flag, value)| format!("{}={value}", flag.name));
-                typed.collect::<Vec<_>>().join(" ")
+                word.into_iter().chain(typed).collect::<Vec<_>>().join(" ")
             }
             Ok(Typed::ShortHelp) => "-h".into(),
             Ok(Typed::Help) => "--help".into(),
@@ -478,20 +248,25 @@ mod tests {
     }
 
     #[test]
+    fn a_verb_comes_first_and_takes_its_own_flags() {
+        check(&["backfill", "--since", "21d"], "backfill since=21d");
+        check(&["--since", "21d"], "--since: is a flag of backfill, not of live; see --help");
+        check(
+            &["backfill", "--duration=1"],
+            "--duration: is a flag of live, not of backfill; see --help",
+        );
+        check(&["--seed=1", "backfill"], "argument 'backfill': belongs to no flag; see -h");
+        check(&["backfill", "backfill"], "argument 'backfill': belongs to no flag; see -h");
+        check(&[""], "argument '': belongs to no flag; see -h");
+    }
+
+    #[test]
     fn values_are_there_once() {
         check(&["--seed"], "--seed: has no value; write --seed N");
         check(&["--seed", "--url=x"], "--seed: has no value before --url; write --seed N");
         check(&["--quiet=1"], "--quiet: takes no value; leave out = and the rest");
         check(&["--seed=1", "--seed=1"], "--seed: is given twice; leave one of them out");
         check(&["--quiet", "--quiet"], "--quiet: is given twice; leave one of them out");
-    }
-
-    #[test]
-    fn the_table_is_in_order() {
-        for flag in flags() {
-            assert_eq!(flags().filter(|other| other.name == flag.name).count(), 1);
-            assert!(flag.help.ends_with('.') && flag.help.is_ascii(), "--{}", flag.name);
-        }
     }
 
     #[test]

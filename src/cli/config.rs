@@ -17,6 +17,8 @@ pub enum Command {
     Print(String),
     /// Push each datapoint when its time has come.
     Live(Box<LiveConfig>),
+    /// Push, or write, the past at once.
+    Backfill(Box<BackfillConfig>),
 }
 
 /// Everything that the backfill verb needs.
@@ -45,8 +47,6 @@ pub enum Destination {
     File {
         /// The file; it is there when it is complete, and not before.
         path: PathBuf,
-        /// Replace one that is there already.
-        force: bool,
     },
     /// To stdout, as OpenMetrics text.
     Stdout,
@@ -241,6 +241,8 @@ pub struct OutputConfig {
 pub struct Rerun {
     /// Arguments that define series, target and delivery, unquoted, in flag-table order.
     pub args: Vec<String>,
+    /// The flag that the step is given with.
+    pub step_flag: &'static str,
     /// The interval (live) or step of the grid.
     pub step: Duration,
     /// The origin of the grid.

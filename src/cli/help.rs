@@ -1,6 +1,6 @@
 //! The texts of `-h`, `--help` and `--version`; the flags in them come from the parser's table.
 
-use super::args::{Flag, SECTIONS};
+use super::flags::{Flag, SECTIONS, Verb};
 
 /// Width of every text, in columns.
 const COLUMNS: usize = 80;
@@ -8,6 +8,12 @@ const COLUMNS: usize = 80;
 const PURPOSE: &str = "\
 Pushes a live synthetic time series (trend, daily season and noise), one
 datapoint a minute, to any Prometheus remote-write endpoint.
+";
+
+const USAGE: &str = "\
+USAGE
+  push-live-metrics [FLAGS]           push each datapoint when its time has come
+  push-live-metrics backfill [FLAGS]  push, or write, the past at once
 ";
 
 const EXAMPLES: &str = r#"EXAMPLES
@@ -23,6 +29,10 @@ const EXAMPLES: &str = r#"EXAMPLES
   # From cron, each minute: the one datapoint that is due.
   push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg --duration 1 \
     --origin 2026-01-01T00:00:00Z --quiet --env-file /etc/push-live-metrics.env
+
+  # The last three weeks of the same series, one datapoint each 15 minutes.
+  push-live-metrics backfill --metric-name cpu --labels cpu=lina_cp_avg \
+    --since 21d --url http://localhost:9090/api/v1/write
 
   # 500 series into a tenant of Mimir.
   push-live-metrics --metric-name cpu --labels 'host=web-{001..500}' \
@@ -83,7 +93,7 @@ FLAGS
 
 /// Returns all of the help.
 pub(super) fn long() -> String {
-    let mut text = format!("{PURPOSE}\nUSAGE\n  push-live-metrics [FLAGS]\n");
+    let mut text = format!("{PURPOSE}\n{USAGE}");
     for (heading, flags) in SECTIONS {
         text.push_str(&format!("\n{heading}\n"));
         for flag in *flags {
@@ -103,10 +113,13 @@ pub(super) fn version() -> String {
 
 fn describe(flag: &Flag) -> String {
     let mut usage = format!("  --{}", flag.name);
+    let verbs: Vec<&str> = flag.verbs.iter().map(|verb| verb.name()).collect();
+    let verbs = if flag.verbs == Verb::ALL { String::new() } else { verbs.join(", ") };
     for (before, text, after) in [
         (" ", flag.value, ""),
         (" [default: ", flag.default, "]"),
         (" [variable: ", flag.variable, "]"),
+        (" [", &verbs, "]"),
     ] {
         if !text.is_empty() {
             usage += &format!("{before}{text}{after}");
@@ -134,7 +147,7 @@ fn wrapped(text: &str, indent: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::flags;
+    use super::super::flags::flags;
     use super::*;
 
     #[test]
@@ -150,7 +163,7 @@ mod tests {
         for flag in flags() {
             assert!(long().contains(&format!("  --{}", flag.name)), "--{}", flag.name);
         }
-        assert!(long().contains("\n  --interval DURATION [default: 60s]\n"));
+        assert!(long().contains("\n  --interval DURATION [default: 60s] [live]\n"));
     }
 
     #[test]
@@ -158,7 +171,7 @@ mod tests {
         let commands = EXAMPLES.replace("\\\n", " ");
         let commands: Vec<&str> =
             commands.lines().filter(|line| line.starts_with("  push-live-metrics ")).collect();
-        assert_eq!(commands.len(), 4);
+        assert_eq!(commands.len(), 5);
         for command in commands {
             let words = command.split('\'').enumerate().flat_map(|(part, text)| {
                 let words: Vec<&str> =

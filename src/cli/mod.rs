@@ -4,6 +4,7 @@ mod args;
 pub mod config;
 mod credentials;
 mod dotenv;
+mod flags;
 mod headers;
 mod help;
 mod rerun;
@@ -16,10 +17,15 @@ mod url;
 mod window;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use args::{Args, Typed, bad_flag};
 pub use config::Command;
-use config::{LiveConfig, OutputConfig, Patience, Rerun, SeriesConfig, Window};
+use config::{
+    BackfillConfig, Destination, LiveConfig, OutputConfig, Patience, PushConfig, Rerun,
+    SeriesConfig, Window,
+};
+use flags::Verb;
 pub use settings::Environment;
 use settings::Settings;
 
@@ -45,19 +51,19 @@ pub fn parse(
         Typed::ShortHelp => Command::Print(help::short()),
         Typed::Help => Command::Print(help::long()),
         Typed::Version => Command::Print(help::version()),
-        Typed::Live(args) => Command::Live(Box::new(live(&args, environment, now)?)),
+        Typed::Run(Verb::Live, args) => Command::Live(Box::new(live(&args, environment, now)?)),
+        Typed::Run(Verb::Backfill, args) => {
+            Command::Backfill(Box::new(backfill(&args, environment, now)?))
+        }
     })
 }
 
 fn live(args: &Args, environment: &Environment, now: TimestampMs) -> Result<LiveConfig, Error> {
-    check_required(args)?;
+    check_required(args, ("--duration", args.has("duration") || args.has("end-epoch")))?;
     let mut warnings = Vec::new();
     let (grid, window) = window::live(args, now)?;
     let series = series(args, grid, window, &mut warnings)?;
-    let patience = Patience {
-        max_sample_age: args.parsed("max-sample-age", units::duration_or_zero)?,
-        flush_timeout: args.parsed("flush-timeout", units::duration_or_zero)?,
-    };
+    let patience = patience(args)?;
     let output = output(args)?;
     let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
     let choice = target::choose(args, &settings)?;
@@ -70,19 +76,68 @@ fn live(args: &Args, environment: &Environment, now: TimestampMs) -> Result<Live
         stale_marker: args.has("stale-marker"),
         output,
         warnings,
-        rerun: Rerun::new(args, &choice, grid),
+        rerun: Rerun::new(Verb::Live, args, &choice, grid),
     })
 }
 
-fn check_required(args: &Args) -> Result<(), BadInput> {
-    let missing: Vec<&str> = [
-        ("--metric-name", args.has("metric-name")),
-        ("--labels", args.has("labels")),
-        ("--duration", args.has("duration") || args.has("end-epoch")),
-    ]
-    .into_iter()
-    .filter_map(|(flag, given)| (!given).then_some(flag))
-    .collect();
+fn backfill(
+    args: &Args,
+    environment: &Environment,
+    now: TimestampMs,
+) -> Result<BackfillConfig, Error> {
+    let has_window = args.has("since") || (args.has("start-epoch") && args.has("end-epoch"));
+    check_required(args, ("--since, or --start-epoch with --end-epoch", has_window))?;
+    let mut warnings = Vec::new();
+    let (grid, window) = window::past(args, now)?;
+    let series = series(args, grid, window, &mut warnings)?;
+    let output = output(args)?;
+    if args.has("force") && !args.has("output") {
+        return Err(bad_flag("force", None, "is given without --output", "leave it out").into());
+    }
+    let (destination, rerun) = match args.given("output") {
+        Some("-") => (Destination::Stdout, Rerun::default()),
+        Some(file) => (file_destination(file, args.has("force"))?, Rerun::default()),
+        None => {
+            let patience = patience(args)?;
+            let batch_size = args.parsed("batch-size", units::batch_size)?;
+            let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
+            let choice = target::choose(args, &settings)?;
+            let target = target::check(&choice, args, &settings, &mut warnings)?;
+            let rerun = Rerun::new(Verb::Backfill, args, &choice, grid);
+            (Destination::Push(Box::new(PushConfig { target, patience, batch_size })), rerun)
+        }
+    };
+    Ok(BackfillConfig { series, window, destination, output, warnings, rerun })
+}
+
+fn file_destination(file: &str, force: bool) -> Result<Destination, BadInput> {
+    let path = PathBuf::from(file);
+    let bad = |problem, way_out| Err(bad_flag("output", Some(file), problem, way_out));
+    if path.is_dir() {
+        return bad("is a folder", "name a file in it");
+    }
+    if path.file_name().is_none() {
+        return bad("is not the name of a file", "name a file, or - for stdout");
+    }
+    if path.symlink_metadata().is_ok() && !force {
+        return bad("is there already", "name another file, or add --force to replace it");
+    }
+    Ok(Destination::File { path })
+}
+
+fn patience(args: &Args) -> Result<Patience, BadInput> {
+    Ok(Patience {
+        max_sample_age: args.parsed("max-sample-age", units::duration_or_zero)?,
+        flush_timeout: args.parsed("flush-timeout", units::duration_or_zero)?,
+    })
+}
+
+fn check_required(args: &Args, window: (&str, bool)) -> Result<(), BadInput> {
+    let missing: Vec<&str> =
+        [("--metric-name", args.has("metric-name")), ("--labels", args.has("labels")), window]
+            .into_iter()
+            .filter_map(|(flag, given)| (!given).then_some(flag))
+            .collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::args::{self, Args};
+use super::args::Args;
 use super::config::Rerun;
+use super::flags::{self, Verb};
 use super::target::Choice;
 use super::units::{show_duration, show_time};
 use super::url::{REDACTED, looks_secret, redacted};
@@ -11,9 +12,10 @@ use crate::series::{Grid, TimestampMs};
 
 impl Rerun {
     /// Keeps what was typed and is not the default, and names the target wherever it came from.
-    pub(super) fn new(args: &Args, choice: &Choice, grid: Grid) -> Rerun {
-        let mut kept = Vec::new();
-        for flag in args::flags().filter(|flag| flag.rerun) {
+    pub(super) fn new(verb: Verb, args: &Args, choice: &Choice, grid: Grid) -> Rerun {
+        let mut kept: Vec<String> =
+            Some(verb.word()).filter(|word| !word.is_empty()).into_iter().map(Into::into).collect();
+        for flag in flags::flags().filter(|flag| flag.rerun && flag.verbs.contains(&verb)) {
             let values: Vec<String> = match (flag.name, choice) {
                 ("url", Choice::Url(url)) => vec![redacted(&url.value)],
                 ("env", Choice::Preset(env)) => vec![env.value.clone()],
@@ -27,7 +29,8 @@ impl Rerun {
             }
         }
         let step = Duration::from_millis(grid.step_ms);
-        Rerun { args: kept, step, origin_ms: grid.origin.0 }
+        let step_flag = if verb == Verb::Live { "--interval" } else { "--step-size" };
+        Rerun { args: kept, step_flag, step, origin_ms: grid.origin.0 }
     }
 
     /// Returns the command that sends the ticks from `start` on and before `end`.
@@ -39,8 +42,9 @@ impl Rerun {
         }
         let [origin, start, end] = [self.origin_ms, start.0, end.0].map(show_time);
         let step = show_duration(self.step);
+        let step_flag = self.step_flag;
         format!(
-            "{command} --origin {origin} --start-epoch {start} --end-epoch {end} --interval {step}"
+            "{command} --origin {origin} --start-epoch {start} --end-epoch {end} {step_flag} {step}"
         )
     }
 }

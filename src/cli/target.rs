@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::args::{Args, bad, bad_flag};
-use super::config::{Auth, Protocol, Secret, Target, TlsOptions};
+use super::config::{Auth, Secret, Target, TlsOptions};
 use super::credentials::{preset_auth, url_auth};
 use super::headers::headers;
 use super::settings::{self, Setting, Settings};
@@ -107,7 +107,7 @@ pub(super) fn check(
         headers,
         tls: tls(&url, args, settings, warnings)?,
         proxy: proxy(&url, settings)?,
-        protocol: Protocol::V1,
+        protocol: args.parsed("protocol", units::protocol)?,
         timeout: args.parsed("timeout", units::duration)?,
         url: url.text,
     })

@@ -70,7 +70,7 @@ impl Setup {
         let environment = Environment::new(self.variables.clone(), directory);
         match parse(raw.into_iter(), &environment, TimestampMs(NOW_MS))? {
             Command::Live(config) => Ok(*config),
-            Command::Print(text) => panic!("prints {text}"),
+            other => panic!("is {other:?}"),
         }
     }
 

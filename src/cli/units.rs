@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use time::{Date, Month, Time};
 
+use super::config::Protocol;
 use crate::series::{Seasonality, TimestampMs};
 
 /// Why a text cannot be used, and what to write instead.
@@ -46,6 +47,22 @@ pub(super) fn positive_number(text: &str) -> Result<f64, Unusable> {
 /// Parses a seed, 0 to 4294967295.
 pub(super) fn seed(text: &str) -> Result<u32, Unusable> {
     text.parse().map_err(|_| unusable("is not a seed", "give a whole number, 0 to 4294967295"))
+}
+
+/// Parses the size of a batch, 1 to 100,000 samples.
+pub(super) fn batch_size(text: &str) -> Result<usize, Unusable> {
+    let size = text.parse().ok().filter(|size| (1..=100_000).contains(size));
+    size.ok_or_else(|| unusable("is not a size of batches", "give a whole number, 1 to 100000"))
+}
+
+/// Parses a version of remote write.
+pub(super) fn protocol(text: &str) -> Result<Protocol, Unusable> {
+    match text {
+        "1" => Ok(Protocol::V1),
+        "2" => Ok(Protocol::V2),
+        "auto" => Ok(Protocol::Auto),
+        _ => Err(unusable("is not a version of remote write", "give 1, 2 or auto")),
+    }
 }
 
 /// Parses a duration with its unit; 0 is one.

@@ -8,6 +8,9 @@ use super::units::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
 use crate::series::{Grid, TimestampMs};
 
+/// Most datapoints of a window, for each series.
+const TICK_COUNT_MAX: u64 = 10_000_000_000;
+
 /// Returns the window of a live run that starts now, unless flags say otherwise.
 ///
 /// With `--duration` it has duration / interval ticks, rounded down; with `--end-epoch` every
@@ -46,6 +49,70 @@ pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     };
     let tick_count = tick_count(args, grid.time_of(first_index), step_ms)?;
     Ok((grid, Window { first_index, tick_count }))
+}
+
+/// Returns a window of the past: `--since`, or from `--start-epoch` to `--end-epoch`, whose end
+/// is excluded.
+///
+/// # Errors
+/// The window is empty, too large, in the future, or before the origin.
+pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
+    let step_ms = millis(args.parsed("step-size", units::minutes)?);
+    let origin = args.parsed_if_given("origin", units::time)?;
+    let (start, end) = bounds(args, origin, step_ms, now)?;
+    let grid = Grid { origin: origin.unwrap_or(start), step_ms };
+    let Some(first_index) = grid.index_at_or_after(start) else {
+        let problem = "is after the start of the window";
+        let way_out = "give an earlier one, or a later start";
+        return Err(bad_flag("origin", args.given("origin"), problem, way_out));
+    };
+    let end_index = grid.index_at_or_after(end).unwrap_or(0);
+    let flag = if args.has("since") { "since" } else { "end-epoch" };
+    let bad = |problem: &str, way_out| Err(bad_flag(flag, args.given(flag), problem, way_out));
+    match end_index.saturating_sub(first_index) {
+        0 => bad(
+            "gives a window without a datapoint",
+            "give a longer window, or a shorter --step-size",
+        ),
+        tick_count if tick_count > TICK_COUNT_MAX => bad(
+            &format!("gives a window of {tick_count} datapoints, over 10^10"),
+            "give a shorter window, or a longer --step-size",
+        ),
+        tick_count => Ok((grid, Window { first_index, tick_count })),
+    }
+}
+
+/// Returns start and end of a window of the past.
+fn bounds(
+    args: &Args,
+    origin: Option<TimestampMs>,
+    step_ms: u64,
+    now: TimestampMs,
+) -> Result<(TimestampMs, TimestampMs), BadInput> {
+    if let Some(since) = args.parsed_if_given("since", units::duration)? {
+        for name in ["start-epoch", "end-epoch"] {
+            if args.has(name) {
+                let problem = "is given together with --since";
+                return Err(bad_flag(name, args.given(name), problem, "leave one of them out"));
+            }
+        }
+        let step_ms = i64::try_from(step_ms).expect("durations are bounded to 10 years");
+        let origin_ms = origin.map_or(0, |origin| origin.0);
+        let floor = |ms: i64| TimestampMs(ms - (ms - origin_ms).rem_euclid(step_ms));
+        let since_ms = i64::try_from(since.as_millis()).expect("durations are bounded");
+        return Ok((floor(now.0 - since_ms), floor(now.0)));
+    }
+    let start = args.parsed("start-epoch", units::time)?;
+    let end = args.parsed("end-epoch", units::time)?;
+    let bad =
+        |problem, way_out| Err(bad_flag("end-epoch", args.given("end-epoch"), problem, way_out));
+    if end <= start {
+        return bad("is not after --start-epoch", "give a later one");
+    }
+    if end > now {
+        return bad("is in the future", "give one that is past; live pushes what is to come");
+    }
+    Ok((start, end))
 }
 
 /// Returns how many ticks there are from `first` on.

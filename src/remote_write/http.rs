@@ -279,7 +279,7 @@ fn failure(error: &ureq::Error) -> Outcome {
     let text = text.strip_prefix("io: ").unwrap_or(&text);
     let reason = Escaped(text).to_string();
     if is_certificate_problem(text) {
-        return Outcome::Untrusted { reason };
+        return Outcome::Untrusted { reason: reason + &other_roots(text) };
     }
     match error {
         ureq::Error::ConnectProxyFailed(_) if text.contains("407") => {
@@ -333,6 +333,26 @@ fn is_certificate_problem(text: &str) -> bool {
         || text
             .split_once("received fatal alert: ")
             .is_some_and(|(_, alert)| ALERTS.iter().any(|name| alert.starts_with(name)))
+}
+
+/// Where distributions keep the host's own roots.
+const HOST_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Returns what to try when the issuer is unknown: the host may know it.
+fn other_roots(text: &str) -> String {
+    let bundle = HOST_BUNDLES.iter().find(|path| fs::metadata(path).is_ok_and(|m| m.is_file()));
+    match bundle {
+        Some(path) if text.contains("UnknownIssuer") => {
+            format!("; if this host trusts it, try --ca-file {path}")
+        }
+        None if text.contains("UnknownIssuer") => "; name its issuer with --ca-file".into(),
+        _ => String::new(),
+    }
 }
 
 /// Returns a hint for statuses that are about access or address, for the log.

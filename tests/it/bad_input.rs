@@ -270,10 +270,11 @@ fn closed_outputs() {
     for redirection in ["2>&-", ">&- 2>&-", "2>/dev/full"] {
         assert_eq!(exit_code(&run().with("--duration", "0"), redirection), Some(2));
     }
-    for redirection in [">&-", ">&- 2>&-", ">/dev/full"] {
-        for flag in ["--help", "-h", "--version"] {
+    for flag in ["--help", "-h", "--version"] {
+        for redirection in [">&-", ">&- 2>&-"] {
             assert_eq!(exit_code(&run().and(flag, ""), redirection), Some(0));
         }
+        assert_eq!(exit_code(&run().and(flag, ""), ">/dev/full 2>&-"), Some(2));
     }
 }
 

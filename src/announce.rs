@@ -1,0 +1,43 @@
+//! The first lines of a run's log: what is generated and where it goes.
+
+use crate::cli::config::{SeriesConfig, Target, Window};
+use crate::report::{Field, Level, Report};
+use crate::words::{epoch_seconds, in_words};
+
+/// Label sets that are logged one by one.
+const LABEL_SETS_MAX: usize = 3;
+
+/// Logs the window, the series and the origin that continues it.
+pub fn announce_series(
+    series: &SeriesConfig,
+    window: Window,
+    warnings: &[String],
+    report: &Report,
+) {
+    let grid = series.model.grid;
+    for warning in warnings {
+        report.log(Level::Warning, "config", &[], warning);
+    }
+    let (start, end) = (grid.time_of(window.first_index), grid.time_of(window.end_index()));
+    let (from, to) = (report.local_time(start), report.local_time(end));
+    let times = [("start", Field::Time(start)), ("end", Field::Time(end))];
+    report.info("window", &times, &format!("Generating timeseries from {from} to {to}"));
+    let duration = in_words(end.0.abs_diff(start.0));
+    report.info("duration", &[], &format!("Duration: {duration}"));
+    report.info("metric", &[], &format!("Metric: {}", series.metric_name));
+    for labels in series.label_sets.iter().take(LABEL_SETS_MAX) {
+        report.info("labels", &[], &format!("Labels: {labels}"));
+    }
+    if let Some(more @ 1..) = series.label_sets.len().checked_sub(LABEL_SETS_MAX) {
+        report.info("labels", &[], &format!("(and {more} more series)"));
+    }
+    let origin = epoch_seconds(grid.origin);
+    let text = format!("Origin: {origin} (to continue or verify this series: --origin {origin})");
+    report.info("origin", &[("origin", Field::Time(grid.origin))], &text);
+}
+
+/// Logs the target and where it came from.
+pub fn announce_target(target: &Target, report: &Report) {
+    let text = format!("Target: {} (from {})", target.shown_url(), target.source);
+    report.info("target", &[], &text);
+}

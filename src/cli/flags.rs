@@ -1,0 +1,341 @@
+//! The flags: one table for the parser and for the help, and the verbs that take them.
+
+/// A flag, for the parser and for `--help`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Flag {
+    /// Long name without its dashes.
+    pub(super) name: &'static str,
+    /// What its value is called; empty for a switch.
+    pub(super) value: &'static str,
+    /// What it does, as a sentence.
+    pub(super) help: &'static str,
+    /// The value it has when it is not given, as it would be typed.
+    pub(super) default: &'static str,
+    /// The variable that stands in for it.
+    pub(super) variable: &'static str,
+    /// Whether it may be given more than once.
+    pub(super) repeatable: bool,
+    /// Whether a command that sends a part of this run again needs it.
+    pub(super) rerun: bool,
+    /// The verbs that take it.
+    pub(super) verbs: &'static [Verb],
+}
+
+/// What is done with a window of the series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// Push each datapoint when its time has come; the verb that needs no word.
+    Live,
+    /// Push, or write, the past at once.
+    Backfill,
+}
+
+impl Verb {
+    /// Every verb.
+    pub(super) const ALL: &[Verb] = &[Verb::Live, Verb::Backfill];
+
+    /// Returns the word for it; empty for live.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Verb::Live => "",
+            verb => verb.name(),
+        }
+    }
+
+    /// Returns its name in texts.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Verb::Live => "live",
+            Verb::Backfill => "backfill",
+        }
+    }
+}
+
+/// A flag that belongs to every command that continues the run.
+const KEPT: Flag = Flag {
+    name: "",
+    value: "",
+    help: "",
+    default: "",
+    variable: "",
+    repeatable: false,
+    rerun: true,
+    verbs: Verb::ALL,
+};
+/// A flag about this run only: its window, its last act, its way of speaking.
+const ONCE: Flag = Flag { rerun: false, ..KEPT };
+/// Such a flag of the live verb.
+const LIVE: Flag = Flag { verbs: &[Verb::Live], ..ONCE };
+/// Such a flag of the backfill verb.
+const BACKFILL: Flag = Flag { verbs: &[Verb::Backfill], ..ONCE };
+
+/// Every flag but `-h`, `--help` and `--version`, under its heading in `--help`.
+pub(super) const SECTIONS: &[(&str, &[Flag])] = &[
+    ("SERIES", SERIES),
+    ("WINDOW", WINDOW),
+    ("TARGET", TARGET),
+    ("DELIVERY", DELIVERY),
+    ("OUTPUT", OUTPUT),
+];
+
+const SERIES: &[Flag] = &[
+    Flag {
+        name: "metric-name",
+        value: "NAME",
+        help: "Name of the metric. Required. Characters other than [a-zA-Z0-9_:] become '_'.",
+        ..KEPT
+    },
+    Flag {
+        name: "labels",
+        value: "K=V,...",
+        help: "Labels of the series. Required; repeat it for one more series each. A value may be \
+               \"quoted\" to hold commas. {1..500} or {001..500} in a value without quotes makes \
+               that many series, 10000 in all.",
+        repeatable: true,
+        ..KEPT
+    },
+    Flag {
+        name: "description",
+        value: "TEXT",
+        help: "HELP of the metric.",
+        default: "Live metric data",
+        ..KEPT
+    },
+    Flag {
+        name: "trend-coefficient",
+        value: "X",
+        help: "What the trend adds in each trend unit.",
+        default: "0.1",
+        ..KEPT
+    },
+    Flag { name: "flat-base", value: "X", help: "Trend at the origin.", default: "5", ..KEPT },
+    Flag {
+        name: "trend-unit",
+        value: "DURATION",
+        help: "Time in which the trend adds its coefficient once.",
+        default: "57m",
+        ..KEPT
+    },
+    Flag {
+        name: "seasonality",
+        value: "default|none|HH:MM=V,...",
+        help: "Curve of the day, through these values at these times.",
+        default: "default",
+        ..KEPT
+    },
+    Flag { name: "noise-mean", value: "X", help: "Mean of the noise.", default: "0", ..KEPT },
+    Flag {
+        name: "noise-std",
+        value: "X",
+        help: "Standard deviation of the noise.",
+        default: "3",
+        ..KEPT
+    },
+    Flag {
+        name: "seed",
+        value: "N",
+        help: "Seed of the noise; series k of several takes N + k.",
+        default: "42",
+        ..KEPT
+    },
+    Flag {
+        name: "utc-offset",
+        value: "+HH:MM",
+        help: "Moves the curve of the day from UTC to local time.",
+        default: "+00:00",
+        ..KEPT
+    },
+    Flag {
+        name: "origin",
+        value: "TIME",
+        help: "Time of the series' datapoint 0, from which trend and noise count. By default the \
+               window's first datapoint. The same origin gives the same values in every run.",
+        ..ONCE
+    },
+];
+
+const WINDOW: &[Flag] = &[
+    Flag {
+        name: "duration",
+        value: "MINUTES",
+        help: "How long to push; 10s, 2h and 21d work too. Required, unless --end-epoch is given.",
+        ..LIVE
+    },
+    Flag {
+        name: "interval",
+        value: "DURATION",
+        help: "Time from one datapoint to the next.",
+        default: "60s",
+        ..LIVE
+    },
+    Flag {
+        name: "since",
+        value: "DURATION",
+        help: "The window from this long ago until now, both cut to the step; in place of \
+               --start-epoch and --end-epoch.",
+        ..BACKFILL
+    },
+    Flag {
+        name: "start-epoch",
+        value: "TIME",
+        help: "Time of the first datapoint. Live: datapoints of the past are pushed at once; by \
+               default now, cut to the whole second, with --origin its latest datapoint that is \
+               due.",
+        ..ONCE
+    },
+    Flag {
+        name: "end-epoch",
+        value: "TIME",
+        help: "End of the window: only datapoints before this time. Live: in place of --duration.",
+        ..ONCE
+    },
+    Flag {
+        name: "step-size",
+        value: "DURATION",
+        help: "Time from one datapoint to the next; a bare number is minutes.",
+        default: "15m",
+        ..BACKFILL
+    },
+];
+
+const TARGET: &[Flag] = &[
+    Flag {
+        name: "url",
+        value: "URL",
+        help: "Remote-write endpoint, as in http://localhost:9090/api/v1/write.",
+        variable: "REMOTE_WRITE_URL",
+        ..KEPT
+    },
+    Flag {
+        name: "env",
+        value: "NAME",
+        help: "Environment to push to in place of --url: us, eu, scale, staging, ci or another \
+               one's name.",
+        variable: "ENV",
+        ..KEPT
+    },
+    Flag {
+        name: "env-file",
+        value: "FILE",
+        help: "File of variables to read in place of .env in the current directory.",
+        ..KEPT
+    },
+    Flag {
+        name: "header",
+        value: "'K: V'",
+        help: "One more request header, as in 'X-Scope-OrgID: tenant'. 'K: @FILE' reads the value \
+               from a file. Repeatable.",
+        repeatable: true,
+        ..KEPT
+    },
+    Flag {
+        name: "ca-file",
+        value: "FILE",
+        help: "PEM certificates to trust in place of the bundled ones.",
+        variable: "SSL_CERT_FILE",
+        ..KEPT
+    },
+    Flag {
+        name: "client-cert",
+        value: "FILE",
+        help: "PEM certificate chain to show to the receiver; needs --client-key.",
+        ..KEPT
+    },
+    Flag { name: "client-key", value: "FILE", help: "PEM key of --client-cert.", ..KEPT },
+    Flag {
+        name: "insecure-skip-verify",
+        help: "Accept any certificate. For test hosts only.",
+        ..KEPT
+    },
+    Flag {
+        name: "allow-plain-http-credentials",
+        help: "Send credentials over plain http to another host.",
+        ..KEPT
+    },
+];
+
+const DELIVERY: &[Flag] = &[
+    Flag {
+        name: "protocol",
+        value: "1|2|auto",
+        help: "Version of remote write. auto speaks 2.0, and falls back to 1.0 once when the \
+               receiver does not know it.",
+        default: "1",
+        ..KEPT
+    },
+    Flag {
+        name: "timeout",
+        value: "DURATION",
+        help: "Limit for one attempt.",
+        default: "10s",
+        ..KEPT
+    },
+    Flag {
+        name: "flush-timeout",
+        value: "DURATION",
+        help: "How long to try on after the last datapoint.",
+        default: "60s",
+        ..KEPT
+    },
+    Flag {
+        name: "max-sample-age",
+        value: "DURATION",
+        help: "Give a datapoint up this long after its first failed attempt.",
+        default: "1h",
+        ..KEPT
+    },
+    Flag {
+        name: "stale-marker",
+        help: "End the series with a stale marker, so that graphs end there.",
+        ..LIVE
+    },
+    Flag {
+        name: "batch-size",
+        value: "N",
+        help: "Datapoints in one request at most.",
+        default: "2000",
+        ..Flag { rerun: true, ..BACKFILL }
+    },
+];
+
+const OUTPUT: &[Flag] = &[
+    Flag {
+        name: "output",
+        value: "FILE|-",
+        help: "Write OpenMetrics text there instead of pushing; - is stdout. Needs no target.",
+        ..BACKFILL
+    },
+    Flag { name: "force", help: "Replace the file of --output if it is there.", ..BACKFILL },
+    Flag { name: "quiet", help: "Say nothing at all when all went well.", ..ONCE },
+    Flag { name: "verbose", help: "Say more.", ..ONCE },
+    Flag {
+        name: "log-format",
+        value: "text|json",
+        help: "Form of the log lines on stderr.",
+        default: "text",
+        ..ONCE
+    },
+];
+
+/// Returns every flag, in the order of `--help`.
+pub(super) fn flags() -> impl Iterator<Item = &'static Flag> {
+    SECTIONS.iter().flat_map(|(_, flags)| flags.iter())
+}
+
+/// Returns the flag of this name.
+pub(super) fn find(name: &str) -> Option<&'static Flag> {
+    flags().find(|flag| flag.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order() {
+        for flag in flags() {
+            assert_eq!(flags().filter(|other| other.name == flag.name).count(), 1);
+            assert!(flag.help.ends_with('.') && flag.help.is_ascii(), "--{}", flag.name);
+        }
+    }
+}
