@@ -24,7 +24,8 @@ pub fn announce_series(
     report.info("window", &times, &format!("Generating timeseries from {from} to {to}"));
     let duration = in_words(end.0.abs_diff(start.0));
     report.info("duration", &[], &format!("Duration: {duration}"));
-    report.info("metric", &[], &format!("Metric: {}", series.metric_name));
+    let name = [("name", Field::Text(&series.metric_name))];
+    report.info("metric", &name, &format!("Metric: {}", series.metric_name));
     for labels in series.label_sets.iter().take(LABEL_SETS_MAX) {
         report.info("labels", &[], &format!("Labels: {labels}"));
     }
@@ -39,5 +40,5 @@ pub fn announce_series(
 /// Logs the target and where it came from.
 pub fn announce_target(target: &Target, report: &Report) {
     let text = format!("Target: {} (from {})", target.shown_url(), target.source);
-    report.info("target", &[], &text);
+    report.info("target", &[("url", Field::Text(&target.shown_url()))], &text);
 }

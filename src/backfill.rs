@@ -204,7 +204,7 @@ impl<C: Clock> Batches<'_, C> {
     fn explain_stop(&self, rejected_index: u64) {
         let report = &self.summary.report;
         let log = |text: &str| report.log(Level::Error, "stopped", &[], text);
-        log("Stopped: what is older than a rejected datapoint's place would be rejected, too");
+        log("Stopped after the first rejected request: the next would fare no better");
         match rejected_index.checked_sub(1).filter(|_| self.summary.tally().accepted > 0) {
             Some(last) => {
                 let time = self.config.series.model.grid.time_of(last);

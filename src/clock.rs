@@ -149,8 +149,11 @@ pub trait LastResort: Send + 'static {
     /// Ends the request under way.
     fn cancel_request(&mut self);
 
-    /// Ends the process, after a summary unless `at_once`.
-    fn exit(&mut self, at_once: bool);
+    /// Ends the process after a summary.
+    fn exit(&mut self);
+
+    /// Ends the process and waits for nothing: `exit` may be stuck in a log that nobody reads.
+    fn exit_at_once();
 }
 
 /// Has SIGINT, SIGTERM and SIGHUP set `interrupt`; what still runs then is first cancelled
@@ -158,7 +161,7 @@ pub trait LastResort: Send + 'static {
 ///
 /// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
 /// terminal: ctrlc can only take all three signals or none.
-pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
+pub fn watch_signals<L: LastResort>(interrupt: &Arc<Interrupt>, last_resort: L) {
     if is_hangup_ignored() {
         return;
     }
@@ -166,7 +169,7 @@ pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
     let last_resort = Arc::new(Mutex::new(last_resort));
     let handler = move || {
         if interrupt.set() {
-            lock(&last_resort).exit(true);
+            L::exit_at_once();
         }
         let last_resort = Arc::clone(&last_resort);
         // Apart from the handler's thread, which has the second signal to wait for.
@@ -174,7 +177,7 @@ pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
             thread::sleep(REQUEST_GRACE);
             lock(&last_resort).cancel_request();
             thread::sleep(CANCEL_GRACE);
-            lock(&last_resort).exit(false);
+            lock(&last_resort).exit();
         };
         drop(thread::Builder::new().spawn(watch));
     };

@@ -139,6 +139,15 @@ impl<'a, C: Clock> Courier<'a, C> {
             self.retry_count += u64::from(failure.attempt_count > 0);
             failure.attempt_count += 1;
             self.compare_clocks(&reply);
+            let text = format!(
+                "Attempt {}: {} samples in {} bytes as {:?}: {:?}",
+                failure.attempt_count,
+                request.sample_count,
+                request.body.len(),
+                request.version,
+                reply.outcome
+            );
+            self.report.log(Level::Debug, "attempt", &[], &text);
             if let Some(delivered) = self.react(reply, &mut failure, request) {
                 return delivered;
             }
@@ -295,7 +304,9 @@ impl<'a, C: Clock> Courier<'a, C> {
             failure.attempt_count + 1,
             delay.as_secs_f64()
         );
-        self.report.log(Level::Warning, "retry", &[], &text);
+        let attempt = ("attempt", Field::Count(u64::from(failure.attempt_count)));
+        let delay = ("delay_s", Field::Value(delay.as_secs_f64()));
+        self.report.log(Level::Warning, "retry", &[attempt, delay], &text);
         let is_to_ask = failure.fate_unknown && request.after_silence == AfterSilence::Ask;
         is_to_ask.then_some(Delivered::Unanswered)
     }

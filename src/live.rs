@@ -5,7 +5,6 @@
 
 use std::process;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::announce::{announce_series, announce_target};
 use crate::cli::config::LiveConfig;
@@ -83,7 +82,12 @@ fn announce(config: &LiveConfig, report: &Report) {
     announce_target(&config.target, report);
     let count = window.tick_count;
     let fields = [("ticks", Field::Count(count))];
-    report.info("generated", &fields, &format!("Generated {}", counted(count, "datapoint")));
+    let each = match series.label_sets.len() {
+        1 => String::new(),
+        series_count => format!(" for each of {series_count} series"),
+    };
+    let text = format!("Generated {}{each}", counted(count, "datapoint"));
+    report.info("generated", &fields, &text);
     report.rule();
     let each = match series.model.grid.step_ms {
         60_000 => "minute".to_owned(),
@@ -186,9 +190,10 @@ impl<'a, C: Clock> Push<'a, C> {
             return;
         };
         let after_last = TimestampMs(self.config.series.model.grid.time_of(last).0 + 1);
-        if self.clock.now() < after_last {
-            // Not in the same millisecond; a signal makes no difference to so short a wait.
-            let _ = self.clock.sleep(Duration::from_millis(1));
+        // What is delivered patiently waits until its time has come; after a signal nothing waits.
+        if self.clock.now() < after_last && ending != Ending::Finished {
+            log(Level::Warning, "No stale marker: it would be in the future");
+            return;
         }
         let timestamp = self.clock.now().max(after_last);
         let marker = Sample { timestamp, value: f64::from_bits(STALE_NAN_BITS) };

@@ -32,7 +32,10 @@ pub fn rounded_seconds(duration_ms: u64) -> String {
     if duration_ms >= 10_000 {
         return counted((duration_ms + 500) / 1000, "second");
     }
-    format!("{} seconds", ((duration_ms + 5) / 10) as f64 / 100.0)
+    match (duration_ms + 5) / 10 {
+        100 => counted(1, "second"),
+        hundredths => format!("{} seconds", hundredths as f64 / 100.0),
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +62,6 @@ mod tests {
     fn waits_are_rounded_to_what_a_reader_needs() {
         assert_eq!(rounded_seconds(59_980), "60 seconds");
         assert_eq!(rounded_seconds(980), "0.98 seconds");
-        assert_eq!(rounded_seconds(1000), "1 seconds");
+        assert_eq!(rounded_seconds(1000), "1 second");
     }
 }

@@ -108,7 +108,8 @@ pub(super) fn long() -> String {
 
 /// Returns name and version.
 pub(super) fn version() -> String {
-    format!("push-live-metrics {}\n", env!("CARGO_PKG_VERSION"))
+    let tls = if cfg!(feature = "tls") { "" } else { " (without TLS)" };
+    format!("push-live-metrics {}{tls}\n", env!("CARGO_PKG_VERSION"))
 }
 
 fn describe(flag: &Flag) -> String {

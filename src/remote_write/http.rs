@@ -81,6 +81,12 @@ impl Sender {
     /// # Errors
     /// When a certificate file cannot be read or used, or the proxy's URL is none.
     pub fn new(target: &Target) -> Result<Self, Error> {
+        if cfg!(not(feature = "tls")) && target.url.starts_with("https:") {
+            let (subject, value) = (target.source.clone(), Some(target.shown_url()));
+            let problem = "needs TLS, which this binary was built without".into();
+            let way_out = "use the ordinary binary, or an http URL".into();
+            return Err(BadInput { subject, value, problem, way_out }.into());
+        }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         // Below the limit of the whole, so that an attempt that never got through says so.
         let connect_timeout = target.timeout.mul_f64(0.75);
@@ -285,6 +291,9 @@ fn failure(error: &ureq::Error) -> Outcome {
         ureq::Error::ConnectProxyFailed(_) if text.contains("407") => {
             Outcome::Rejected { status: 407, reason: "the proxy answered HTTP 407".into() }
         }
+        _ if text.contains("InvalidContentType") => {
+            not_sent("no TLS is spoken there; is it http in place of https?".into())
+        }
         ureq::Error::HostNotFound => not_sent("the host name was not found".into()),
         ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => not_sent(reason),
         ureq::Error::Timeout(phase @ (Timeout::Resolve | Timeout::Connect)) => {
@@ -292,6 +301,7 @@ fn failure(error: &ureq::Error) -> Outcome {
         }
         ureq::Error::Timeout(_) => unanswered("timed out without an answer".into()),
         ureq::Error::Io(error) if never_connected(error.kind()) => not_sent(reason),
+        ureq::Error::Io(_) if is_failed_look_up(text) => not_sent(reason),
         _ => unanswered(reason),
     }
 }
@@ -316,6 +326,11 @@ fn never_connected(kind: io::ErrorKind) -> bool {
             | NetworkUnreachable
             | NotConnected
     )
+}
+
+/// Tells a name look-up that failed by std's words for it: it has no kind of its own.
+fn is_failed_look_up(text: &str) -> bool {
+    text.starts_with("failed to lookup address information")
 }
 
 /// Tells a certificate that one end refuses by the words rustls has for it.
@@ -358,7 +373,9 @@ fn other_roots(text: &str) -> String {
 /// Returns a hint for statuses that are about access or address, for the log.
 pub fn describe_status(status: u16) -> Option<&'static str> {
     Some(match status {
-        300..=399 => "redirects are not followed: use the address it names, if that is meant",
+        300..=399 => {
+            "redirects are not followed: check the path (no slash at its end) and the scheme"
+        }
         401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
         403 => "the credentials are known but may not write here: check tenant and permissions",
         404 => {
@@ -366,6 +383,7 @@ pub fn describe_status(status: u16) -> Option<&'static str> {
              /api/v1/receive), and that Prometheus runs with --web.enable-remote-write-receiver"
         }
         405 => "this address does not take a POST: check the path",
+        415 => "the receiver does not take this message: give --protocol 1, or auto",
         407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
         _ => return None,
     })
