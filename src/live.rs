@@ -173,6 +173,9 @@ impl<'a, C: Clock> Push<'a, C> {
             samples.len()
         );
         self.summary.report.info("pushed", &[("count", Field::Count(samples.len() as u64))], &text);
+        if !self.summary.report.is_verbose() {
+            return; // ten thousand lines are not worth making for nobody
+        }
         for (labels, sample) in series.label_sets.iter().zip(samples) {
             let text = format!("  {name} = {:.2} (labels: {labels})", sample.value);
             self.summary.report.log(Level::Debug, "sample", &[], &text);
