@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::cli::config::Patience;
-use crate::clock::{Clock, Interrupted, wait_until};
+use crate::clock::{Clock, Interrupted, SLICE_MAX, wait_until};
 use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, describe_status};
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
@@ -87,6 +87,7 @@ pub struct Courier<'a, C> {
     is_anything_accepted: bool,
     rejections_in_a_row: u32,
     is_skew_reported: bool,
+    on_wait: &'a dyn Fn(Duration),
 }
 
 impl<'a, C: Clock> Courier<'a, C> {
@@ -110,7 +111,14 @@ impl<'a, C: Clock> Courier<'a, C> {
             is_anything_accepted: false,
             rejections_in_a_row: 0,
             is_skew_reported: false,
+            on_wait: &|_| (),
         }
+    }
+
+    /// Returns the same courier, which calls `on_wait` about once a second while it waits
+    /// before another attempt, with what is left.
+    pub fn with_on_wait(self, on_wait: &'a dyn Fn(Duration)) -> Self {
+        Self { on_wait, ..self }
     }
 
     /// Tells whether nothing more is to be tried: the run's last datapoint is long due.
@@ -161,9 +169,13 @@ impl<'a, C: Clock> Courier<'a, C> {
     }
 
     fn wait_for_attempt(&self, newest: TimestampMs) -> Result<(), Interrupted> {
-        let wait = self.next_attempt.saturating_sub(self.clock.steady());
-        if !wait.is_zero() {
-            self.clock.sleep(wait)?;
+        loop {
+            let left = self.next_attempt.saturating_sub(self.clock.steady());
+            if left.is_zero() {
+                break;
+            }
+            (self.on_wait)(left);
+            self.clock.sleep(left.min(SLICE_MAX))?;
         }
         // After the wall clock was set back the sample is in the future again.
         wait_until(self.clock, newest, |step_ms| report_step(self.report, step_ms))

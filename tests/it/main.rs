@@ -12,12 +12,14 @@ mod generated;
 mod golden;
 mod hours;
 mod live_check;
+mod preview;
 mod receivers_smoke;
 mod secrets;
 mod signals;
 mod spec_v1;
 mod statuses;
 mod support;
+mod terminal;
 mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
