@@ -1,7 +1,10 @@
 //! Hours, days and clocks that are set, in milliseconds: the live run on a clock of the test's
 //! own, against a receiver on loopback.
 
+use std::env;
+use std::fs;
 use std::io::{self, Write};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -432,4 +435,47 @@ fn five_seconds_between_the_clocks_are_no_matter() {
     hours.assert_all_delivered(&receiver);
     let text = hours.log.only("clock_skew").get("message").text();
     assert!(text.contains("6 s ahead of ours"), "{text}");
+}
+
+/// Returns the most memory that this process has had, in KiB.
+fn memory_peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
+    const ALONE: &str = "PUSH_LIVE_METRICS_TEST_ALONE";
+    if env::var_os(ALONE).is_none() {
+        // In a process of its own: the tests beside it take memory, too.
+        let name = "hours::memory_stays_flat_over_100_000_ticks_without_a_receiver";
+        let mut command = Command::new(env::current_exe().unwrap());
+        let output = command.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let down = |tick_count: u64, age: &str| {
+        let clock = FakeClock::at(START_MS);
+        let receiver = receiver(&clock, []);
+        receiver.close();
+        let sender = Sender::to(&receiver.url()).ticks(tick_count, 1000).switch("quiet");
+        let sender = sender.flag("labels", "k={1..10}").flag("max-sample-age", age);
+        let config = live_config(&sender.args(), &empty_environment(), START_MS);
+        let report = Arc::new(Report::new(config.output, Box::new(io::sink())));
+        let live = Live::new(&config, report).unwrap();
+        assert_eq!(live.run(&clock), Exit::Unreachable);
+        assert_eq!(live.summary().tally().undelivered, 10 * tick_count);
+    };
+    down(1000, "1h");
+    down(1000, "0s");
+    let before_kib = memory_peak_kib();
+    // A queue of up to 100,000, a few of which are tried for an hour each; and each tried once.
+    down(100_000, "1h");
+    down(100_000, "0s");
+    let grown_kib = memory_peak_kib() - before_kib;
+    println!("{before_kib} KiB, and {grown_kib} KiB more after 200,000 ticks");
+    assert!(grown_kib < 256, "{grown_kib} KiB more than after 2,000 ticks");
 }
