@@ -99,6 +99,10 @@ demo: build ## see it work: 30 datapoints into a throw-away Prometheus
 test: ## everything that must hold: lints, tests, real receivers, budgets
 	@exec scripts/test.sh
 
+.PHONY: bench
+bench: ## measure the budgets beside the Python pipeline (ten minutes)
+	@exec scripts/bench.sh
+
 .PHONY: chaos
 chaos: ## 20,000 datapoints through faults of every kind; CHAOS_SEED=N repeats a run
 	@exec scripts/chaos.sh long

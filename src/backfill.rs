@@ -5,6 +5,7 @@
 //! Memory is flat in the window's length.
 
 use std::ops::Range;
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use crate::announce::{announce_series, announce_target};
 use crate::cli::config::{BackfillConfig, Destination, PushConfig};
 use crate::clock::{Clock, LastResort, SystemClock, watch_signals};
 use crate::delivery::{AfterSilence, Courier, Delivered};
-use crate::error::{Error, Exit};
-use crate::export::Export;
+use crate::error::{Error, Escaped, Exit};
+use crate::export::{Cleanup, Export, Temporary};
+use crate::progress::Progress;
 use crate::push::Pusher;
 use crate::read_back::Source;
 use crate::remote_write::{Sender, TimeSeries};
@@ -37,15 +39,37 @@ pub fn run(
     report: Arc<Report>,
     clock: &Arc<SystemClock>,
 ) -> Result<Exit, Error> {
-    let export = Export { series: &config.series, window: config.window };
+    let export = Export { series: &config.series, window: config.window, report: &report };
     match &config.destination {
         Destination::Push(push) => {
             let backfill = Backfill::new(config, push, report)?;
             watch_signals(clock.interrupt(), backfill.last_resort(Arc::clone(clock)));
             Ok(backfill.run(&**clock))
         }
-        Destination::File { path } => export.into_file(path, &report),
-        Destination::Stdout => export.into_stdout(),
+        Destination::File { path } => {
+            let temporary = Temporary::default();
+            let _cleanup = Cleanup(temporary.clone());
+            watch_signals(clock.interrupt(), temporary.clone());
+            let exit = export.into_file(path, &temporary, &**clock)?;
+            report_export(exit, config, path, &report);
+            Ok(exit)
+        }
+        Destination::Stdout => {
+            watch_signals(clock.interrupt(), Temporary::default());
+            export.into_stdout(&**clock)
+        }
+    }
+}
+
+fn report_export(exit: Exit, config: &BackfillConfig, path: &Path, report: &Report) {
+    let name = Escaped(&path.to_string_lossy()).to_string();
+    if exit == Exit::Success {
+        let count = config.window.tick_count * config.series.label_sets.len() as u64;
+        let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
+        report.info("written", &[("written", Field::Count(count))], &text);
+    } else {
+        report.speak_up();
+        report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
     }
 }
 
@@ -85,11 +109,13 @@ impl<'a> Backfill<'a> {
         let report: &Report = &self.summary.report;
         self.announce(clock.now());
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, report, &self.sender, self.push.patience, seed);
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.push.patience, seed);
         let (series, window) = (&self.config.series, self.config.window);
         let mut batches = Batches {
             config: self.config,
             summary: &self.summary,
+            clock,
+            progress: Progress::new(report, self.summary.tally().planned(), clock.steady()),
             pusher: Pusher::new(courier, series, &self.summary, window, self.push.target.protocol),
             samples: vec![Vec::new(); series.label_sets.len()],
         };
@@ -128,6 +154,8 @@ impl Backfill<'_> {
 struct Batches<'a, C> {
     config: &'a BackfillConfig,
     summary: &'a Summary,
+    clock: &'a C,
+    progress: Progress<'a>,
     pusher: Pusher<'a, C>,
     /// The samples of a batch, by series.
     samples: Vec<Vec<Sample>>,
@@ -152,6 +180,7 @@ impl<C: Clock> Batches<'_, C> {
                 self.explain_stop(index);
                 break;
             }
+            self.progress.show(self.summary.tally().settled(), self.clock.steady());
             index = end;
         }
         Ok(())

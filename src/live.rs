@@ -93,11 +93,10 @@ impl<'a> Live<'a> {
     }
 
     fn push(&self, window: Window, clock: &impl Clock) -> Exit {
-        let report: &Report = &self.summary.report;
         let series = &self.config.series;
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let on_wait = |left| self.summary.show_wait("next attempt", left, clock.now());
-        let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed)
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience, seed)
             .with_on_wait(&on_wait);
         let protocol = self.config.target.protocol;
         let pusher = Pusher::new(courier, series, &self.summary, window, protocol);
@@ -212,6 +211,9 @@ impl<'a, C: Clock> Push<'a, C> {
             samples.len()
         );
         self.summary.report.info("pushed", &[("count", Field::Count(samples.len() as u64))], &text);
+        if !self.summary.report.is_verbose() {
+            return; // ten thousand lines are not worth making for nobody
+        }
         for (labels, sample) in series.label_sets.iter().zip(samples) {
             let text = format!("  {name} = {:.2} (labels: {labels})", sample.value);
             self.summary.report.log(Level::Debug, "sample", &[], &text);

@@ -148,7 +148,6 @@ impl<'a, C: Clock> Pusher<'a, C> {
                     after_silence,
                 },
             );
-            self.summary.tally().retries = self.courier.retry_count();
             let Delivered::WrongVersion { reason } = delivered else { return delivered };
             let text = format!("Falling back to remote write 1.0 for this run: {reason}");
             self.summary.report.log(Level::Warning, "fallback", &[], &text);

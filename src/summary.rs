@@ -234,7 +234,8 @@ impl LastResort for RunEnder {
     }
 
     fn exit(&mut self) {
-        // Stuck in a connect or a name look-up: what is due was not sent.
+        // Stuck in a connect or a name look-up: this attempt sent nothing. One before it may have.
+        self.summary.tally().settle_open();
         self.summary.give_up_due(self.clock.now());
         self.summary.print(Ending::Interrupted);
         Self::exit_at_once();

@@ -320,7 +320,7 @@ fn failure(error: &ureq::Error) -> Outcome {
         }
         ureq::Error::Timeout(_) => unanswered("timed out without an answer".into()),
         ureq::Error::Io(error) if never_connected(error.kind()) => not_sent(reason),
-        ureq::Error::Io(_) if is_failed_look_up(text) => not_sent(reason),
+        ureq::Error::Io(_) if text.starts_with("failed to lookup address") => not_sent(reason),
         _ => unanswered(reason),
     }
 }
@@ -345,11 +345,6 @@ fn never_connected(kind: io::ErrorKind) -> bool {
             | NetworkUnreachable
             | NotConnected
     )
-}
-
-/// Tells a name look-up that failed by std's words for it: it has no kind of its own.
-fn is_failed_look_up(text: &str) -> bool {
-    text.starts_with("failed to lookup address information")
 }
 
 #[cfg(test)]
