@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
 
+mod backfill;
 mod bad_input;
 mod golden;
 mod receivers_smoke;
