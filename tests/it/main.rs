@@ -4,6 +4,7 @@
 
 mod backfill;
 mod bad_input;
+mod export;
 mod golden;
 mod receivers_smoke;
 mod support;
