@@ -5,6 +5,7 @@
 //! Memory is flat in the window's length.
 
 use std::ops::Range;
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use crate::announce::{announce_series, announce_target};
 use crate::cli::config::{BackfillConfig, Destination, PushConfig};
 use crate::clock::{Clock, LastResort, SystemClock, watch_signals};
 use crate::delivery::{AfterSilence, Courier, Delivered};
-use crate::error::{Error, Exit};
-use crate::export::Export;
+use crate::error::{Error, Escaped, Exit};
+use crate::export::{Cleanup, Export, Temporary};
 use crate::push::Pusher;
 use crate::remote_write::{Sender, TimeSeries};
 use crate::report::{Field, Level, Report};
@@ -42,8 +43,30 @@ pub fn run(
             watch_signals(clock.interrupt(), backfill.last_resort(Arc::clone(clock)));
             Ok(backfill.run(&**clock))
         }
-        Destination::File { path } => export.into_file(path, &report),
-        Destination::Stdout => export.into_stdout(),
+        Destination::File { path } => {
+            let temporary = Temporary::default();
+            let _cleanup = Cleanup(temporary.clone());
+            watch_signals(clock.interrupt(), temporary.clone());
+            let exit = export.into_file(path, &temporary, &**clock)?;
+            report_export(exit, config, path, &report);
+            Ok(exit)
+        }
+        Destination::Stdout => {
+            watch_signals(clock.interrupt(), Temporary::default());
+            export.into_stdout(&**clock)
+        }
+    }
+}
+
+fn report_export(exit: Exit, config: &BackfillConfig, path: &Path, report: &Report) {
+    let name = Escaped(&path.to_string_lossy()).to_string();
+    if exit == Exit::Success {
+        let count = config.window.tick_count * config.series.label_sets.len() as u64;
+        let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
+        report.info("written", &[("written", Field::Count(count))], &text);
+    } else {
+        report.speak_up();
+        report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
     }
 }
 
@@ -77,10 +100,9 @@ impl<'a> Backfill<'a> {
 
     /// Pushes the window; returns when it is over, refused, rejected or interrupted.
     pub fn run(&self, clock: &impl Clock) -> Exit {
-        let report: &Report = &self.summary.report;
         self.announce(clock.now());
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, report, &self.sender, self.push.patience, seed);
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.push.patience, seed);
         let (series, window) = (&self.config.series, self.config.window);
         let mut batches = Batches {
             config: self.config,

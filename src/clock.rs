@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::series::TimestampMs;
 
 /// No wait goes on longer than this without a look at the wall clock.
-const SLICE_MAX: Duration = Duration::from_secs(1);
+pub const SLICE_MAX: Duration = Duration::from_secs(1);
 /// The wall clock is taken to have been set when it moved this much apart from the steady one.
 const STEP_MIN_MS: i64 = 1000;
 /// What a request under way is given to finish after a signal.
@@ -49,7 +49,20 @@ pub trait Clock {
 pub fn wait_until(
     clock: &impl Clock,
     time: TimestampMs,
+    on_step: impl FnMut(i64),
+) -> Result<(), Interrupted> {
+    wait_and_tell(clock, time, on_step, |_| ())
+}
+
+/// Waits as `wait_until` does; calls `on_slice` with what is left, once a second or so.
+///
+/// # Errors
+/// `Interrupted` when a signal came.
+pub fn wait_and_tell(
+    clock: &impl Clock,
+    time: TimestampMs,
     mut on_step: impl FnMut(i64),
+    mut on_slice: impl FnMut(Duration),
 ) -> Result<(), Interrupted> {
     let offset_ms = || clock.now().0 - as_ms(clock.steady());
     let mut offset_before_ms = offset_ms();
@@ -63,7 +76,9 @@ pub fn wait_until(
         let Ok(left_ms @ 1..) = u64::try_from(left_ms) else {
             return if clock.is_interrupted() { Err(Interrupted) } else { Ok(()) };
         };
-        clock.sleep(Duration::from_millis(left_ms).min(SLICE_MAX))?;
+        let left = Duration::from_millis(left_ms);
+        on_slice(left);
+        clock.sleep(left.min(SLICE_MAX))?;
     }
 }
 

@@ -37,6 +37,11 @@
 //! backfill.rs                  verb: pushes the past at once, in batches
 //! export.rs                    verb backfill, --output: the past as a file
 //! openmetrics.rs               the text of that file
+//! preview.rs                   verb: shows any window, as a chart or as CSV
+//! preview/chart.rs             samples as lines of text, with both axes
+//! preview/axis.rs              round values, and round times of the day
+//! preview/canvas.rs            the dots, and the characters that they make
+//! dry_run.rs                   --dry-run: what live or backfill would send
 //! announce.rs                  the first lines of a run's log
 //!
 //! push.rs                      a tick's samples into requests, their fates into the tally
@@ -49,6 +54,7 @@
 //! remote_write/v2.rs           the message of 2.0
 //! remote_write/body.rs         a message in snappy block format
 //! remote_write/http.rs         one attempt, and what the answer means: Outcome
+//! remote_write/headers.rs      those of the protocol, and the secrets in the others
 //! remote_write/tls.rs          certificates and keys
 //! remote_write/base64.rs       for basic authentication
 //! remote_write/http_date.rs    for Retry-After and Date
@@ -56,6 +62,8 @@
 //!
 //! clock.rs                     now, waiting, signals; a trait, so that tests have their own
 //! report.rs                    log lines, as text or JSON; the only writer to stderr
+//! progress.rs                  how far a long run has come
+//! terminal.rs                  its width, and which characters it shows
 //! words.rs                     durations, times and counts in words
 //! error.rs                     errors to read, and the exit codes
 //! generated.rs                 (tests) generated input for parsers
@@ -88,6 +96,7 @@ pub mod backfill;
 pub mod cli;
 pub mod clock;
 pub mod delivery;
+pub mod dry_run;
 pub mod error;
 pub mod export;
 #[cfg(test)]
@@ -95,10 +104,13 @@ mod generated;
 pub mod labels;
 pub mod live;
 pub mod openmetrics;
+pub mod preview;
+pub mod progress;
 pub mod push;
 pub mod remote_write;
 pub mod report;
 pub mod series;
 pub mod summary;
 pub mod tally;
+pub mod terminal;
 pub mod words;

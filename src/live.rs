@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::announce::{announce_series, announce_target};
 use crate::cli::config::LiveConfig;
-use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_until};
+use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_and_tell};
 use crate::delivery::{Courier, report_step};
 use crate::error::{Error, Exit};
 use crate::push::Pusher;
@@ -16,7 +16,7 @@ use crate::remote_write::{STALE_NAN_BITS, Sender};
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
-use crate::words::{counted, in_words, rounded_seconds};
+use crate::words::{counted, rounded_seconds, step_in_words};
 
 /// A live run.
 pub struct Live<'a> {
@@ -51,7 +51,9 @@ impl<'a> Live<'a> {
         let report: &Report = &self.summary.report;
         announce(self.config, report);
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed);
+        let on_wait = |left| self.summary.show_wait("next attempt", left, clock.now());
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience, seed)
+            .with_on_wait(&on_wait);
         let mut push = Push {
             config: self.config,
             summary: &self.summary,
@@ -89,12 +91,8 @@ fn announce(config: &LiveConfig, report: &Report) {
     let text = format!("Generated {}{each}", counted(count, "datapoint"));
     report.info("generated", &fields, &text);
     report.rule();
-    let each = match series.model.grid.step_ms {
-        60_000 => "minute".to_owned(),
-        1000 => "second".to_owned(),
-        step_ms => in_words(step_ms),
-    };
-    let text = format!("Starting live metric push (1 datapoint per {each})");
+    let step = step_in_words(series.model.grid.step_ms);
+    let text = format!("Starting live metric push (1 datapoint per {step})");
     report.info("starting", &[], &text);
     report.info("starting", &[], "Press Ctrl+C to stop");
     report.rule();
@@ -136,7 +134,8 @@ impl<'a, C: Clock> Push<'a, C> {
         if let Ok(left_ms @ 1..) = u64::try_from(due.0 - self.clock.now().0) {
             report.info("sleeping", &[], &format!("Sleeping for {}...", rounded_seconds(left_ms)));
         }
-        wait_until(self.clock, due, |step_ms| report_step(report, step_ms))
+        let on_slice = |left| self.summary.show_wait("next push", left, self.clock.now());
+        wait_and_tell(self.clock, due, |step_ms| report_step(report, step_ms), on_slice)
     }
 
     /// Pushes the samples of one tick, one for each series.

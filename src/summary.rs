@@ -3,6 +3,7 @@
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::cli::config::{Rerun, SeriesConfig, Window};
 use crate::clock::{Clock, LastResort, SystemClock};
@@ -11,6 +12,9 @@ use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Grid, TimestampMs};
 use crate::tally::{IndexRange, Tally};
 use crate::words::counted;
+
+/// A shorter wait would make the status line flicker.
+const WAIT_SHOWN_MIN: Duration = Duration::from_millis(500);
 
 /// How a run ended, beside its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +54,29 @@ impl Summary {
     /// Counts as undelivered what was due by `now` and is not settled.
     pub fn give_up_due(&self, now: TimestampMs) {
         let mut tally = self.tally();
+        let due_end = self.due_end(&tally, now);
+        tally.give_up_before(due_end);
+    }
+
+    /// Returns the index behind the last tick that is due.
+    fn due_end(&self, tally: &Tally, now: TimestampMs) -> u64 {
         let (first, count) = (tally.first_index, tally.tick_count);
         let due_end = self.grid.index_at_or_before(now).map_or(first, |index| index + 1);
-        tally.give_up_before(due_end.clamp(first, first + count));
+        due_end.clamp(first, first + count)
+    }
+
+    /// Shows in the terminal's status line what the run waits for, and how far it has come.
+    pub fn show_wait(&self, what: &str, left: Duration, now: TimestampMs) {
+        if !self.report.has_status() || left < WAIT_SHOWN_MIN {
+            return;
+        }
+        let tally = self.tally();
+        let dealt_with = tally.settled() / tally.series_count;
+        let pending = self.due_end(&tally, now) - tally.first_index - dealt_with;
+        let (seconds, count) = (left.as_millis().div_ceil(1000), tally.tick_count);
+        let text = format!("{what} in {seconds} s, {dealt_with}/{count}, {pending} pending");
+        drop(tally);
+        self.report.status(&text);
     }
 
     /// Prints the summary, once in a run, and returns the exit code.
@@ -166,7 +190,8 @@ impl LastResort for RunEnder {
     }
 
     fn exit(&mut self) {
-        // Stuck in a connect or a name look-up: what is due was not sent.
+        // Stuck in a connect or a name look-up: this attempt sent nothing. One before it may have.
+        self.summary.tally().settle_open();
         self.summary.give_up_due(self.clock.now());
         self.summary.print(Ending::Interrupted);
         Self::exit_at_once();

@@ -12,6 +12,15 @@ pub fn in_words(duration_ms: u64) -> String {
     }
 }
 
+/// Returns a step behind "per": "minute", "second", "15 minutes".
+pub fn step_in_words(step_ms: u64) -> String {
+    match step_ms {
+        60_000 => "minute".to_owned(),
+        1000 => "second".to_owned(),
+        step_ms => in_words(step_ms),
+    }
+}
+
 /// Returns a time as epoch seconds, with milliseconds where it has any: "1765969200.5".
 pub fn epoch_seconds(time: TimestampMs) -> String {
     let (sign, ms) = (if time.0 < 0 { "-" } else { "" }, time.0.unsigned_abs());

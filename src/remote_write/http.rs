@@ -11,6 +11,7 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, Proxy, Timeout};
 
+use super::headers::{USER_AGENT, protocol_headers, read_secret};
 use super::{Version, http_date};
 use crate::cli::config::{Auth, Secret, Target};
 use crate::error::{BadInput, Error, Escaped};
@@ -20,8 +21,6 @@ use crate::series::TimestampMs;
 const ERROR_BODY_BYTES_MAX: u64 = 1024;
 /// What is taken of response headers.
 const RESPONSE_HEADER_BYTES_MAX: usize = 32 * 1024;
-/// What is read of a file that holds a secret.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// What an attempt means for the samples it carried. The only thing that is branched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +94,7 @@ impl Sender {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(proxy)
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .max_response_header_size(RESPONSE_HEADER_BYTES_MAX)
@@ -127,17 +126,10 @@ impl Sender {
         retry_count: u32,
         now: TimestampMs,
     ) -> Reply {
-        let (content_type, protocol_version) = match version {
-            Version::V1 => ("application/x-protobuf", "0.1.0"),
-            // No space behind the semicolon: receivers compare it as it stands.
-            Version::V2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
-        };
-        let mut request = self
-            .agent
-            .post(&self.target.url)
-            .header("Content-Encoding", "snappy")
-            .header("Content-Type", content_type)
-            .header("X-Prometheus-Remote-Write-Version", protocol_version);
+        let mut request = self.agent.post(&self.target.url);
+        for (name, value) in protocol_headers(version) {
+            request = request.header(name, value);
+        }
         if retry_count > 0 {
             request = request.header("Retry-Attempt", retry_count.to_string());
         }
@@ -185,30 +177,6 @@ fn sensitive(name: &str, value: &str) -> Result<HeaderValue, Error> {
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// Returns the secret; that of a file as it is now.
-///
-/// # Errors
-/// When the file cannot be read or holds nothing.
-fn read_secret(secret: &Secret) -> Result<String, Error> {
-    let path = match secret {
-        Secret::Inline(value) => return Ok(value.clone()),
-        Secret::File(path) => path,
-    };
-    let mut text = String::new();
-    let read = fs::File::open(path)
-        .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
-        .and_then(|_| match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(io::Error::other("it is empty")),
-            value => Ok(value.to_owned()),
-        });
-    read.map_err(|source| Error::File {
-        doing: "read the secret in",
-        path: path.clone(),
-        source,
-        way_out: "put the value there, or name another file",
-    })
 }
 
 fn proxy(url: &Secret) -> Result<Proxy, Error> {
@@ -301,7 +269,7 @@ fn failure(error: &ureq::Error) -> Outcome {
         }
         ureq::Error::Timeout(_) => unanswered("timed out without an answer".into()),
         ureq::Error::Io(error) if never_connected(error.kind()) => not_sent(reason),
-        ureq::Error::Io(_) if is_failed_look_up(text) => not_sent(reason),
+        ureq::Error::Io(_) if text.starts_with("failed to lookup address") => not_sent(reason),
         _ => unanswered(reason),
     }
 }
@@ -326,11 +294,6 @@ fn never_connected(kind: io::ErrorKind) -> bool {
             | NetworkUnreachable
             | NotConnected
     )
-}
-
-/// Tells a name look-up that failed by std's words for it: it has no kind of its own.
-fn is_failed_look_up(text: &str) -> bool {
-    text.starts_with("failed to lookup address information")
 }
 
 /// Tells a certificate that one end refuses by the words rustls has for it.

@@ -14,11 +14,15 @@ const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 350;
 
 /// What may be longer: `file` or `file function`; its own limit in lines; why.
-const LONGER: &[(&str, usize, &str)] = &[(
-    "src/remote_write/http.rs",
-    380,
-    "one attempt, from request to Outcome; the words for errors could have a file of their own",
-)];
+const LONGER: &[(&str, usize, &str)] = &[
+    ("src/cli/flags.rs", 450, "a table"),
+    ("src/delivery.rs", 380, "one request until its fate is known, in the order it happens"),
+    (
+        "src/remote_write/http.rs",
+        380,
+        "one attempt, from request to Outcome; the words for errors could have a file of their own",
+    ),
+];
 
 /// Who may import an external crate: a file, or everything below a folder.
 const IMPORTERS: &[(&str, &[&str])] = &[
