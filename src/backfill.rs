@@ -15,6 +15,7 @@ use crate::clock::{Clock, LastResort, SystemClock, watch_signals};
 use crate::delivery::{AfterSilence, Courier, Delivered};
 use crate::error::{Error, Escaped, Exit};
 use crate::export::{Cleanup, Export, Temporary};
+use crate::progress::Progress;
 use crate::push::Pusher;
 use crate::remote_write::{Sender, TimeSeries};
 use crate::report::{Field, Level, Report};
@@ -36,7 +37,7 @@ pub fn run(
     report: Arc<Report>,
     clock: &Arc<SystemClock>,
 ) -> Result<Exit, Error> {
-    let export = Export { series: &config.series, window: config.window };
+    let export = Export { series: &config.series, window: config.window, report: &report };
     match &config.destination {
         Destination::Push(push) => {
             let backfill = Backfill::new(config, push, report)?;
@@ -100,6 +101,7 @@ impl<'a> Backfill<'a> {
 
     /// Pushes the window; returns when it is over, refused, rejected or interrupted.
     pub fn run(&self, clock: &impl Clock) -> Exit {
+        let report: &Report = &self.summary.report;
         self.announce(clock.now());
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let courier = Courier::new(clock, &self.summary, &self.sender, self.push.patience, seed);
@@ -107,6 +109,8 @@ impl<'a> Backfill<'a> {
         let mut batches = Batches {
             config: self.config,
             summary: &self.summary,
+            clock,
+            progress: Progress::new(report, self.summary.tally().planned(), clock.steady()),
             pusher: Pusher::new(courier, series, &self.summary, window, self.push.target.protocol),
             samples: vec![Vec::new(); series.label_sets.len()],
         };
@@ -142,6 +146,8 @@ impl Backfill<'_> {
 struct Batches<'a, C> {
     config: &'a BackfillConfig,
     summary: &'a Summary,
+    clock: &'a C,
+    progress: Progress<'a>,
     pusher: Pusher<'a, C>,
     /// The samples of a batch, by series.
     samples: Vec<Vec<Sample>>,
@@ -166,6 +172,7 @@ impl<C: Clock> Batches<'_, C> {
                 self.explain_stop(index);
                 break;
             }
+            self.progress.show(self.summary.tally().settled(), self.clock.steady());
             index = end;
         }
         Ok(())
