@@ -156,7 +156,7 @@ struct Batches<'a, C> {
 impl<C: Clock> Batches<'_, C> {
     fn all(&mut self, batch_size: usize) -> Result<(), Ending> {
         let window = self.config.window;
-        let mut iters = self.config.series.iters_from(window.first_index);
+        let mut iters: Vec<_> = self.config.series.iters_from(window.first_index).collect();
         let ticks_per_batch = (batch_size / iters.len()).max(1) as u64;
         let mut index = window.first_index;
         while index < window.end_index() && !self.pusher.is_over() {
