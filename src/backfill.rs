@@ -164,7 +164,7 @@ struct Batches<'a, C> {
 impl<C: Clock> Batches<'_, C> {
     fn all(&mut self, batch_size: usize) -> Result<(), Ending> {
         let window = self.config.window;
-        let mut iters = self.config.series.iters_from(window.first_index);
+        let mut iters: Vec<_> = self.config.series.iters_from(window.first_index).collect();
         let ticks_per_batch = (batch_size / iters.len()).max(1) as u64;
         let mut index = window.first_index;
         while index < window.end_index() && !self.pusher.is_over() {
@@ -177,7 +177,7 @@ impl<C: Clock> Batches<'_, C> {
                 self.batch(index..end)?
             };
             if !is_accepted && self.summary.tally().rejected > 0 {
-                self.explain_stop(index);
+                self.explain_stop();
                 break;
             }
             self.progress.show(self.summary.tally().settled(), self.clock.steady());
@@ -238,15 +238,18 @@ impl<C: Clock> Batches<'_, C> {
         self.pusher.settle(ticks, self.samples.len() as u64, delivered)
     }
 
-    fn explain_stop(&self, rejected_index: u64) {
+    fn explain_stop(&self) {
         let report = &self.summary.report;
         let log = |text: &str| report.log(Level::Error, "stopped", &[], text);
-        log("Stopped after the first rejected request: the next would fare no better");
-        match rejected_index.checked_sub(1).filter(|_| self.summary.tally().accepted > 0) {
-            Some(last) => {
-                let time = self.config.series.model.grid.time_of(last);
-                log(&format!("The last accepted datapoint: {}", report.local_time(time)));
-            }
+        log("Stopped at the first rejection: what follows would most likely be rejected, too;");
+        log("  a Prometheus that has newer data takes older only with an out_of_order_time_window");
+        let last = self.summary.tally().last_accepted();
+        match last.map(|index| self.config.series.model.grid.time_of(index)) {
+            Some(time) => log(&format!(
+                "The last accepted datapoint: {} (epoch {})",
+                report.local_time(time),
+                time.0 / 1000
+            )),
             None => log("No datapoint was accepted"),
         }
     }

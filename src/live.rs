@@ -146,8 +146,16 @@ struct Push<'a, C> {
 impl<'a, C: Clock> Push<'a, C> {
     fn all_ticks(&mut self) -> Ending {
         let window = self.window;
-        let mut series = self.config.series.iters_from(window.first_index);
-        let mut samples: Vec<Sample> = Vec::with_capacity(series.len());
+        // What makes the samples of later ticks is kept only where there are any: for ten
+        // thousand series it is 26 MB, and touching them half of the time of a tick from cron.
+        let mut series = Vec::new();
+        let first = self.config.series.iters_from(window.first_index);
+        let mut samples: Vec<Sample> = if window.tick_count == 1 {
+            first.filter_map(|mut iter| iter.next()).collect()
+        } else {
+            series.extend(first);
+            Vec::new()
+        };
         for index in window.first_index..window.end_index() {
             if self.wait_for_tick(index).is_err() {
                 return Ending::Interrupted;
@@ -156,8 +164,10 @@ impl<'a, C: Clock> Push<'a, C> {
                 self.summary.tally().give_up_before(window.end_index());
                 break;
             }
-            samples.clear();
-            samples.extend(series.iter_mut().filter_map(Iterator::next));
+            if !series.is_empty() {
+                samples.clear();
+                samples.extend(series.iter_mut().filter_map(Iterator::next));
+            }
             if let Err(ending) = self.tick(index, &samples) {
                 return ending;
             }

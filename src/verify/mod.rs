@@ -150,7 +150,7 @@ impl Subject<'_> {
             subject: self,
             clock,
             reader: Reader::new(clock, report, self.source),
-            iters: self.series.iters_from(self.window.first_index),
+            iters: self.series.iters_from(self.window.first_index).collect(),
             samples: Vec::new(),
             shown_within,
             waiting_since: None,
