@@ -129,6 +129,14 @@ demo: build ## see it work: 30 datapoints into a throw-away Prometheus
 test: ## everything that must hold: lints, tests, real receivers, budgets
 	@exec scripts/test.sh
 
+.PHONY: bench
+bench: ## measure the budgets beside the Python pipeline (ten minutes)
+	@exec scripts/bench.sh
+
+.PHONY: chaos
+chaos: ## 20,000 datapoints through faults of every kind; CHAOS_SEED=N repeats a run
+	@exec scripts/chaos.sh long
+
 .PHONY: fmt
 fmt: ## format the code
 	@cargo fmt
@@ -136,6 +144,10 @@ fmt: ## format the code
 .PHONY: lint
 lint: ## formatting, clippy and shellcheck, warnings as errors
 	@exec scripts/test.sh lint
+
+.PHONY: dist
+dist: ## make dist/: the static binary with man page, licences and checksums
+	@scripts/dist.sh
 
 .PHONY: clean
 clean: ## remove everything that was built or downloaded

@@ -88,6 +88,7 @@ step 'shellcheck' shell_scripts
 if [ "${1:-}" != lint ]; then
     step 'receivers' scripts/receivers.sh
     step 'tests' cargo test --locked
+    step 'chaos' scripts/chaos.sh
     step "golden values, $musl" musl_tests
     step 'budgets' scripts/budgets.sh
     step 'Makefile' scripts/test-makefile.sh

@@ -24,20 +24,23 @@ pub fn announce_series(
     report.info("window", &times, &format!("Generating timeseries from {from} to {to}"));
     let duration = in_words(end.0.abs_diff(start.0));
     report.info("duration", &[], &format!("Duration: {duration}"));
-    report.info("metric", &[], &format!("Metric: {}", series.metric_name));
+    let name = [("name", Field::Text(&series.metric_name))];
+    report.info("metric", &name, &format!("Metric: {}", series.metric_name));
     for labels in series.label_sets.iter().take(LABEL_SETS_MAX) {
         report.info("labels", &[], &format!("Labels: {labels}"));
     }
     if let Some(more @ 1..) = series.label_sets.len().checked_sub(LABEL_SETS_MAX) {
         report.info("labels", &[], &format!("(and {more} more series)"));
     }
-    let origin = epoch_seconds(grid.origin);
-    let text = format!("Origin: {origin} (to continue or verify this series: --origin {origin})");
+    let (origin, end) = (epoch_seconds(grid.origin), epoch_seconds(end));
+    let text = format!(
+        "Origin: {origin} (to continue or verify this run: --origin {origin} --end-epoch {end})"
+    );
     report.info("origin", &[("origin", Field::Time(grid.origin))], &text);
 }
 
 /// Logs the target and where it came from.
 pub fn announce_target(target: &Target, report: &Report) {
     let text = format!("Target: {} (from {})", target.shown_url(), target.source);
-    report.info("target", &[], &text);
+    report.info("target", &[("url", Field::Text(&target.shown_url()))], &text);
 }

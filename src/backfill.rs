@@ -15,6 +15,7 @@ use crate::clock::{Clock, LastResort, SystemClock, watch_signals};
 use crate::delivery::{AfterSilence, Courier, Delivered};
 use crate::error::{Error, Escaped, Exit};
 use crate::export::{Cleanup, Export, Temporary};
+use crate::progress::Progress;
 use crate::push::Pusher;
 use crate::remote_write::{Sender, TimeSeries};
 use crate::report::{Field, Level, Report};
@@ -36,7 +37,7 @@ pub fn run(
     report: Arc<Report>,
     clock: &Arc<SystemClock>,
 ) -> Result<Exit, Error> {
-    let export = Export { series: &config.series, window: config.window };
+    let export = Export { series: &config.series, window: config.window, report: &report };
     match &config.destination {
         Destination::Push(push) => {
             let backfill = Backfill::new(config, push, report)?;
@@ -103,11 +104,13 @@ impl<'a> Backfill<'a> {
         let report: &Report = &self.summary.report;
         self.announce(clock.now());
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, report, &self.sender, self.push.patience, seed);
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.push.patience, seed);
         let (series, window) = (&self.config.series, self.config.window);
         let mut batches = Batches {
             config: self.config,
             summary: &self.summary,
+            clock,
+            progress: Progress::new(report, self.summary.tally().planned(), clock.steady()),
             pusher: Pusher::new(courier, series, &self.summary, window, self.push.target.protocol),
             samples: vec![Vec::new(); series.label_sets.len()],
         };
@@ -143,6 +146,8 @@ impl Backfill<'_> {
 struct Batches<'a, C> {
     config: &'a BackfillConfig,
     summary: &'a Summary,
+    clock: &'a C,
+    progress: Progress<'a>,
     pusher: Pusher<'a, C>,
     /// The samples of a batch, by series.
     samples: Vec<Vec<Sample>>,
@@ -151,7 +156,7 @@ struct Batches<'a, C> {
 impl<C: Clock> Batches<'_, C> {
     fn all(&mut self, batch_size: usize) -> Result<(), Ending> {
         let window = self.config.window;
-        let mut iters = self.config.series.iters_from(window.first_index);
+        let mut iters: Vec<_> = self.config.series.iters_from(window.first_index).collect();
         let ticks_per_batch = (batch_size / iters.len()).max(1) as u64;
         let mut index = window.first_index;
         while index < window.end_index() && !self.pusher.is_over() {
@@ -167,6 +172,7 @@ impl<C: Clock> Batches<'_, C> {
                 self.explain_stop();
                 break;
             }
+            self.progress.show(self.summary.tally().settled(), self.clock.steady());
             index = end;
         }
         Ok(())

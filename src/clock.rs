@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::series::TimestampMs;
 
 /// No wait goes on longer than this without a look at the wall clock.
-const SLICE_MAX: Duration = Duration::from_secs(1);
+pub const SLICE_MAX: Duration = Duration::from_secs(1);
 /// The wall clock is taken to have been set when it moved this much apart from the steady one.
 const STEP_MIN_MS: i64 = 1000;
 /// What a request under way is given to finish after a signal.
@@ -49,7 +49,20 @@ pub trait Clock {
 pub fn wait_until(
     clock: &impl Clock,
     time: TimestampMs,
+    on_step: impl FnMut(i64),
+) -> Result<(), Interrupted> {
+    wait_and_tell(clock, time, on_step, |_| ())
+}
+
+/// Waits as `wait_until` does; calls `on_slice` with what is left, once a second or so.
+///
+/// # Errors
+/// `Interrupted` when a signal came.
+pub fn wait_and_tell(
+    clock: &impl Clock,
+    time: TimestampMs,
     mut on_step: impl FnMut(i64),
+    mut on_slice: impl FnMut(Duration),
 ) -> Result<(), Interrupted> {
     let offset_ms = || clock.now().0 - as_ms(clock.steady());
     let mut offset_before_ms = offset_ms();
@@ -63,7 +76,9 @@ pub fn wait_until(
         let Ok(left_ms @ 1..) = u64::try_from(left_ms) else {
             return if clock.is_interrupted() { Err(Interrupted) } else { Ok(()) };
         };
-        clock.sleep(Duration::from_millis(left_ms).min(SLICE_MAX))?;
+        let left = Duration::from_millis(left_ms);
+        on_slice(left);
+        clock.sleep(left.min(SLICE_MAX))?;
     }
 }
 
@@ -149,8 +164,11 @@ pub trait LastResort: Send + 'static {
     /// Ends the request under way.
     fn cancel_request(&mut self);
 
-    /// Ends the process, after a summary unless `at_once`.
-    fn exit(&mut self, at_once: bool);
+    /// Ends the process after a summary.
+    fn exit(&mut self);
+
+    /// Ends the process and waits for nothing: `exit` may be stuck in a log that nobody reads.
+    fn exit_at_once();
 }
 
 /// Has SIGINT, SIGTERM and SIGHUP set `interrupt`; what still runs then is first cancelled
@@ -158,7 +176,7 @@ pub trait LastResort: Send + 'static {
 ///
 /// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
 /// terminal: ctrlc can only take all three signals or none.
-pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
+pub fn watch_signals<L: LastResort>(interrupt: &Arc<Interrupt>, last_resort: L) {
     if is_hangup_ignored() {
         return;
     }
@@ -166,7 +184,7 @@ pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
     let last_resort = Arc::new(Mutex::new(last_resort));
     let handler = move || {
         if interrupt.set() {
-            lock(&last_resort).exit(true);
+            L::exit_at_once();
         }
         let last_resort = Arc::clone(&last_resort);
         // Apart from the handler's thread, which has the second signal to wait for.
@@ -174,7 +192,7 @@ pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
             thread::sleep(REQUEST_GRACE);
             lock(&last_resort).cancel_request();
             thread::sleep(CANCEL_GRACE);
-            lock(&last_resort).exit(false);
+            lock(&last_resort).exit();
         };
         drop(thread::Builder::new().spawn(watch));
     };

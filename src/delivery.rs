@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use crate::cli::config::Patience;
-use crate::clock::{Clock, Interrupted, wait_until};
+use crate::clock::{Clock, Interrupted, SLICE_MAX, wait_until};
 use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, describe_status};
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
+use crate::summary::Summary;
 use crate::tally::Fate;
 
 /// A receiver's clock is remarked on when it is further than this from ours.
@@ -75,6 +76,7 @@ pub enum Delivered {
 pub struct Courier<'a, C> {
     clock: &'a C,
     report: &'a Report,
+    summary: &'a Summary,
     sender: &'a Sender,
     patience: Patience,
     backoff: Backoff,
@@ -85,21 +87,22 @@ pub struct Courier<'a, C> {
     is_anything_accepted: bool,
     rejections_in_a_row: u32,
     is_skew_reported: bool,
-    retry_count: u64,
+    on_wait: &'a dyn Fn(Duration),
 }
 
 impl<'a, C: Clock> Courier<'a, C> {
     /// Returns a courier that has delivered nothing yet; `seed` decides the jitter.
     pub fn new(
         clock: &'a C,
-        report: &'a Report,
+        summary: &'a Summary,
         sender: &'a Sender,
         patience: Patience,
         seed: u64,
     ) -> Self {
         Self {
             clock,
-            report,
+            report: &summary.report,
+            summary,
             sender,
             patience,
             backoff: Backoff::new(seed),
@@ -108,13 +111,14 @@ impl<'a, C: Clock> Courier<'a, C> {
             is_anything_accepted: false,
             rejections_in_a_row: 0,
             is_skew_reported: false,
-            retry_count: 0,
+            on_wait: &|_| (),
         }
     }
 
-    /// Returns the attempts so far beyond the first of each request.
-    pub fn retry_count(&self) -> u64 {
-        self.retry_count
+    /// Returns the same courier, which calls `on_wait` about once a second while it waits
+    /// before another attempt, with what is left.
+    pub fn with_on_wait(self, on_wait: &'a dyn Fn(Duration)) -> Self {
+        Self { on_wait, ..self }
     }
 
     /// Tells whether nothing more is to be tried: the run's last datapoint is long due.
@@ -136,9 +140,18 @@ impl<'a, C: Clock> Courier<'a, C> {
                 failure.attempt_count,
                 self.clock.now(),
             );
-            self.retry_count += u64::from(failure.attempt_count > 0);
+            self.summary.tally().retries += u64::from(failure.attempt_count > 0);
             failure.attempt_count += 1;
             self.compare_clocks(&reply);
+            let text = format!(
+                "Attempt {}: {} samples in {} bytes as {:?}: {:?}",
+                failure.attempt_count,
+                request.sample_count,
+                request.body.len(),
+                request.version,
+                reply.outcome
+            );
+            self.report.log(Level::Debug, "attempt", &[], &text);
             if let Some(delivered) = self.react(reply, &mut failure, request) {
                 return delivered;
             }
@@ -156,9 +169,13 @@ impl<'a, C: Clock> Courier<'a, C> {
     }
 
     fn wait_for_attempt(&self, newest: TimestampMs) -> Result<(), Interrupted> {
-        let wait = self.next_attempt.saturating_sub(self.clock.steady());
-        if !wait.is_zero() {
-            self.clock.sleep(wait)?;
+        loop {
+            let left = self.next_attempt.saturating_sub(self.clock.steady());
+            if left.is_zero() {
+                break;
+            }
+            (self.on_wait)(left);
+            self.clock.sleep(left.min(SLICE_MAX))?;
         }
         // After the wall clock was set back the sample is in the future again.
         wait_until(self.clock, newest, |step_ms| report_step(self.report, step_ms))
@@ -204,6 +221,10 @@ impl<'a, C: Clock> Courier<'a, C> {
             }
             Outcome::Retryable { after, fate_unknown, reason } => {
                 failure.fate_unknown |= fate_unknown;
+                if failure.fate_unknown {
+                    // For whoever ends the run while the next attempt is stuck in a connect.
+                    self.summary.tally().leave_open(request.sample_count);
+                }
                 self.failed(Attempt { after, reason }, failure, request)
             }
         }
@@ -295,7 +316,9 @@ impl<'a, C: Clock> Courier<'a, C> {
             failure.attempt_count + 1,
             delay.as_secs_f64()
         );
-        self.report.log(Level::Warning, "retry", &[], &text);
+        let attempt = ("attempt", Field::Count(u64::from(failure.attempt_count)));
+        let delay = ("delay_s", Field::Value(delay.as_secs_f64()));
+        self.report.log(Level::Warning, "retry", &[attempt, delay], &text);
         let is_to_ask = failure.fate_unknown && request.after_silence == AfterSilence::Ask;
         is_to_ask.then_some(Delivered::Unanswered)
     }

@@ -15,7 +15,9 @@ use crate::cli::config::{SeriesConfig, Window};
 use crate::clock::{Clock, LastResort};
 use crate::error::{Error, Exit};
 use crate::openmetrics::{self, Lines};
+use crate::progress::Progress;
 use crate::remote_write::Metadata;
+use crate::report::Report;
 
 /// What is written at once.
 const BYTES_PER_WRITE: usize = 64 * 1024;
@@ -30,6 +32,8 @@ pub struct Export<'a> {
     pub series: &'a SeriesConfig,
     /// The ticks.
     pub window: Window,
+    /// Told how far it is.
+    pub report: &'a Report,
 }
 
 impl Export<'_> {
@@ -93,7 +97,10 @@ impl Export<'_> {
     }
 
     fn into_writer(self, out: &mut impl Write, clock: &impl Clock) -> io::Result<Exit> {
-        let Self { series, window } = self;
+        let Self { series, window, report } = self;
+        let total = window.tick_count * series.label_sets.len() as u64;
+        let mut progress = Progress::new(report, total, clock.steady());
+        let mut done = 0;
         let metadata = Metadata { metric_name: &series.metric_name, help: &series.description };
         let mut text = openmetrics::header(metadata);
         let iters = series.iters_from(window.first_index);
@@ -101,9 +108,11 @@ impl Export<'_> {
             let lines = Lines::of(labels);
             for (_, sample) in (0..window.tick_count).zip(iter) {
                 lines.push(sample, &mut text);
+                done += 1;
                 if text.len() >= BYTES_PER_WRITE {
                     out.write_all(text.as_bytes())?;
                     text.clear();
+                    progress.show(done, clock.steady());
                     if clock.is_interrupted() {
                         return Ok(Exit::Interrupted);
                     }
@@ -166,10 +175,14 @@ impl Drop for Cleanup {
 impl LastResort for Temporary {
     fn cancel_request(&mut self) {}
 
-    fn exit(&mut self, _at_once: bool) {
+    fn exit(&mut self) {
         // Held to the end, so that the main thread cannot take it for a file that is there.
         let mut slot = self.slot();
         remove(&mut slot);
+        Self::exit_at_once();
+    }
+
+    fn exit_at_once() {
         process::exit(i32::from(Exit::Interrupted as u8));
     }
 }

@@ -1,10 +1,102 @@
 //! Pushes a live, reproducible synthetic time series to a Prometheus remote-write endpoint.
+//!
+//! A series is a pure function on a grid, a run is a window of that grid, and a verb is what is
+//! done with the window. Nothing is kept between runs but the flags and the origin.
+//!
+//! # Code map, in reading order
+//!
+//! ```text
+//! main.rs                      arguments -> run -> exit code
+//!
+//! series/mod.rs                the series and its iterator: value(i) = trend + season + noise
+//! series/grid.rs               which index stands at which time
+//! series/trend.rs              the line
+//! series/seasonality.rs        the curve of the day
+//! series/pchip.rs              the polynomials that the curve is made of
+//! series/noise.rs              numpy's Gaussian deviates: MT19937 and Box-Muller
+//! series/ln.rs                 a logarithm with the same bits on every host
+//! labels.rs                    --labels: parsed, sanitised, fanned out into label sets
+//!
+//! cli/mod.rs                   from the command line to what it asks for
+//! cli/flags.rs                 the table of flags, for the parser and for the help; the verbs
+//! cli/args.rs                  the arguments as typed
+//! cli/units.rs                 numbers, durations, times and offsets, from text
+//! cli/window.rs                the grid and its window, from flags and the time of the start
+//! cli/settings.rs              variables: the environment first, then .env
+//! cli/dotenv.rs                the lines of a .env
+//! cli/target.rs                where it goes: URL or environment, certificates, proxy
+//! cli/url.rs                   URLs, and what of them may be shown
+//! cli/credentials.rs           as whom, each secret for its own target
+//! cli/headers.rs               additional request headers
+//! cli/config.rs                all of the above, checked: what a verb is given
+//! cli/rerun.rs                 the command that sends a part of a run again
+//! cli/help.rs                  -h, --help, --version
+//! cli/testing.rs               (tests) a command line that works
+//!
+//! live.rs                      verb: pushes each datapoint when its time has come
+//! backfill.rs                  verb: pushes the past at once, in batches
+//! export.rs                    verb backfill, --output: the past as a file
+//! openmetrics.rs               the text of that file
+//! preview.rs                   verb: shows any window, as a chart or as CSV
+//! preview/chart.rs             samples as lines of text, with both axes
+//! preview/axis.rs              round values, and round times of the day
+//! preview/canvas.rs            the dots, and the characters that they make
+//! dry_run.rs                   --dry-run: what live or backfill would send
+//! announce.rs                  the first lines of a run's log
+//!
+//! push.rs                      a tick's samples into requests, their fates into the tally
+//! delivery.rs                  one request until its fate is known: attempts, waits, giving up
+//! tally.rs                     what became of every sample; the missing ranges
+//! summary.rs                   the end of a run in words, and the commands that repair it
+//!
+//! remote_write/mod.rs          the sending side of the protocol
+//! remote_write/v1.rs           the message of 1.0
+//! remote_write/v2.rs           the message of 2.0
+//! remote_write/body.rs         a message in snappy block format
+//! remote_write/http.rs         one attempt, and what the answer means: Outcome
+//! remote_write/headers.rs      those of the protocol, and the secrets in the others
+//! remote_write/tls.rs          certificates and keys
+//! remote_write/base64.rs       for basic authentication
+//! remote_write/http_date.rs    for Retry-After and Date
+//! remote_write/retry.rs        when to try again: backoff
+//!
+//! clock.rs                     now, waiting, signals; a trait, so that tests have their own
+//! report.rs                    log lines, as text or JSON; the only writer to stderr
+//! progress.rs                  how far a long run has come
+//! terminal.rs                  its width, and which characters it shows
+//! words.rs                     durations, times and counts in words
+//! error.rs                     errors to read, and the exit codes
+//! generated.rs                 (tests) generated input for parsers
+//! ```
+//!
+//! # Invariants
+//!
+//! - **Same bits everywhere.** A sample is a function of flags, origin and index; `series` uses
+//!   IEEE operations in a fixed order and no clock, file, global or std mathematics. A retry
+//!   sends the same bytes, another host the same sample.
+//! - **The timestamp is the tick**, never the moment of sending, and never in the future: one
+//!   such sample makes a Prometheus before 2.54 refuse everybody's.
+//! - **One request at a time, oldest first.** It is settled before the next one is touched, so a
+//!   series' samples go out in order, and a sample whose fate is unknown never travels together
+//!   with a new one.
+//! - **Every sample is counted once**: planned = accepted + rejected + undelivered + unconfirmed
+//!   + not yet due, at any moment. Only a 2xx is accepted.
+//! - **Only `Outcome` is branched on.** Errors and reasons are for people; the text of a
+//!   receiver's answer is shown, never interpreted.
+//! - **Memory is flat** in the length of the run, of an outage and of a window: what is pending
+//!   is the rest of the series, generated when its turn comes.
+//! - **A secret goes to its own target**, unencrypted only when asked to, across no redirect, and
+//!   into no log line, error or `Debug`. Text from outside is shown on one line, escaped.
+//! - **Nobody's absence stops the datapoints**: a closed stderr, a full disk under the log.
+//! - **Verbs know the series and the wire; neither knows the verbs.** An external crate has one
+//!   importer. tests/it/tidy.rs holds these, and the lengths of files and functions.
 
 pub mod announce;
 pub mod backfill;
 pub mod cli;
 pub mod clock;
 pub mod delivery;
+pub mod dry_run;
 pub mod error;
 pub mod export;
 #[cfg(test)]
@@ -12,10 +104,13 @@ mod generated;
 pub mod labels;
 pub mod live;
 pub mod openmetrics;
+pub mod preview;
+pub mod progress;
 pub mod push;
 pub mod remote_write;
 pub mod report;
 pub mod series;
 pub mod summary;
 pub mod tally;
+pub mod terminal;
 pub mod words;

@@ -5,11 +5,10 @@
 
 use std::process;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::announce::{announce_series, announce_target};
 use crate::cli::config::LiveConfig;
-use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_until};
+use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_and_tell};
 use crate::delivery::{Courier, report_step};
 use crate::error::{Error, Exit};
 use crate::push::Pusher;
@@ -17,7 +16,7 @@ use crate::remote_write::{STALE_NAN_BITS, Sender};
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
-use crate::words::{counted, in_words, rounded_seconds};
+use crate::words::{counted, rounded_seconds, step_in_words};
 
 /// A live run.
 pub struct Live<'a> {
@@ -52,7 +51,9 @@ impl<'a> Live<'a> {
         let report: &Report = &self.summary.report;
         announce(self.config, report);
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, report, &self.sender, self.config.patience, seed);
+        let on_wait = |left| self.summary.show_wait("next attempt", left, clock.now());
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience, seed)
+            .with_on_wait(&on_wait);
         let mut push = Push {
             config: self.config,
             summary: &self.summary,
@@ -83,14 +84,15 @@ fn announce(config: &LiveConfig, report: &Report) {
     announce_target(&config.target, report);
     let count = window.tick_count;
     let fields = [("ticks", Field::Count(count))];
-    report.info("generated", &fields, &format!("Generated {}", counted(count, "datapoint")));
-    report.rule();
-    let each = match series.model.grid.step_ms {
-        60_000 => "minute".to_owned(),
-        1000 => "second".to_owned(),
-        step_ms => in_words(step_ms),
+    let each = match series.label_sets.len() {
+        1 => String::new(),
+        series_count => format!(" for each of {series_count} series"),
     };
-    let text = format!("Starting live metric push (1 datapoint per {each})");
+    let text = format!("Generated {}{each}", counted(count, "datapoint"));
+    report.info("generated", &fields, &text);
+    report.rule();
+    let step = step_in_words(series.model.grid.step_ms);
+    let text = format!("Starting live metric push (1 datapoint per {step})");
     report.info("starting", &[], &text);
     report.info("starting", &[], "Press Ctrl+C to stop");
     report.rule();
@@ -107,8 +109,16 @@ struct Push<'a, C> {
 impl<'a, C: Clock> Push<'a, C> {
     fn all_ticks(&mut self) -> Ending {
         let window = self.config.window;
-        let mut series = self.config.series.iters_from(window.first_index);
-        let mut samples: Vec<Sample> = Vec::with_capacity(series.len());
+        // What makes the samples of later ticks is kept only where there are any: for ten
+        // thousand series it is 26 MB, and touching them half of the time of a tick from cron.
+        let mut series = Vec::new();
+        let first = self.config.series.iters_from(window.first_index);
+        let mut samples: Vec<Sample> = if window.tick_count == 1 {
+            first.filter_map(|mut iter| iter.next()).collect()
+        } else {
+            series.extend(first);
+            Vec::new()
+        };
         for index in window.first_index..window.end_index() {
             if self.wait_for_tick(index).is_err() {
                 return Ending::Interrupted;
@@ -117,8 +127,10 @@ impl<'a, C: Clock> Push<'a, C> {
                 self.summary.tally().give_up_before(window.end_index());
                 break;
             }
-            samples.clear();
-            samples.extend(series.iter_mut().filter_map(Iterator::next));
+            if !series.is_empty() {
+                samples.clear();
+                samples.extend(series.iter_mut().filter_map(Iterator::next));
+            }
             if let Err(ending) = self.tick(index, &samples) {
                 return ending;
             }
@@ -132,7 +144,8 @@ impl<'a, C: Clock> Push<'a, C> {
         if let Ok(left_ms @ 1..) = u64::try_from(due.0 - self.clock.now().0) {
             report.info("sleeping", &[], &format!("Sleeping for {}...", rounded_seconds(left_ms)));
         }
-        wait_until(self.clock, due, |step_ms| report_step(report, step_ms))
+        let on_slice = |left| self.summary.show_wait("next push", left, self.clock.now());
+        wait_and_tell(self.clock, due, |step_ms| report_step(report, step_ms), on_slice)
     }
 
     /// Pushes the samples of one tick, one for each series.
@@ -170,6 +183,9 @@ impl<'a, C: Clock> Push<'a, C> {
             samples.len()
         );
         self.summary.report.info("pushed", &[("count", Field::Count(samples.len() as u64))], &text);
+        if !self.summary.report.is_verbose() {
+            return; // ten thousand lines are not worth making for nobody
+        }
         for (labels, sample) in series.label_sets.iter().zip(samples) {
             let text = format!("  {name} = {:.2} (labels: {labels})", sample.value);
             self.summary.report.log(Level::Debug, "sample", &[], &text);
@@ -186,9 +202,10 @@ impl<'a, C: Clock> Push<'a, C> {
             return;
         };
         let after_last = TimestampMs(self.config.series.model.grid.time_of(last).0 + 1);
-        if self.clock.now() < after_last {
-            // Not in the same millisecond; a signal makes no difference to so short a wait.
-            let _ = self.clock.sleep(Duration::from_millis(1));
+        // What is delivered patiently waits until its time has come; after a signal nothing waits.
+        if self.clock.now() < after_last && ending != Ending::Finished {
+            log(Level::Warning, "No stale marker: it would be in the future");
+            return;
         }
         let timestamp = self.clock.now().max(after_last);
         let marker = Sample { timestamp, value: f64::from_bits(STALE_NAN_BITS) };

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use push_live_metrics::backfill;
 use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
+use push_live_metrics::dry_run;
 use push_live_metrics::error::{Error, Exit};
 use push_live_metrics::live::Live;
+use push_live_metrics::preview;
 use push_live_metrics::report::{self, Report};
 
 fn main() -> ExitCode {
@@ -36,5 +38,7 @@ fn run() -> Result<Exit, Error> {
             let report = Arc::new(Report::to_stderr(config.output));
             backfill::run(&config, report, &clock)
         }
+        Command::Preview(config) => preview::run(&config, &Report::to_stderr(config.output)),
+        Command::DryRun(config) => dry_run::run(&config, &Report::to_stderr(config.output)),
     }
 }

@@ -22,6 +22,24 @@ pub fn header(metadata: Metadata<'_>) -> String {
     text
 }
 
+/// Returns a series as a query names it: `cpu{a="b",c="d"}`.
+pub fn series_name(labels: &LabelSet) -> String {
+    let mut name = String::new();
+    let mut pairs = String::new();
+    for (label, value) in labels.pairs() {
+        if label == "__name__" {
+            name.push_str(value);
+        } else {
+            let comma = if pairs.is_empty() { "" } else { "," };
+            let _ = write!(pairs, "{comma}{label}=\"{}\"", escaped(value));
+        }
+    }
+    if !pairs.is_empty() {
+        let _ = write!(name, "{{{pairs}}}");
+    }
+    name
+}
+
 /// The lines of one series.
 pub struct Lines {
     /// Everything in front of the value.
@@ -31,21 +49,7 @@ pub struct Lines {
 impl Lines {
     /// Returns the lines of the series with these labels.
     pub fn of(labels: &LabelSet) -> Self {
-        let mut prefix = String::new();
-        let mut pairs = String::new();
-        for (name, value) in labels.pairs() {
-            if name == "__name__" {
-                prefix.push_str(value);
-            } else {
-                let comma = if pairs.is_empty() { "" } else { "," };
-                let _ = write!(pairs, "{comma}{name}=\"{}\"", escaped(value));
-            }
-        }
-        if !pairs.is_empty() {
-            let _ = write!(prefix, "{{{pairs}}}");
-        }
-        prefix.push(' ');
-        Self { prefix }
+        Self { prefix: series_name(labels) + " " }
     }
 
     /// Appends the line of `sample`, its value in the fewest digits that give the same bits.

@@ -36,11 +36,8 @@ impl<'a, C: Clock> Pusher<'a, C> {
         protocol: Protocol,
     ) -> Self {
         let last_due = series.model.grid.time_of(window.end_index() - 1);
-        let (version, may_fall_back) = match protocol {
-            Protocol::V1 => (Version::V1, false),
-            Protocol::V2 => (Version::V2, false),
-            Protocol::Auto => (Version::V2, true),
-        };
+        let version = first_version(protocol);
+        let may_fall_back = protocol == Protocol::Auto;
         let body = Body::default();
         Self { courier, series, summary, last_due, body, version, may_fall_back }
     }
@@ -151,12 +148,19 @@ impl<'a, C: Clock> Pusher<'a, C> {
                     after_silence,
                 },
             );
-            self.summary.tally().retries = self.courier.retry_count();
             let Delivered::WrongVersion { reason } = delivered else { return delivered };
             let text = format!("Falling back to remote write 1.0 for this run: {reason}");
             self.summary.report.log(Level::Warning, "fallback", &[], &text);
             (self.version, self.may_fall_back) = (Version::V1, false);
         }
+    }
+}
+
+/// Returns the version of a run's first request.
+pub fn first_version(protocol: Protocol) -> Version {
+    match protocol {
+        Protocol::V1 => Version::V1,
+        Protocol::V2 | Protocol::Auto => Version::V2,
     }
 }
 

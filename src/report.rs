@@ -1,11 +1,12 @@
 //! The only writer to stderr and stdout: log lines as text or JSON, held back when quiet.
 //!
 //! Never fails and never panics: a run goes on when nobody reads its log any more. Text from
-//! outside arrives here escaped.
+//! outside arrives here escaped. The only escape code is that of the status line, which is
+//! for a terminal and never for a file or a pipe.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -15,9 +16,17 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::cli::config::OutputConfig;
 use crate::error::Escaped;
 use crate::series::TimestampMs;
+use crate::terminal;
 
-/// The width of the rule between parts of the log.
+/// The width of the rule between parts of the log, where the terminal is not narrower.
 const RULE_COLUMNS: usize = 80;
+/// A status line is cut behind this: one that wraps could not be redrawn.
+const STATUS_COLUMNS: usize = 59;
+/// Stdout is written in pieces of this size.
+const PRINT_BYTES: usize = 64 * 1024;
+/// Goes to the start of the terminal's line and erases it.
+/// Source: ECMA-48, section 8.3.41, "EL".
+const ERASE_LINE: &str = "\r\x1b[K";
 /// What `--quiet` holds back; older lines are dropped first.
 const HELD_LINES_MAX: usize = 200;
 
@@ -64,11 +73,14 @@ pub enum Field<'a> {
 pub struct Report {
     config: OutputConfig,
     offset: UtcOffset,
+    rule_columns: usize,
+    has_status: bool,
     state: Mutex<State>,
 }
 
 struct State {
     out: Box<dyn Write + Send>,
+    is_status_shown: bool,
     quiet: bool,
     held: VecDeque<String>,
     held_dropped: u64,
@@ -80,19 +92,31 @@ impl Report {
     /// Takes the local time's offset from the host, which works only while the process has
     /// one thread; UTC otherwise.
     pub fn to_stderr(config: OutputConfig) -> Self {
-        Self::new(config, Box::new(io::stderr()))
+        let mut report = Self::new(config, Box::new(io::stderr()));
+        if io::stderr().is_terminal() {
+            report.has_status = terminal::can_erase() && !config.json;
+            report.rule_columns = terminal::columns().unwrap_or(RULE_COLUMNS).min(RULE_COLUMNS);
+        }
+        report
     }
 
     /// Returns a report to `out`.
     pub fn new(config: OutputConfig, out: Box<dyn Write + Send>) -> Self {
         let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
-        let state = State { out, quiet: config.quiet, held: VecDeque::new(), held_dropped: 0 };
-        Self { config, offset, state: Mutex::new(state) }
+        let state = State {
+            out,
+            is_status_shown: false,
+            quiet: config.quiet,
+            held: VecDeque::new(),
+            held_dropped: 0,
+        };
+        let state = Mutex::new(state);
+        Self { config, offset, rule_columns: RULE_COLUMNS, has_status: false, state }
     }
 
     /// Logs one line; `event` and `fields` are for JSON, `message` is for people.
     pub fn log(&self, level: Level, event: &str, fields: &[(&str, Field<'_>)], message: &str) {
-        if level == Level::Debug && !self.config.verbose {
+        if level == Level::Debug && !self.is_verbose() {
             return;
         }
         let is_problem = matches!(level, Level::Warning | Level::Error);
@@ -108,6 +132,11 @@ impl Report {
         self.put(line);
     }
 
+    /// Tells whether lines of `Level::Debug` are logged.
+    pub fn is_verbose(&self) -> bool {
+        self.config.verbose
+    }
+
     /// Logs a line of the run's course.
     pub fn info(&self, event: &str, fields: &[(&str, Field<'_>)], message: &str) {
         self.log(Level::Info, event, fields, message);
@@ -116,7 +145,23 @@ impl Report {
     /// Draws a line between parts of a text log.
     pub fn rule(&self) {
         if !self.config.json && !self.lock().quiet {
-            self.put("=".repeat(RULE_COLUMNS) + "\n");
+            self.put("=".repeat(self.rule_columns) + "\n");
+        }
+    }
+
+    /// Tells whether `status` shows anything: stderr is a terminal, the log is text.
+    pub fn has_status(&self) -> bool {
+        self.has_status
+    }
+
+    /// Redraws the terminal's last line, which is erased before anything else is printed;
+    /// an empty text only erases. Does nothing where there is no terminal, or when quiet.
+    pub fn status(&self, text: &str) {
+        let mut state = self.lock();
+        if self.has_status && !state.quiet {
+            let shown: String = text.chars().take(STATUS_COLUMNS).collect();
+            state.write(&shown);
+            state.is_status_shown = !shown.is_empty();
         }
     }
 
@@ -159,22 +204,28 @@ impl Report {
 
     /// Returns `time` as local date and time, with milliseconds where it has any.
     pub fn local_time(&self, time: TimestampMs) -> String {
-        let nanos = i128::from(time.0) * 1_000_000;
-        let Ok(utc) = OffsetDateTime::from_unix_timestamp_nanos(nanos) else {
-            return time.0.to_string();
-        };
-        let local = utc.to_offset(self.offset);
-        match local.millisecond() {
-            0 => date_and_time(local),
-            ms => format!("{}.{ms:03}", date_and_time(local)),
-        }
+        utc_time(TimestampMs(time.0 + i64::from(self.offset.whole_seconds()) * 1000))
     }
 }
 
 impl State {
     fn write(&mut self, line: &str) {
+        let erase = if self.is_status_shown { ERASE_LINE } else { "" };
+        self.is_status_shown = false;
         // Nobody may read it any more; the datapoints go on.
-        let _ = self.out.write_all(line.as_bytes());
+        let _ = self.out.write_all(format!("{erase}{line}").as_bytes());
+    }
+}
+
+/// Returns `time` as date and time in UTC, with milliseconds where it has any.
+pub fn utc_time(time: TimestampMs) -> String {
+    let nanos = i128::from(time.0) * 1_000_000;
+    let Ok(utc) = OffsetDateTime::from_unix_timestamp_nanos(nanos) else {
+        return time.0.to_string();
+    };
+    match utc.millisecond() {
+        0 => date_and_time(utc),
+        ms => format!("{}.{ms:03}", date_and_time(utc)),
     }
 }
 
@@ -239,8 +290,20 @@ pub fn json_text(text: &str) -> String {
 /// # Errors
 /// When stdout cannot take it, for instance because the disk is full.
 pub fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    print_parts([text])
+}
+
+/// Prints parts of a text one after the other, as `print` does, until the reader has gone.
+///
+/// # Errors
+/// As `print`.
+pub fn print_parts(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<()> {
+    let mut stdout = BufWriter::with_capacity(PRINT_BYTES, io::stdout().lock());
+    let written = parts
+        .into_iter()
+        .try_for_each(|part| stdout.write_all(part.as_ref().as_bytes()))
+        .and_then(|()| stdout.flush());
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
@@ -269,4 +332,52 @@ pub fn on_panic(exit: fn() -> !) {
 /// Prints the one line that an error before any logging is worth.
 pub fn print_error(error: &crate::error::Error) {
     let _ = writeln!(io::stderr(), "{}: {error}", env!("CARGO_PKG_NAME"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What a report has written.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[track_caller]
+    fn check(config: OutputConfig, has_status: bool, expected: &str) {
+        let written = Written::default();
+        let report = Report { has_status, ..Report::new(config, Box::new(written.clone())) };
+        report.status("one");
+        report.status("two");
+        report.rule();
+        report.rule();
+        report.status(&"x".repeat(100));
+        report.status("");
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.replace(&"=".repeat(80), "RULE"), expected);
+    }
+
+    #[test]
+    fn a_status_line_is_erased_before_anything_else() {
+        let cut = "x".repeat(59);
+        let expected = format!("one\r\x1b[Ktwo\r\x1b[KRULE\nRULE\n{cut}\r\x1b[K");
+        check(OutputConfig::default(), true, &expected);
+    }
+
+    #[test]
+    fn there_is_no_status_line_without_a_terminal_or_when_quiet() {
+        check(OutputConfig::default(), false, "RULE\nRULE\n");
+        check(OutputConfig { quiet: true, ..OutputConfig::default() }, true, "");
+    }
 }

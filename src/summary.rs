@@ -3,6 +3,7 @@
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::cli::config::{Rerun, SeriesConfig, Window};
 use crate::clock::{Clock, LastResort, SystemClock};
@@ -10,6 +11,10 @@ use crate::error::Exit;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Grid, TimestampMs};
 use crate::tally::{IndexRange, Tally};
+use crate::words::counted;
+
+/// A shorter wait would make the status line flicker.
+const WAIT_SHOWN_MIN: Duration = Duration::from_millis(500);
 
 /// How a run ended, beside its counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +54,29 @@ impl Summary {
     /// Counts as undelivered what was due by `now` and is not settled.
     pub fn give_up_due(&self, now: TimestampMs) {
         let mut tally = self.tally();
+        let due_end = self.due_end(&tally, now);
+        tally.give_up_before(due_end);
+    }
+
+    /// Returns the index behind the last tick that is due.
+    fn due_end(&self, tally: &Tally, now: TimestampMs) -> u64 {
         let (first, count) = (tally.first_index, tally.tick_count);
         let due_end = self.grid.index_at_or_before(now).map_or(first, |index| index + 1);
-        tally.give_up_before(due_end.clamp(first, first + count));
+        due_end.clamp(first, first + count)
+    }
+
+    /// Shows in the terminal's status line what the run waits for, and how far it has come.
+    pub fn show_wait(&self, what: &str, left: Duration, now: TimestampMs) {
+        if !self.report.has_status() || left < WAIT_SHOWN_MIN {
+            return;
+        }
+        let tally = self.tally();
+        let dealt_with = tally.settled() / tally.series_count;
+        let pending = self.due_end(&tally, now) - tally.first_index - dealt_with;
+        let (seconds, count) = (left.as_millis().div_ceil(1000), tally.tick_count);
+        let text = format!("{what} in {seconds} s, {dealt_with}/{count}, {pending} pending");
+        drop(tally);
+        self.report.status(&text);
     }
 
     /// Prints the summary, once in a run, and returns the exit code.
@@ -93,24 +118,30 @@ impl Summary {
             ("missing", Field::Json(&format!("[{}]", missing.join(",")))),
         ];
         if !ranges.is_empty() {
-            self.print_commands(&ranges, more, tally);
+            self.print_commands(&ranges, more, tally, level(exit));
         }
-        self.report.info("summary", &fields, &sum(tally));
+        self.report.log(level(exit), "summary", &fields, &sum(tally));
     }
 
-    fn print_commands(&self, ranges: &[IndexRange], more: u64, tally: &Tally) {
-        let log = |message: &str| self.report.info("missing", &[], message);
+    fn print_commands(&self, ranges: &[IndexRange], more: u64, tally: &Tally, level: Level) {
+        let log = |message: &str| self.report.log(level, "missing", &[], message);
         log("Not accepted, and the commands that send exactly that:");
         for range in ranges {
+            let count = (range.last - range.first + 1) * tally.series_count;
             log(&format!(
-                "  {} datapoints from {}: {}",
-                (range.last - range.first + 1) * tally.series_count,
+                "  {} from {}: {}",
+                counted(count, "datapoint"),
                 self.report.local_time(self.grid.time_of(range.first)),
                 self.command(*range)
             ));
         }
         if more > 0 {
-            log(&format!("  and {more} more ranges"));
+            log(&format!("  and {}", counted(more, "more range")));
+        }
+        if tally.rejected > 0 {
+            log(
+                "  (what was rejected is rejected again until its reason, logged above, is mended)",
+            );
         }
         if tally.is_older_missing() {
             log("  (older than datapoints already accepted: a Prometheus takes these only with");
@@ -158,12 +189,15 @@ impl LastResort for RunEnder {
         }
     }
 
-    fn exit(&mut self, at_once: bool) {
-        if !at_once {
-            // Stuck in a connect or a name look-up: what is due was not sent.
-            self.summary.give_up_due(self.clock.now());
-            self.summary.print(Ending::Interrupted);
-        }
+    fn exit(&mut self) {
+        // Stuck in a connect or a name look-up: this attempt sent nothing. One before it may have.
+        self.summary.tally().settle_open();
+        self.summary.give_up_due(self.clock.now());
+        self.summary.print(Ending::Interrupted);
+        Self::exit_at_once();
+    }
+
+    fn exit_at_once() {
         process::exit(i32::from(Exit::Interrupted as u8));
     }
 }
@@ -182,7 +216,7 @@ fn headline(tally: &Tally, ending: Ending) -> String {
         Ending::Interrupted => format!("Interrupted! Pushed {pushed}"),
         Ending::Refused => format!("Refused! Pushed {pushed}"),
         Ending::Finished if tally.accepted == tally.planned() => {
-            format!("Finished: all {} datapoints pushed", tally.tick_count)
+            format!("Finished: all {} pushed", counted(tally.tick_count, "datapoint"))
         }
         Ending::Finished => format!("Finished, incomplete: pushed {pushed}"),
     }
@@ -192,7 +226,7 @@ fn sum(tally: &Tally) -> String {
     let ticks = if tally.series_count == 1 {
         String::new()
     } else {
-        format!(" in {} ticks of {} series", tally.tick_count, tally.series_count)
+        format!(" in {} of {} series", counted(tally.tick_count, "tick"), tally.series_count)
     };
     format!(
         "Summary: {} planned{ticks} = {} accepted + {} rejected + {} undelivered + {} unconfirmed \

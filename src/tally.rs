@@ -51,6 +51,8 @@ pub struct Tally {
     pub retries: u64,
     /// Ticks of which every sample was accepted.
     pub ticks_accepted: u64,
+    /// Samples, the next ones to settle, that may have been stored by an attempt without answer.
+    open: u64,
     missing: Vec<IndexRange>,
     missing_range_count: u64,
     last_missing: Option<u64>,
@@ -70,6 +72,7 @@ impl Tally {
             unconfirmed: 0,
             retries: 0,
             ticks_accepted: 0,
+            open: 0,
             missing: Vec::new(),
             missing_range_count: 0,
             last_missing: None,
@@ -89,6 +92,7 @@ impl Tally {
             Fate::Unconfirmed => &mut self.unconfirmed,
         } += samples;
         debug_assert!(self.settled() <= self.planned());
+        self.open = self.open.saturating_sub(samples);
         if fate != Fate::Accepted {
             self.miss(IndexRange { first: index, last: index });
             return;
@@ -96,6 +100,20 @@ impl Tally {
         self.last_accepted = Some(index);
         if self.settled().is_multiple_of(self.series_count) && self.last_missing != Some(index) {
             self.ticks_accepted += 1;
+        }
+    }
+
+    /// Notes that the next `samples` to settle may have been stored.
+    pub fn leave_open(&mut self, samples: u64) {
+        self.open = self.open.max(samples);
+    }
+
+    /// Counts as unconfirmed what was left open and is not going to be settled any more.
+    pub fn settle_open(&mut self) {
+        // A stale marker is left open too, when nothing is left to settle.
+        for _ in 0..self.open.min(self.not_yet_due()) {
+            let index = self.first_index + self.settled() / self.series_count;
+            self.settle(index, 1, Fate::Unconfirmed);
         }
     }
 
@@ -230,6 +248,24 @@ mod tests {
         assert_eq!(tally.missing(), (vec![range(1, 2)], 0));
         tally.give_up_before(3);
         assert_eq!((tally.undelivered, tally.not_yet_due()), (5, 0));
+    }
+
+    #[test]
+    fn what_was_left_open_is_unconfirmed() {
+        let mut tally = Tally::new(0, 4, 2);
+        tally.leave_open(2);
+        tally.settle(0, 2, Fate::Accepted);
+        tally.settle_open();
+        assert_eq!(tally.unconfirmed, 0);
+        tally.leave_open(4);
+        tally.leave_open(2);
+        tally.settle(1, 1, Fate::Accepted);
+        tally.settle_open();
+        assert_eq!((tally.accepted, tally.unconfirmed, tally.not_yet_due()), (3, 3, 2));
+        assert_eq!(tally.missing(), (vec![range(1, 3)], 0));
+        tally.leave_open(100);
+        tally.settle_open();
+        assert_eq!((tally.unconfirmed, tally.not_yet_due()), (5, 0));
     }
 
     #[test]

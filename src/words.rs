@@ -12,6 +12,15 @@ pub fn in_words(duration_ms: u64) -> String {
     }
 }
 
+/// Returns a step behind "per": "minute", "second", "15 minutes".
+pub fn step_in_words(step_ms: u64) -> String {
+    match step_ms {
+        60_000 => "minute".to_owned(),
+        1000 => "second".to_owned(),
+        step_ms => in_words(step_ms),
+    }
+}
+
 /// Returns a time as epoch seconds, with milliseconds where it has any: "1765969200.5".
 pub fn epoch_seconds(time: TimestampMs) -> String {
     let (sign, ms) = (if time.0 < 0 { "-" } else { "" }, time.0.unsigned_abs());
@@ -32,7 +41,10 @@ pub fn rounded_seconds(duration_ms: u64) -> String {
     if duration_ms >= 10_000 {
         return counted((duration_ms + 500) / 1000, "second");
     }
-    format!("{} seconds", ((duration_ms + 5) / 10) as f64 / 100.0)
+    match (duration_ms + 5) / 10 {
+        100 => counted(1, "second"),
+        hundredths => format!("{} seconds", hundredths as f64 / 100.0),
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +71,6 @@ mod tests {
     fn waits_are_rounded_to_what_a_reader_needs() {
         assert_eq!(rounded_seconds(59_980), "60 seconds");
         assert_eq!(rounded_seconds(980), "0.98 seconds");
-        assert_eq!(rounded_seconds(1000), "1 seconds");
+        assert_eq!(rounded_seconds(1000), "1 second");
     }
 }

@@ -13,9 +13,9 @@ use crate::error::BadInput;
 /// What the command line is about. Not `Debug`: values may be secrets.
 pub(super) enum Typed {
     /// `-h`: one screen of help.
-    ShortHelp,
+    ShortHelp(Verb),
     /// `--help`: all of it.
-    Help,
+    Help(Verb),
     /// `--version`.
     Version,
     /// A run of this verb.
@@ -37,8 +37,8 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInp
     let mut is_first = true;
     loop {
         let name = match parser.next() {
-            Ok(Some(Long("help"))) => return Ok(Typed::Help),
-            Ok(Some(Short('h'))) => return Ok(Typed::ShortHelp),
+            Ok(Some(Long("help"))) => return Ok(Typed::Help(verb)),
+            Ok(Some(Short('h'))) => return Ok(Typed::ShortHelp(verb)),
             Ok(Some(Long("version"))) => return Ok(Typed::Version),
             Ok(Some(Long(name))) => name.to_string(),
             Ok(Some(Short(c))) => {
@@ -203,8 +203,8 @@ mod tests {
                 let typed = args.0.iter().map(|(flag, value)| format!("{}={value}", flag.name));
                 word.into_iter().chain(typed).collect::<Vec<_>>().join(" ")
             }
-            Ok(Typed::ShortHelp) => "-h".into(),
-            Ok(Typed::Help) => "--help".into(),
+            Ok(Typed::ShortHelp(verb)) => format!("{} -h", verb.name()),
+            Ok(Typed::Help(verb)) => format!("{} --help", verb.name()),
             Ok(Typed::Version) => "--version".into(),
             Err(error) => error.to_string(),
         }
@@ -228,8 +228,9 @@ mod tests {
 
     #[test]
     fn help_and_version_come_before_anything_else() {
-        check(&["--duration", "x", "-h"], "-h");
-        check(&["--help", "--nonsense"], "--help");
+        check(&["--duration", "x", "-h"], "live -h");
+        check(&["--help", "--nonsense"], "live --help");
+        check(&["preview", "--help"], "preview --help");
         check(&["--version"], "--version");
     }
 
@@ -250,10 +251,13 @@ mod tests {
     #[test]
     fn a_verb_comes_first_and_takes_its_own_flags() {
         check(&["backfill", "--since", "21d"], "backfill since=21d");
-        check(&["--since", "21d"], "--since: is a flag of backfill, not of live; see --help");
+        check(
+            &["--since", "21d"],
+            "--since: is a flag of backfill, preview, not of live; see --help",
+        );
         check(
             &["backfill", "--duration=1"],
-            "--duration: is a flag of live, not of backfill; see --help",
+            "--duration: is a flag of live, preview, not of backfill; see --help",
         );
         check(&["--seed=1", "backfill"], "argument 'backfill': belongs to no flag; see -h");
         check(&["backfill", "backfill"], "argument 'backfill': belongs to no flag; see -h");

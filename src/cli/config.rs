@@ -19,6 +19,56 @@ pub enum Command {
     Live(Box<LiveConfig>),
     /// Push, or write, the past at once.
     Backfill(Box<BackfillConfig>),
+    /// Draw or print a window.
+    Preview(Box<PreviewConfig>),
+    /// Show what a run would send.
+    DryRun(Box<DryRunConfig>),
+}
+
+/// Everything that is known of a run that is not to take place.
+#[derive(Debug)]
+pub struct DryRunConfig {
+    /// What would be generated.
+    pub series: SeriesConfig,
+    /// The ticks that would be sent.
+    pub window: Window,
+    /// Ticks in one request: 1, but for a backfill.
+    pub ticks_per_request: u64,
+    /// Where to, if that is known.
+    pub target: Option<Target>,
+    /// How warnings are given.
+    pub output: OutputConfig,
+    /// What was noticed while checking.
+    pub warnings: Vec<String>,
+}
+
+/// Everything that the preview verb needs.
+#[derive(Debug)]
+pub struct PreviewConfig {
+    /// What is generated.
+    pub series: SeriesConfig,
+    /// The datapoints to show.
+    pub window: Window,
+    /// As what.
+    pub form: PreviewForm,
+    /// How warnings are given.
+    pub output: OutputConfig,
+    /// What was noticed while checking.
+    pub warnings: Vec<String>,
+}
+
+/// As what a window is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreviewForm {
+    /// A chart.
+    Chart {
+        /// Its width; the terminal's where there is none.
+        columns: Option<usize>,
+        /// Plain ASCII, whatever the terminal can show.
+        is_ascii: bool,
+    },
+    /// Lines of `timestamp,value`.
+    Csv,
 }
 
 /// Everything that the backfill verb needs.
@@ -98,12 +148,12 @@ pub struct SeriesConfig {
 }
 
 impl SeriesConfig {
-    /// Returns the samples of each series from `index` on, in the order of the label sets.
-    pub fn iters_from(&self, index: u64) -> Vec<SeriesIter> {
+    /// Returns the samples of each series from `index` on, in the order of the label sets. Each
+    /// is made when it is asked for: collected, they are 2.6 KB a series.
+    pub fn iters_from(&self, index: u64) -> impl Iterator<Item = SeriesIter> {
         (0u32..)
             .zip(&self.label_sets)
-            .map(|(k, _)| self.model.with_seed_plus(k).iter_from(index))
-            .collect()
+            .map(move |(k, _)| self.model.with_seed_plus(k).iter_from(index))
     }
 }
 

@@ -28,11 +28,13 @@ pub(super) enum Verb {
     Live,
     /// Push, or write, the past at once.
     Backfill,
+    /// Draw any window, or print it as CSV.
+    Preview,
 }
 
 impl Verb {
     /// Every verb.
-    pub(super) const ALL: &[Verb] = &[Verb::Live, Verb::Backfill];
+    pub(super) const ALL: &[Verb] = &[Verb::Live, Verb::Backfill, Verb::Preview];
 
     /// Returns the word for it; empty for live.
     pub(super) fn word(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Verb {
         match self {
             Verb::Live => "live",
             Verb::Backfill => "backfill",
+            Verb::Preview => "preview",
         }
     }
 }
@@ -66,8 +69,16 @@ const KEPT: Flag = Flag {
 const ONCE: Flag = Flag { rerun: false, ..KEPT };
 /// Such a flag of the live verb.
 const LIVE: Flag = Flag { verbs: &[Verb::Live], ..ONCE };
+/// Such a flag of the live verb, and of a preview of it.
+const LIVE_WINDOW: Flag = Flag { verbs: &[Verb::Live, Verb::Preview], ..ONCE };
 /// Such a flag of the backfill verb.
 const BACKFILL: Flag = Flag { verbs: &[Verb::Backfill], ..ONCE };
+/// Such a flag of the verbs that push.
+const PUSHED: Flag = Flag { verbs: &[Verb::Live, Verb::Backfill], ..ONCE };
+/// Such a flag of the verbs whose window need not slide.
+const STRETCH: Flag = Flag { verbs: &[Verb::Backfill, Verb::Preview], ..ONCE };
+/// Such a flag of the preview verb.
+const PREVIEW: Flag = Flag { verbs: &[Verb::Preview], ..ONCE };
 
 /// Every flag but `-h`, `--help` and `--version`, under its heading in `--help`.
 pub(super) const SECTIONS: &[(&str, &[Flag])] = &[
@@ -158,35 +169,37 @@ const WINDOW: &[Flag] = &[
     Flag {
         name: "duration",
         value: "MINUTES",
-        help: "How long to push; 10s, 2h and 21d work too. Required, unless --end-epoch is given.",
-        ..LIVE
+        help: "How long to push; 10s, 2h and 21d work too. Required for live, unless --end-epoch \
+               is given. Preview: show what such a live run would push.",
+        ..LIVE_WINDOW
     },
     Flag {
         name: "interval",
         value: "DURATION",
         help: "Time from one datapoint to the next.",
         default: "60s",
-        ..LIVE
+        ..LIVE_WINDOW
     },
     Flag {
         name: "since",
         value: "DURATION",
         help: "The window from this long ago until now, both cut to the step; in place of \
                --start-epoch and --end-epoch.",
-        ..BACKFILL
+        ..STRETCH
     },
     Flag {
         name: "start-epoch",
         value: "TIME",
         help: "Time of the first datapoint. Live: datapoints of the past are pushed at once; by \
                default now, cut to the whole second, with --origin its latest datapoint that is \
-               due.",
+               due. Preview: by default now, cut to the step.",
         ..ONCE
     },
     Flag {
         name: "end-epoch",
         value: "TIME",
-        help: "End of the window: only datapoints before this time. Live: in place of --duration.",
+        help: "End of the window: only datapoints before this time. Live: in place of --duration. \
+               Preview: by default a day after the start.",
         ..ONCE
     },
     Flag {
@@ -194,7 +207,7 @@ const WINDOW: &[Flag] = &[
         value: "DURATION",
         help: "Time from one datapoint to the next; a bare number is minutes.",
         default: "15m",
-        ..BACKFILL
+        ..STRETCH
     },
 ];
 
@@ -306,6 +319,31 @@ const OUTPUT: &[Flag] = &[
         ..BACKFILL
     },
     Flag { name: "force", help: "Replace the file of --output if it is there.", ..BACKFILL },
+    Flag {
+        name: "dry-run",
+        help: "Show what would be sent, decoded, and send nothing. Needs no target and no token.",
+        ..PUSHED
+    },
+    Flag {
+        name: "format",
+        value: "chart|csv",
+        help: "A chart, or lines of timestamp,value: epoch seconds, and the value in the fewest \
+               digits that give the same bits. With several series a third field names the series.",
+        default: "chart",
+        ..PREVIEW
+    },
+    Flag {
+        name: "width",
+        value: "COLUMNS",
+        help: "Width of the chart, 20 to 1000. By default that of COLUMNS or the terminal, else \
+               80.",
+        ..PREVIEW
+    },
+    Flag {
+        name: "ascii",
+        help: "Draw with plain ASCII, as is done where LC_ALL, LC_CTYPE and LANG name no UTF-8.",
+        ..PREVIEW
+    },
     Flag { name: "quiet", help: "Say nothing at all when all went well.", ..ONCE },
     Flag { name: "verbose", help: "Say more.", ..ONCE },
     Flag {

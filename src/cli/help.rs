@@ -14,6 +14,17 @@ const USAGE: &str = "\
 USAGE
   push-live-metrics [FLAGS]           push each datapoint when its time has come
   push-live-metrics backfill [FLAGS]  push, or write, the past at once
+  push-live-metrics preview [FLAGS]   draw any window, or print it as CSV
+";
+
+const BACKFILL_PURPOSE: &str = "\
+Pushes the past of the series at once, or writes it as OpenMetrics text.
+";
+
+const PREVIEW_PURPOSE: &str = "\
+Draws a window of the series in the terminal, or prints it as CSV. Sends nothing
+and needs no target; flags of one are passed over. Times are UTC, moved by
+--utc-offset.
 ";
 
 const EXAMPLES: &str = r#"EXAMPLES
@@ -30,14 +41,29 @@ const EXAMPLES: &str = r#"EXAMPLES
   push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg --duration 1 \
     --origin 2026-01-01T00:00:00Z --quiet --env-file /etc/push-live-metrics.env
 
-  # The last three weeks of the same series, one datapoint each 15 minutes.
-  push-live-metrics backfill --metric-name cpu --labels cpu=lina_cp_avg \
-    --since 21d --url http://localhost:9090/api/v1/write
-
   # 500 series into a tenant of Mimir.
   push-live-metrics --metric-name cpu --labels 'host=web-{001..500}' \
     --duration 1h --url https://mimir.example/api/v1/push \
     --header 'X-Scope-OrgID: demo'
+"#;
+
+const BACKFILL_EXAMPLES: &str = r#"
+  # The last three weeks of the same series, one datapoint each 15 minutes.
+  push-live-metrics backfill --metric-name cpu --labels cpu=lina_cp_avg \
+    --since 21d --url http://localhost:9090/api/v1/write
+"#;
+
+const PREVIEW_EXAMPLES: &str = r#"
+  # The shape of the day to come.
+  push-live-metrics preview --metric-name cpu --labels cpu=lina_cp_avg
+
+  # What a live run of an hour would push.
+  push-live-metrics preview --metric-name cpu --labels cpu=lina_cp_avg \
+    --duration 60 --trend-coefficient 0.5
+
+  # The last three weeks for a spreadsheet.
+  push-live-metrics preview --metric-name cpu --labels cpu=lina_cp_avg \
+    --since 21d --format csv
 "#;
 
 const NOTATION: &str = "\
@@ -78,37 +104,56 @@ ENVIRONMENT
 ";
 
 /// Returns one screen of help.
-pub(super) fn short() -> String {
+pub(super) fn short(verb: Verb) -> String {
+    match verb {
+        Verb::Live => short_of_live(),
+        Verb::Backfill => short_of(verb, BACKFILL_PURPOSE, BACKFILL_EXAMPLES),
+        Verb::Preview => short_of(verb, PREVIEW_PURPOSE, PREVIEW_EXAMPLES),
+    }
+}
+
+fn short_of(verb: Verb, purpose: &str, examples: &str) -> String {
+    let name = verb.name();
+    format!("{purpose}\nEXAMPLES{examples}\nEvery flag: push-live-metrics {name} --help\n")
+}
+
+fn short_of_live() -> String {
     let required = "\
 FLAGS
   --metric-name NAME         name of the metric (required)
   --labels K=V,...           labels of the series (required)
   --duration MINUTES         how long to push; 10s and 2h work too (required)
   --url URL or --env NAME    where to
-  --help                     every flag, variable and exit status
+  --dry-run                  show what would be sent
+  --help                     every verb, flag, variable and exit status
 ";
     let one = EXAMPLES.split("\n\n").take(2).collect::<Vec<_>>().join("\n\n");
     format!("{PURPOSE}\n{one}\n\n{required}")
 }
 
-/// Returns all of the help.
-pub(super) fn long() -> String {
-    let mut text = format!("{PURPOSE}\n{USAGE}");
+/// Returns all of the help: with live, which needs no word, that of every verb.
+pub(super) fn long(verb: Verb) -> String {
+    let (purpose, examples) = match verb {
+        Verb::Live => (PURPOSE, [EXAMPLES, BACKFILL_EXAMPLES, PREVIEW_EXAMPLES].concat()),
+        Verb::Backfill => (BACKFILL_PURPOSE, format!("EXAMPLES{BACKFILL_EXAMPLES}")),
+        Verb::Preview => (PREVIEW_PURPOSE, format!("EXAMPLES{PREVIEW_EXAMPLES}")),
+    };
+    let mut text = format!("{purpose}\n{USAGE}");
     for (heading, flags) in SECTIONS {
         text.push_str(&format!("\n{heading}\n"));
-        for flag in *flags {
-            text.push_str(&describe(flag));
-        }
+        let is_shown = |flag: &&Flag| verb == Verb::Live || flag.verbs.contains(&verb);
+        flags.iter().filter(is_shown).for_each(|flag| text.push_str(&describe(flag)));
     }
     text.push_str("  -h\n      Print one screen of help.\n");
     text.push_str("  --help\n      Print this.\n");
     text.push_str("  --version\n      Print the version.\n");
-    format!("{text}\n{NOTATION}\n{EXIT_STATUS}\n{ENVIRONMENT}\n{EXAMPLES}")
+    format!("{text}\n{NOTATION}\n{EXIT_STATUS}\n{ENVIRONMENT}\n{examples}")
 }
 
 /// Returns name and version.
 pub(super) fn version() -> String {
-    format!("push-live-metrics {}\n", env!("CARGO_PKG_VERSION"))
+    let tls = if cfg!(feature = "tls") { "" } else { " (without TLS)" };
+    format!("push-live-metrics {}{tls}\n", env!("CARGO_PKG_VERSION"))
 }
 
 fn describe(flag: &Flag) -> String {
@@ -152,26 +197,34 @@ mod tests {
 
     #[test]
     fn every_line_fits() {
-        for line in short().lines().chain(long().lines()) {
-            assert!(line.len() <= COLUMNS, "{line}");
+        for verb in Verb::ALL {
+            for line in short(*verb).lines().chain(long(*verb).lines()) {
+                assert!(line.len() <= COLUMNS, "{line}");
+            }
+            assert!(short(*verb).lines().count() <= 24);
         }
-        assert!(short().lines().count() <= 24);
     }
 
     #[test]
     fn help_has_every_flag_and_default() {
         for flag in flags() {
-            assert!(long().contains(&format!("  --{}", flag.name)), "--{}", flag.name);
+            for verb in flag.verbs.iter().chain([&Verb::Live]) {
+                assert!(long(*verb).contains(&format!("  --{}", flag.name)), "--{}", flag.name);
+            }
         }
-        assert!(long().contains("\n  --interval DURATION [default: 60s] [live]\n"));
+        assert!(!long(Verb::Preview).contains("  --dry-run"));
+        assert!(
+            long(Verb::Live).contains("\n  --interval DURATION [default: 60s] [live, preview]\n")
+        );
     }
 
     #[test]
     fn examples_are_commands_that_parse() {
-        let commands = EXAMPLES.replace("\\\n", " ");
+        let commands = [EXAMPLES, BACKFILL_EXAMPLES, PREVIEW_EXAMPLES].concat();
+        let commands = commands.replace("\\\n", " ");
         let commands: Vec<&str> =
             commands.lines().filter(|line| line.starts_with("  push-live-metrics ")).collect();
-        assert_eq!(commands.len(), 5);
+        assert_eq!(commands.len(), 8);
         for command in commands {
             let words = command.split('\'').enumerate().flat_map(|(part, text)| {
                 let words: Vec<&str> =

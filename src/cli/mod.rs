@@ -23,8 +23,8 @@ use std::path::PathBuf;
 use args::{Args, Typed, bad_flag};
 pub use config::Command;
 use config::{
-    BackfillConfig, Destination, LiveConfig, OutputConfig, Patience, PushConfig, Rerun,
-    SeriesConfig, Window,
+    BackfillConfig, Destination, DryRunConfig, LiveConfig, OutputConfig, Patience, PreviewConfig,
+    PreviewForm, PushConfig, Rerun, SeriesConfig, Window,
 };
 use flags::Verb;
 pub use settings::Environment;
@@ -49,18 +49,22 @@ pub fn parse(
     now: TimestampMs,
 ) -> Result<Command, Error> {
     Ok(match args::parse(raw)? {
-        Typed::ShortHelp => Command::Print(help::short()),
-        Typed::Help => Command::Print(help::long()),
+        Typed::ShortHelp(verb) => Command::Print(help::short(verb)),
+        Typed::Help(verb) => Command::Print(help::long(verb)),
         Typed::Version => Command::Print(help::version()),
+        Typed::Run(verb, args) if args.has("dry-run") => {
+            Command::DryRun(Box::new(dry_run(verb, &args, environment, now)?))
+        }
         Typed::Run(Verb::Live, args) => Command::Live(Box::new(live(&args, environment, now)?)),
         Typed::Run(Verb::Backfill, args) => {
             Command::Backfill(Box::new(backfill(&args, environment, now)?))
         }
+        Typed::Run(Verb::Preview, args) => Command::Preview(Box::new(preview(&args, now)?)),
     })
 }
 
 fn live(args: &Args, environment: &Environment, now: TimestampMs) -> Result<LiveConfig, Error> {
-    check_required(args, ("--duration", args.has("duration") || args.has("end-epoch")))?;
+    check_required(args, live_length(args))?;
     let mut warnings = Vec::new();
     let (grid, window) = window::live(args, now)?;
     let series = series(args, grid, window, &mut warnings)?;
@@ -81,13 +85,71 @@ fn live(args: &Args, environment: &Environment, now: TimestampMs) -> Result<Live
     })
 }
 
+/// Checks what `live` and `backfill` do, but for what only a run needs.
+fn dry_run(
+    verb: Verb,
+    args: &Args,
+    environment: &Environment,
+    now: TimestampMs,
+) -> Result<DryRunConfig, Error> {
+    let mut warnings = Vec::new();
+    let (grid, window) = if verb == Verb::Live {
+        check_required(args, live_length(args))?;
+        window::live(args, now)?
+    } else {
+        check_required(args, past_window(args))?;
+        window::past(args, now)?
+    };
+    if verb == Verb::Backfill && args.has("output") {
+        let problem = "is given together with --output, which sends nothing";
+        return Err(bad_flag("dry-run", None, problem, "leave one of them out").into());
+    }
+    let series = series(args, grid, window, &mut warnings)?;
+    let ticks_per_request = match verb {
+        Verb::Backfill => {
+            let batch_size = args.parsed("batch-size", units::batch_size)?;
+            (batch_size / series.label_sets.len()).max(1) as u64
+        }
+        _ => 1,
+    };
+    let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
+    let target = target::if_known(args, &settings, &mut warnings)?;
+    patience(args)?;
+    let output = output(args)?;
+    Ok(DryRunConfig { series, window, ticks_per_request, target, output, warnings })
+}
+
+/// Returns what tells how long a live run is, and whether it was given.
+fn live_length(args: &Args) -> (&'static str, bool) {
+    ("--duration", args.has("duration") || args.has("end-epoch"))
+}
+
+/// Returns what tells a window of the past, and whether it was given.
+fn past_window(args: &Args) -> (&'static str, bool) {
+    let is_given = args.has("since") || (args.has("start-epoch") && args.has("end-epoch"));
+    ("--since, or --start-epoch with --end-epoch", is_given)
+}
+
+fn preview(args: &Args, now: TimestampMs) -> Result<PreviewConfig, Error> {
+    check_required(args, ("", true))?;
+    let mut warnings = Vec::new();
+    let (grid, window) = window::preview(args, now)?;
+    let series = series(args, grid, window, &mut warnings)?;
+    let columns = args.parsed_if_given("width", units::columns)?;
+    let form = args.parsed("format", |text| match text {
+        "chart" => Ok(PreviewForm::Chart { columns, is_ascii: args.has("ascii") }),
+        "csv" => Ok(PreviewForm::Csv),
+        _ => Err(units::unusable("is not a format", "give chart or csv")),
+    })?;
+    Ok(PreviewConfig { series, window, form, output: output(args)?, warnings })
+}
+
 fn backfill(
     args: &Args,
     environment: &Environment,
     now: TimestampMs,
 ) -> Result<BackfillConfig, Error> {
-    let has_window = args.has("since") || (args.has("start-epoch") && args.has("end-epoch"));
-    check_required(args, ("--since, or --start-epoch with --end-epoch", has_window))?;
+    check_required(args, past_window(args))?;
     let mut warnings = Vec::new();
     let (grid, window) = window::past(args, now)?;
     let series = series(args, grid, window, &mut warnings)?;

@@ -75,6 +75,26 @@ pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, Bad
     Err(bad("target", None, &problem, way_out))
 }
 
+/// Returns what is known of the target for a run that does not take place; what is missing for
+/// it to do so is a warning.
+///
+/// # Errors
+/// What was given cannot be used.
+pub(super) fn if_known(
+    args: &Args,
+    settings: &Settings<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Target>, Error> {
+    match choose(args, settings) {
+        Ok(choice) => check(&choice, args, settings, warnings).map(Some),
+        Err(error) if args.has("url") || args.has("env") => Err(error.into()),
+        Err(error) => {
+            warnings.push(error.to_string());
+            Ok(None)
+        }
+    }
+}
+
 /// Checks the chosen target with its credentials, headers, certificates and proxy.
 ///
 /// # Errors
@@ -87,7 +107,17 @@ pub(super) fn check(
 ) -> Result<Target, Error> {
     let (url, source, auth) = match choice {
         Choice::Url(setting) => (parse_url(setting)?, &setting.place, url_auth(settings)?),
-        Choice::Preset(env) => (preset_url(env)?, &env.place, preset_auth(env, settings)?),
+        Choice::Preset(env) => {
+            let url = preset_url(env)?;
+            let auth = match preset_auth(env, settings) {
+                Err(error) if args.has("dry-run") => {
+                    warnings.push(error.to_string());
+                    Auth::None
+                }
+                auth => auth?,
+            };
+            (url, &env.place, auth)
+        }
     };
     let headers = headers(args)?;
     let secret_header =

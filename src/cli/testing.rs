@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::config::PreviewConfig;
 use super::{Command, Environment, LiveConfig, parse};
 use crate::error::Error;
 use crate::series::TimestampMs;
@@ -70,6 +71,16 @@ impl Setup {
         let environment = Environment::new(self.variables.clone(), directory);
         match parse(raw.into_iter(), &environment, TimestampMs(NOW_MS))? {
             Command::Live(config) => Ok(*config),
+            other => panic!("is {other:?}"),
+        }
+    }
+
+    /// Parses `preview` with metric and label.
+    pub(super) fn preview(&self) -> Result<PreviewConfig, Error> {
+        let first = ["preview", "--metric-name=cpu", "--labels=cpu=lina_cp_avg"];
+        let raw = first.map(OsString::from).into_iter().chain(self.flags.iter().cloned());
+        match parse(raw, &Environment::default(), TimestampMs(NOW_MS))? {
+            Command::Preview(config) => Ok(*config),
             other => panic!("is {other:?}"),
         }
     }

@@ -65,6 +65,14 @@ pub(super) fn protocol(text: &str) -> Result<Protocol, Unusable> {
     }
 }
 
+/// Parses a chart's width.
+pub(super) fn columns(text: &str) -> Result<usize, Unusable> {
+    match text.parse() {
+        Ok(columns @ 20..=1000) => Ok(columns),
+        _ => Err(unusable("is not a width", "give a whole number, 20 to 1000")),
+    }
+}
+
 /// Parses a duration with its unit; 0 is one.
 pub(super) fn duration_or_zero(text: &str) -> Result<Duration, Unusable> {
     let way_out = "give a whole number and a unit: 20ms, 30s, 5m, 1h or 21d";

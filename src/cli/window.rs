@@ -1,5 +1,6 @@
 //! The grid of a run and its window, from flags and the time of the start.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::args::{Args, bad_flag};
@@ -8,6 +9,8 @@ use super::units::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
 use crate::series::{Grid, TimestampMs};
 
+/// What a preview shows where nothing else is said.
+const DAY_MS: i64 = 24 * 3_600_000;
 /// Most datapoints of a window, for each series.
 const TICK_COUNT_MAX: u64 = 10_000_000_000;
 
@@ -60,6 +63,45 @@ pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     let step_ms = millis(args.parsed("step-size", units::minutes)?);
     let origin = args.parsed_if_given("origin", units::time)?;
     let (start, end) = bounds(args, origin, step_ms, now)?;
+    stretch(args, origin, step_ms, start..end)
+}
+
+/// Returns the window that a preview shows: with `--duration` or `--interval` that of a live
+/// run, else any of past or future; a day from now where nothing is given.
+///
+/// # Errors
+/// The window is empty, too large, or before the origin, or flags of both kinds are given.
+pub(super) fn preview(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
+    if let Some(of_live) = ["duration", "interval"].into_iter().find(|name| args.has(name)) {
+        if let Some(other) = ["since", "step-size"].into_iter().find(|name| args.has(name)) {
+            let problem = format!("is given together with --{of_live}");
+            return Err(bad_flag(other, args.given(other), &problem, "leave one of them out"));
+        }
+        if !args.has("duration") && !args.has("end-epoch") {
+            let problem = "is given without --duration";
+            return Err(bad_flag("interval", args.given("interval"), problem, "add --duration"));
+        }
+        return live(args, now);
+    }
+    if args.has("since") {
+        return past(args, now);
+    }
+    let step_ms = millis(args.parsed("step-size", units::minutes)?);
+    let origin = args.parsed_if_given("origin", units::time)?;
+    let start = args.parsed_if_given("start-epoch", units::time)?;
+    let start = start.unwrap_or_else(|| floored(now.0, origin, step_ms));
+    let end = args.parsed_if_given("end-epoch", units::time)?;
+    stretch(args, origin, step_ms, start..end.unwrap_or(TimestampMs(start.0 + DAY_MS)))
+}
+
+/// Returns the window of the times in `bounds`.
+fn stretch(
+    args: &Args,
+    origin: Option<TimestampMs>,
+    step_ms: u64,
+    bounds: Range<TimestampMs>,
+) -> Result<(Grid, Window), BadInput> {
+    let Range { start, end } = bounds;
     let grid = Grid { origin: origin.unwrap_or(start), step_ms };
     let Some(first_index) = grid.index_at_or_after(start) else {
         let problem = "is after the start of the window";
@@ -96,9 +138,7 @@ fn bounds(
                 return Err(bad_flag(name, args.given(name), problem, "leave one of them out"));
             }
         }
-        let step_ms = i64::try_from(step_ms).expect("durations are bounded to 10 years");
-        let origin_ms = origin.map_or(0, |origin| origin.0);
-        let floor = |ms: i64| TimestampMs(ms - (ms - origin_ms).rem_euclid(step_ms));
+        let floor = |ms| floored(ms, origin, step_ms);
         let since_ms = i64::try_from(since.as_millis()).expect("durations are bounded");
         return Ok((floor(now.0 - since_ms), floor(now.0)));
     }
@@ -113,6 +153,13 @@ fn bounds(
         return bad("is in the future", "give one that is past; live pushes what is to come");
     }
     Ok((start, end))
+}
+
+/// Returns the latest point at or before `ms` of the grid with this origin, else with 1970's.
+fn floored(ms: i64, origin: Option<TimestampMs>, step_ms: u64) -> TimestampMs {
+    let step_ms = i64::try_from(step_ms).expect("durations are bounded to 10 years");
+    let origin_ms = origin.map_or(0, |origin| origin.0);
+    TimestampMs(ms - (ms - origin_ms).rem_euclid(step_ms))
 }
 
 /// Returns how many ticks there are from `first` on.
@@ -243,6 +290,70 @@ mod tests {
             &["--start-epoch", "1765969200250"],
             "--start-epoch '1765969200250': looks like milliseconds; \
              give seconds, as in 1765969200",
+        );
+    }
+
+    /// Shows start, step, first index and tick count of a preview, or the error.
+    #[track_caller]
+    fn check_preview(flags: &[&str], expected: &str) {
+        let shown = match Setup::default().flags(flags).preview() {
+            Ok(config) => format!(
+                "{} {} {} {}",
+                config.series.model.grid.time_of(config.window.first_index).0,
+                config.series.model.grid.step_ms,
+                config.window.first_index,
+                config.window.tick_count
+            ),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_preview_shows_a_day_from_now_unless_told_otherwise() {
+        check_preview(&[], "1765969200000 900000 0 96");
+        check_preview(&["--step-size", "7"], "1765968960000 420000 0 206");
+        check_preview(&["--since", "1h"], "1765965600000 900000 0 4");
+        check_preview(&["--start-epoch", "60"], "60000 900000 0 96");
+        check_preview(&["--start-epoch", "60", "--end-epoch", "961"], "60000 900000 0 2");
+        check_preview(&["--origin", "0", "--since", "1h"], "1765965600000 900000 1962184 4");
+    }
+
+    #[test]
+    fn a_preview_shows_what_a_live_run_would_push() {
+        check_preview(&["--duration", "30"], "1765969200000 60000 0 30");
+        check_preview(&["--duration=10s", "--interval=20ms"], "1765969200000 20 0 500");
+        check_preview(&["--interval=1s", "--end-epoch=1765969300"], "1765969200000 1000 0 100");
+    }
+
+    #[test]
+    fn previews_that_cannot_be_are_refused() {
+        check_preview(
+            &["--since", "100ms"],
+            "--since '100ms': gives a window without a datapoint; \
+             give a longer window, or a shorter --step-size",
+        );
+        check_preview(
+            &["--since", "1d", "--duration", "3"],
+            "--since '1d': is given together with --duration; leave one of them out",
+        );
+        check_preview(
+            &["--since", "1d", "--end-epoch", "3"],
+            "--end-epoch '3': is given together with --since; leave one of them out",
+        );
+        check_preview(
+            &["--interval", "1s"],
+            "--interval '1s': is given without --duration; add --duration",
+        );
+        check_preview(
+            &["--end-epoch", "3"],
+            "--end-epoch '3': gives a window without a datapoint; \
+             give a longer window, or a shorter --step-size",
+        );
+        check_preview(
+            &["--origin", "1765969201"],
+            "--origin '1765969201': is after the start of the window; \
+             give an earlier one, or a later start",
         );
     }
 }

@@ -42,4 +42,8 @@ impl Body {
             .expect("the buffer has the length that snap asks for, the message less than 4 GiB");
         &self.compressed[..written]
     }
+    /// Returns the size of the message encoded last, before compression.
+    pub fn message_bytes(&self) -> usize {
+        self.message.len()
+    }
 }

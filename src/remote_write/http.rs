@@ -11,6 +11,7 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, Proxy, Timeout};
 
+use super::headers::{USER_AGENT, protocol_headers, read_secret};
 use super::{Version, http_date};
 use crate::cli::config::{Auth, Secret, Target};
 use crate::error::{BadInput, Error, Escaped};
@@ -20,8 +21,6 @@ use crate::series::TimestampMs;
 const ERROR_BODY_BYTES_MAX: u64 = 1024;
 /// What is taken of response headers.
 const RESPONSE_HEADER_BYTES_MAX: usize = 32 * 1024;
-/// What is read of a file that holds a secret.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// What an attempt means for the samples it carried. The only thing that is branched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +80,12 @@ impl Sender {
     /// # Errors
     /// When a certificate file cannot be read or used, or the proxy's URL is none.
     pub fn new(target: &Target) -> Result<Self, Error> {
+        if cfg!(not(feature = "tls")) && target.url.starts_with("https:") {
+            let (subject, value) = (target.source.clone(), Some(target.shown_url()));
+            let problem = "needs TLS, which this binary was built without".into();
+            let way_out = "use the ordinary binary, or an http URL".into();
+            return Err(BadInput { subject, value, problem, way_out }.into());
+        }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         // Below the limit of the whole, so that an attempt that never got through says so.
         let connect_timeout = target.timeout.mul_f64(0.75);
@@ -89,7 +94,7 @@ impl Sender {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(proxy)
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .max_response_header_size(RESPONSE_HEADER_BYTES_MAX)
@@ -121,17 +126,10 @@ impl Sender {
         retry_count: u32,
         now: TimestampMs,
     ) -> Reply {
-        let (content_type, protocol_version) = match version {
-            Version::V1 => ("application/x-protobuf", "0.1.0"),
-            // No space behind the semicolon: receivers compare it as it stands.
-            Version::V2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
-        };
-        let mut request = self
-            .agent
-            .post(&self.target.url)
-            .header("Content-Encoding", "snappy")
-            .header("Content-Type", content_type)
-            .header("X-Prometheus-Remote-Write-Version", protocol_version);
+        let mut request = self.agent.post(&self.target.url);
+        for (name, value) in protocol_headers(version) {
+            request = request.header(name, value);
+        }
         if retry_count > 0 {
             request = request.header("Retry-Attempt", retry_count.to_string());
         }
@@ -179,30 +177,6 @@ fn sensitive(name: &str, value: &str) -> Result<HeaderValue, Error> {
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// Returns the secret; that of a file as it is now.
-///
-/// # Errors
-/// When the file cannot be read or holds nothing.
-fn read_secret(secret: &Secret) -> Result<String, Error> {
-    let path = match secret {
-        Secret::Inline(value) => return Ok(value.clone()),
-        Secret::File(path) => path,
-    };
-    let mut text = String::new();
-    let read = fs::File::open(path)
-        .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
-        .and_then(|_| match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(io::Error::other("it is empty")),
-            value => Ok(value.to_owned()),
-        });
-    read.map_err(|source| Error::File {
-        doing: "read the secret in",
-        path: path.clone(),
-        source,
-        way_out: "put the value there, or name another file",
-    })
 }
 
 fn proxy(url: &Secret) -> Result<Proxy, Error> {
@@ -285,6 +259,9 @@ fn failure(error: &ureq::Error) -> Outcome {
         ureq::Error::ConnectProxyFailed(_) if text.contains("407") => {
             Outcome::Rejected { status: 407, reason: "the proxy answered HTTP 407".into() }
         }
+        _ if text.contains("InvalidContentType") => {
+            not_sent("no TLS is spoken there; is it http in place of https?".into())
+        }
         ureq::Error::HostNotFound => not_sent("the host name was not found".into()),
         ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => not_sent(reason),
         ureq::Error::Timeout(phase @ (Timeout::Resolve | Timeout::Connect)) => {
@@ -292,6 +269,7 @@ fn failure(error: &ureq::Error) -> Outcome {
         }
         ureq::Error::Timeout(_) => unanswered("timed out without an answer".into()),
         ureq::Error::Io(error) if never_connected(error.kind()) => not_sent(reason),
+        ureq::Error::Io(_) if text.starts_with("failed to lookup address") => not_sent(reason),
         _ => unanswered(reason),
     }
 }
@@ -358,7 +336,9 @@ fn other_roots(text: &str) -> String {
 /// Returns a hint for statuses that are about access or address, for the log.
 pub fn describe_status(status: u16) -> Option<&'static str> {
     Some(match status {
-        300..=399 => "redirects are not followed: use the address it names, if that is meant",
+        300..=399 => {
+            "redirects are not followed: check the path (no slash at its end) and the scheme"
+        }
         401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
         403 => "the credentials are known but may not write here: check tenant and permissions",
         404 => {
@@ -366,6 +346,7 @@ pub fn describe_status(status: u16) -> Option<&'static str> {
              /api/v1/receive), and that Prometheus runs with --web.enable-remote-write-receiver"
         }
         405 => "this address does not take a POST: check the path",
+        415 => "the receiver does not take this message: give --protocol 1, or auto",
         407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
         _ => return None,
     })

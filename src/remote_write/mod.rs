@@ -4,6 +4,7 @@
 
 mod base64;
 mod body;
+mod headers;
 mod http;
 mod http_date;
 mod retry;
@@ -13,6 +14,7 @@ pub mod v1;
 pub mod v2;
 
 pub use body::Body;
+pub use headers::shown_headers;
 pub use http::{Outcome, Reply, Sender, describe_status};
 pub use retry::Backoff;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::past::{Past, SELECTOR, assert_same_bits, now, wait_for_samples};
-use crate::support::proxy::{self, Fault};
 use crate::support::receivers::{Receiver, Setup};
+use crate::support::relay::{self, Fault};
 
 const DAY: i64 = 86_400;
 
@@ -144,7 +144,7 @@ fn check_lost(setup: Setup, fault: Fault, code: i32, unconfirmed: usize) {
     let Some(receiver) = setup.start() else { return };
     let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
     let address =
-        proxy::start(receiver.address(), move |n| if n == 2 { fault } else { Fault::None });
+        relay::start(receiver.address(), move |n| if n == 2 { fault } else { Fault::None });
     let run = past.backfill(&format!("http://{address}/api/v1/write"));
     run.assert_code(code).assert_says("Push failed: ");
     assert_eq!(
@@ -180,7 +180,7 @@ fn a_final_refusal_stops_it_and_names_the_way_on() {
     let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
     // In front of the third request somebody else pushes what is newer.
     let (newer, write_url) = (Past { start: now() - 60, ..past.clone() }, receiver.write_url());
-    let address = proxy::start(receiver.address(), move |n| {
+    let address = relay::start(receiver.address(), move |n| {
         if n == 2 {
             newer.backfill(&write_url).assert_code(0);
         }

@@ -2,10 +2,27 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
 
+mod accounting;
 mod backfill;
 mod bad_input;
+mod chaos;
+mod continuation;
+mod docs;
 mod export;
+mod faults;
+mod generated;
 mod golden;
+mod hours;
+mod live_check;
+mod preview;
 mod receivers_smoke;
+mod secrets;
+mod signals;
+mod spec_v1;
+mod statuses;
 mod support;
+mod terminal;
+mod tidy;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;

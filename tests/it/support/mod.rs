@@ -1,6 +1,22 @@
 //! What the integration tests share.
 
+#[cfg(feature = "tls")]
+pub(crate) mod certificates;
+pub(crate) mod clock;
+mod connection;
+pub(crate) mod folder;
+pub(crate) mod json;
+pub(crate) mod ledger;
 pub(crate) mod past;
 pub(crate) mod proxy;
+pub(crate) mod push;
 mod read_back;
+pub(crate) mod receiver;
 pub(crate) mod receivers;
+pub(crate) mod relay;
+pub(crate) mod sender;
+mod serving;
+pub(crate) mod side_by_side;
+pub(crate) mod step;
+pub(crate) mod transport;
+pub(crate) mod wire;

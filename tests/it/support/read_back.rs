@@ -80,7 +80,11 @@ pub(super) fn parse_csv(csv: &str) -> Option<Vec<(i64, f64)>> {
 
 #[test]
 fn reads_what_receivers_print() {
-    let json = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"a":"\"values\":["},"values":[[1700000000,"1"],[1700000000.5,"-0.1"],[1700000000.123,"+Inf"]]}]}}"#;
+    let json = concat!(
+        r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":"#,
+        r#"{"a":"\"values\":["},"values":[[1700000000,"1"],[1700000000.5,"-0.1"],"#,
+        r#"[1700000000.123,"+Inf"]]}]}}"#
+    );
     let expected = vec![
         (1_700_000_000_000, 1.0),
         (1_700_000_000_500, -0.1),

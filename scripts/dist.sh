@@ -1,0 +1,50 @@
+#!/bin/sh
+# Makes dist/push-live-metrics-VERSION-ARCH-linux.tar.gz (`make dist`): the static binary, its
+# man page, the README, the licences of everything in it, and SHA256SUMS. The same sources and
+# toolchain give the same bytes. Exit 1 when the binary is over its budget.
+set -eu
+
+cd "$(dirname "$0")/.."
+binary_bytes_max=2000000
+name=push-live-metrics
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+host=$(rustc -vV | sed -n 's/^host: //p')
+arch=${host%%-*}
+
+if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$arch-unknown-linux-musl/lib" ] || ! command -v musl-gcc >/dev/null; then
+    scripts/setup.sh test || {
+        echo "dist: needs the musl target and musl-gcc; these two commands bring them:" >&2
+        echo "  rustup target add $arch-unknown-linux-musl" >&2
+        echo "  apt-get install musl-tools" >&2
+        exit 1
+    }
+fi
+binary=$(scripts/static.sh)
+bytes=$(wc -c <"$binary")
+echo "dist: static binary, $bytes bytes of $binary_bytes_max"
+[ "$bytes" -le "$binary_bytes_max" ] || { echo 'dist: the binary is over its budget' >&2; exit 1; }
+
+folder=dist/$name-$version-$arch-linux
+rm -rf "$folder" "$folder.tar.gz"
+mkdir -p "$folder/licences"
+install -m 755 "$binary" "$folder/$name"
+install -m 644 README.md CHANGELOG.md LICENSE .env.example "$folder/"
+scripts/man.sh "$binary" >"$folder/$name.1"
+# Name, version, licence and, where the crate has them, the texts of what is linked in.
+cargo tree --locked -e normal --prefix none --target "$host" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |
+    sort -u | grep -v "^$name v" >"$folder/licences/CRATES"
+sources=$(cargo metadata --locked --format-version 1 --filter-platform "$host" | tr ',' '\n' |
+    sed -n 's/.*"manifest_path":"\(.*\)\/Cargo.toml".*/\1/p')
+while read -r crate number _; do
+    for source in $sources; do
+        [ "${source##*/}" = "$crate-${number#v}" ] || continue
+        for file in "$source"/LICEN[CS]E* "$source"/COPYING* "$source"/UNLICENSE*; do
+            [ ! -f "$file" ] || install -m 644 "$file" "$folder/licences/$crate-${file##*/}"
+        done
+    done
+done <"$folder/licences/CRATES"
+(cd "$folder" && find . -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum >SHA256SUMS)
+tar --sort=name --owner=0 --group=0 --numeric-owner --mtime='@0' --mode='u+rw,go=rX,u+rX' \
+    -C dist -cf - "${folder##*/}" | gzip -n9 >"$folder.tar.gz"
+(cd dist && sha256sum "${folder##*/}.tar.gz" | tee SHA256SUMS)
+tar -tzf "$folder.tar.gz"

@@ -1,0 +1,159 @@
+//! The dots of a chart, and the characters that they make.
+
+use super::axis::{TimeAxis, ValueAxis};
+use crate::series::Sample;
+
+/// The characters of a chart.
+pub(super) struct Glyphs {
+    /// Dots side by side in a cell.
+    pub(super) dots_per_column: usize,
+    /// Dots one below the other in a cell.
+    pub(super) dots_per_row: usize,
+    /// Left of the plot.
+    pub(super) border: char,
+    /// There, beside a label.
+    pub(super) value_mark: char,
+    /// Where the axes meet.
+    pub(super) corner: char,
+    /// Below the plot.
+    pub(super) baseline: char,
+    /// There, above a label.
+    pub(super) time_mark: char,
+}
+
+/// Two by four dots a cell.
+pub(super) const BRAILLE: Glyphs = Glyphs {
+    dots_per_column: 2,
+    dots_per_row: 4,
+    border: '│',
+    value_mark: '┤',
+    corner: '└',
+    baseline: '─',
+    time_mark: '┬',
+};
+
+/// One dot a cell.
+pub(super) const ASCII: Glyphs = Glyphs {
+    dots_per_column: 1,
+    dots_per_row: 1,
+    border: '|',
+    value_mark: '+',
+    corner: '+',
+    baseline: '-',
+    time_mark: '+',
+};
+
+/// What a dot shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dot {
+    Blank,
+    /// Between minimum and maximum.
+    Shade,
+    /// On the line through the means.
+    Line,
+}
+
+/// A column of dots: what is kept of the samples in it.
+#[derive(Clone, Copy)]
+struct Column {
+    min: f64,
+    max: f64,
+    sum: f64,
+    count: u64,
+}
+
+/// The dots of a chart.
+pub(super) struct Canvas<'a> {
+    glyphs: &'a Glyphs,
+    width: usize,
+    dots: Vec<Dot>,
+}
+
+impl<'a> Canvas<'a> {
+    /// Returns an empty canvas of so many cells.
+    pub(super) fn new(columns: usize, rows: usize, glyphs: &'a Glyphs) -> Self {
+        let (width, height) = (columns * glyphs.dots_per_column, rows * glyphs.dots_per_row);
+        Self { glyphs, width, dots: vec![Dot::Blank; width * height] }
+    }
+
+    /// Draws samples: the line through the means of their columns, and the shade behind it.
+    pub(super) fn plot(
+        &mut self,
+        samples: impl Iterator<Item = Sample>,
+        values: &ValueAxis,
+        times: TimeAxis,
+    ) {
+        let empty = Column { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, count: 0 };
+        let mut columns = vec![empty; self.width];
+        for Sample { timestamp, value } in samples {
+            let column = &mut columns[times.position(timestamp, self.width)];
+            column.min = column.min.min(value);
+            column.max = column.max.max(value);
+            column.sum += value;
+            column.count += 1;
+        }
+        let dot = |value| values.dot(value, self.glyphs.dots_per_row);
+        let mut before = None;
+        for (x, column) in columns.iter().enumerate().filter(|(_, column)| column.count > 0) {
+            for y in dot(column.max)..=dot(column.min) {
+                // Of braille every other dot, so that the line is seen in front of them.
+                if self.glyphs.dots_per_row == 1 || (x + y).is_multiple_of(2) {
+                    self.set(x, y, Dot::Shade);
+                }
+            }
+            let here = (x, dot(column.sum / column.count as f64));
+            self.line(before.unwrap_or(here), here);
+            before = Some(here);
+        }
+    }
+
+    fn set(&mut self, x: usize, y: usize, dot: Dot) {
+        let at = &mut self.dots[y * self.width + x];
+        if *at != Dot::Line {
+            *at = dot;
+        }
+    }
+
+    /// Draws from the left end to the right one.
+    fn line(&mut self, (left, from): (usize, usize), (right, to): (usize, usize)) {
+        let steps = (right - left).max(from.abs_diff(to)).max(1);
+        // A whole number of half steps, rounded.
+        let between =
+            |a: usize, b: usize, k: usize| (2 * (a * (steps - k) + b * k) + steps) / (2 * steps);
+        for k in 0..=steps {
+            self.set(between(left, right, k), between(from, to, k), Dot::Line);
+        }
+    }
+
+    /// Returns the characters of a row, counted from the top.
+    pub(super) fn row(&self, row: usize) -> String {
+        let Glyphs { dots_per_column, dots_per_row, .. } = *self.glyphs;
+        let cells = (0..self.width / dots_per_column).map(|column| {
+            let dots = (0..dots_per_row).flat_map(|y| (0..dots_per_column).map(move |x| (x, y)));
+            let dots = dots.map(|(x, y)| {
+                self.dots[(row * dots_per_row + y) * self.width + column * dots_per_column + x]
+            });
+            if dots_per_row == 1 { ascii(dots) } else { braille(dots) }
+        });
+        cells.collect()
+    }
+}
+
+fn ascii(mut dots: impl Iterator<Item = Dot>) -> char {
+    match dots.next() {
+        Some(Dot::Line) => '*',
+        Some(Dot::Shade) => ':',
+        _ => ' ',
+    }
+}
+
+/// Returns the character with these dots, given row by row.
+/// Source: The Unicode Standard, chapter 21.1, "Braille Patterns".
+fn braille(dots: impl Iterator<Item = Dot>) -> char {
+    const BITS: [u32; 8] = [0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80];
+    let set = BITS.iter().zip(dots).filter(|(_, dot)| *dot != Dot::Blank);
+    match set.map(|(bit, _)| bit).sum::<u32>() {
+        0 => ' ',
+        bits => char::from_u32(0x2800 + bits).expect("256 characters are there"),
+    }
+}

@@ -1,0 +1,325 @@
+//! A chart of samples as lines of text: braille dots or plain ASCII, with both axes.
+//!
+//! Pure, and without any escape code. Two passes over the samples, and one column of dots is
+//! all that is kept of any number of them: memory is flat in the window's length.
+
+use super::axis::{TimeAxis, ValueAxis};
+use super::canvas::{ASCII, BRAILLE, Canvas, Glyphs};
+use crate::series::{Sample, TimestampMs};
+
+/// No chart is narrower: two values' labels and a few cells beside them.
+pub(super) const COLUMNS_MIN: usize = 20;
+/// What is left beside the labels at least: the border, and as much as a time's label takes.
+const PLOT_COLUMNS_MIN: usize = 10;
+
+/// How a chart is to look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// No line is longer, in characters; less than `COLUMNS_MIN` counts as that.
+    pub columns: usize,
+    /// About so many lines are given to the values.
+    pub rows: usize,
+    /// Plain ASCII in place of braille.
+    pub is_ascii: bool,
+    /// What is added to UTC for the times shown.
+    pub utc_offset_ms: i64,
+}
+
+/// Returns the chart of `samples`, which come in ascending time: the plot, its axes, and a
+/// line with minimum, mean, maximum and count. None at all for no samples.
+///
+/// The line is the mean of all samples in a dot's column; the shade behind it reaches from
+/// their minimum to their maximum.
+pub(super) fn chart(samples: impl Iterator<Item = Sample> + Clone, style: Style) -> Vec<String> {
+    let Some(extent) = Extent::of(samples.clone()) else { return Vec::new() };
+    let columns = style.columns.max(COLUMNS_MIN);
+    let values = ValueAxis::new(extent.min, extent.max, style.rows);
+    let labels: Vec<String> =
+        (0..values.rows()).map(|row| values.label(row, columns - PLOT_COLUMNS_MIN)).collect();
+    let gutter = labels.iter().map(String::len).max().unwrap_or(0);
+    let local = |time: TimestampMs| TimestampMs(time.0 + style.utc_offset_ms);
+    let times = TimeAxis { first: local(extent.first), last: local(extent.last) };
+    let glyphs = if style.is_ascii { &ASCII } else { &BRAILLE };
+    let mut canvas = Canvas::new(columns - gutter - 1, values.rows(), glyphs);
+    canvas.plot(
+        samples.map(|sample| Sample { timestamp: local(sample.timestamp), ..sample }),
+        &values,
+        times,
+    );
+    let mut lines: Vec<String> = labels
+        .iter()
+        .enumerate()
+        .map(|(row, label)| {
+            let border = if label.is_empty() { glyphs.border } else { glyphs.value_mark };
+            format!("{label:>gutter$}{border}{}", canvas.row(row)).trim_end().to_owned()
+        })
+        .collect();
+    lines.extend(time_lines(times, gutter, columns, glyphs));
+    lines.extend(wrapped(&extent.in_words(&values), columns));
+    lines
+}
+
+/// Returns `text` in lines of `columns` characters, broken at spaces where there are any.
+pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut rest: Vec<char> = word.chars().collect();
+        loop {
+            let line = lines.last_mut().expect("there is always one");
+            let used = line.chars().map(char_columns).sum::<usize>();
+            let gap = usize::from(used > 0);
+            let width: usize = rest.iter().copied().map(char_columns).sum();
+            if used + gap + width <= columns {
+                line.extend(" ".repeat(gap).chars().chain(rest));
+                break;
+            }
+            if used == 0 {
+                let fits = fitting(&rest, columns);
+                line.extend(rest.drain(..fits));
+            }
+            lines.push(String::new());
+        }
+    }
+    lines
+}
+
+/// Returns how many characters fit, at least one.
+fn fitting(chars: &[char], columns: usize) -> usize {
+    let mut used = 0;
+    let fits = chars.iter().take_while(|c| {
+        used += char_columns(**c);
+        used <= columns
+    });
+    fits.count().max(1)
+}
+
+/// Returns the cells that a terminal gives a character: none is narrower than counted here.
+fn char_columns(c: char) -> usize {
+    if c < '\u{1100}' { 1 } else { 2 }
+}
+
+/// What is to be known of the samples before one is drawn.
+struct Extent {
+    first: TimestampMs,
+    last: TimestampMs,
+    min: f64,
+    max: f64,
+    sum: f64,
+    count: u64,
+}
+
+impl Extent {
+    fn of(mut samples: impl Iterator<Item = Sample>) -> Option<Self> {
+        let Sample { timestamp, value } = samples.next()?;
+        let (first, last, count) = (timestamp, timestamp, 1);
+        let mut extent = Self { first, last, min: value, max: value, sum: value, count };
+        for Sample { timestamp, value } in samples {
+            extent.last = timestamp;
+            extent.min = extent.min.min(value);
+            extent.max = extent.max.max(value);
+            extent.sum += value;
+            extent.count += 1;
+        }
+        Some(extent)
+    }
+
+    fn in_words(&self, values: &ValueAxis) -> String {
+        let [min, mean, max] =
+            [self.min, self.sum / self.count as f64, self.max].map(|value| values.number(value, 2));
+        format!("min {min}, mean {mean}, max {max}, count {}", self.count)
+    }
+}
+
+/// Returns the time axis and its labels.
+fn time_lines(times: TimeAxis, gutter: usize, columns: usize, glyphs: &Glyphs) -> [String; 2] {
+    let plot_columns = columns - gutter - 1;
+    let mut axis = vec![glyphs.baseline; plot_columns];
+    let mut labels = String::new();
+    for mark in times.marks(plot_columns) {
+        axis[mark.column] = glyphs.time_mark;
+        let length = mark.label.len();
+        let centred = (gutter + 1 + mark.column).saturating_sub(length / 2);
+        let start = centred.min(columns - length);
+        if labels.is_empty() || labels.len() < start {
+            labels = format!("{labels:<start$}{}", mark.label);
+        }
+    }
+    [format!("{:gutter$}{}{}", "", glyphs.corner, axis.iter().collect::<String>()), labels]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Style = Style { columns: 40, rows: 4, is_ascii: true, utc_offset_ms: 0 };
+    /// 2025-12-17T11:00:00Z.
+    const START_MS: i64 = 1_765_969_200_000;
+
+    fn lines(values: &[f64], step_ms: i64, style: Style) -> Vec<String> {
+        let samples = (0..).zip(values).map(|(k, value)| Sample {
+            timestamp: TimestampMs(START_MS + k * step_ms),
+            value: *value,
+        });
+        chart(samples, style)
+    }
+
+    /// Draws a datapoint a minute.
+    #[track_caller]
+    fn check(values: &[f64], style: Style, expected: &str) {
+        let lines = lines(values, 60_000, style);
+        assert_eq!(lines.join("\n"), expected.trim_start_matches('\n'));
+    }
+
+    #[test]
+    fn no_samples_have_no_chart() {
+        check(&[], PLAIN, "");
+    }
+
+    #[test]
+    fn one_sample_is_a_dot() {
+        let expected = "
+24+
+23+
+22+
+21+*
+20+
+19+
+  ++------------------------------------
+11:00:00
+min 21.40, mean 21.40, max 21.40, count
+1";
+        check(&[21.4], PLAIN, expected);
+    }
+
+    #[test]
+    fn a_constant_has_room_above_and_below() {
+        let expected = "
+ 1.0+
+ 0.5+
+   0+***********************************
+-0.5+
+-1.0+
+    ++----------------+----------------+
+   11:00            11:01          11:02
+min 0, mean 0, max 0, count 3";
+        check(&[0.0, 0.0, 0.0], PLAIN, expected);
+        // What differs by less than labels can tell is drawn as none.
+        assert!(lines(&[1e15, 1e15 + 1.0], 60_000, PLAIN)[3].contains("+****"));
+        assert!(lines(&[5e-324, 1e-310], 60_000, PLAIN)[2].contains("0+****"));
+    }
+
+    #[test]
+    fn negative_values_hang_below_zero() {
+        let expected = "
+ 0+       ***********
+-2+*******           ********
+-4+                          ****
+-6+                              ****
+-8+                                  ***
+  ++-----------+-----------+-----------+
+ 11:00       11:01       11:02     11:03
+min -7.50, mean -3.38, max -1.00, count
+4";
+        check(&[-3.0, -1.0, -2.0, -7.5], PLAIN, expected);
+    }
+
+    #[test]
+    fn huge_and_tiny_values_have_exponents() {
+        let expected = "
+ 1.0e300+**
+   5e299+  ****                      ***
+       0+      ****             *****
+  -5e299+          ****    *****
+-1.0e300+              ****
+        ++--------------+--------------+
+       11:00          11:01        11:02
+min -1.000e300, mean 1.67e299, max
+1.000e300, count 3";
+        check(&[1e300, -1e300, 5e299], PLAIN, expected);
+        let expected = "
+5e-9+                                ***
+4e-9+                          ******
+3e-9+                    ******
+2e-9+         ***********
+1e-9+*********
+    ++----------------+----------------+
+   11:00            11:01          11:02
+min 1.00e-9, mean 2.67e-9, max 5.00e-9,
+count 3";
+        check(&[1e-9, 2e-9, 5e-9], PLAIN, expected);
+        let beyond = [f64::INFINITY, f64::MIN, f64::MAX, f64::NEG_INFINITY];
+        assert_eq!(lines(&beyond, 60_000, PLAIN)[0], " 1.0e300+**                 ***");
+    }
+
+    #[test]
+    fn a_narrow_chart_is_twenty_columns_wide() {
+        let expected = "
+4+               ***
+3+         ******
+2+    *****
+1+****
+ ++----------+------
+11:00      11:02
+min 1.00, mean 2.50,
+max 4.00, count 4";
+        check(&[1.0, 2.0, 3.0, 4.0], Style { columns: 20, ..PLAIN }, expected);
+        check(&[1.0, 2.0, 3.0, 4.0], Style { columns: 1, ..PLAIN }, expected);
+        // No room for all digits: there are fewer, and still room for the plot.
+        let close = [1e9, 1e9 + 0.001, 1e9 + 0.002];
+        let first = &lines(&close, 60_000, Style { columns: 20, ..PLAIN })[0];
+        assert_eq!(first, "1.00e9+           **");
+    }
+
+    #[test]
+    fn braille_has_eight_dots_a_cell() {
+        let expected = "
+4┤                      ⢀⣀⣀⠤⠤⠒⠢⢄
+3┤             ⢀⣀⡠⠤⠤⠒⠒⠊⠉⠁       ⠉⠒⢄⡀
+2┤    ⣀⣀⠤⠤⠔⠒⠒⠉⠉⠁                   ⠈⠒⠤⡀
+1┤⠒⠊⠉⠉                                ⠈⠑
+ └┬────────┬─────────┬────────┬────────┬
+11:00    11:01     11:02    11:03  11:04
+min 1.00, mean 2.20, max 4.00, count 5";
+        check(&[1.0, 2.0, 3.0, 4.0, 1.0], Style { is_ascii: false, ..PLAIN }, expected);
+    }
+
+    #[test]
+    fn a_column_of_many_samples_shows_their_mean_before_their_range() {
+        let values: Vec<f64> = (0..4000).map(|k| f64::from(k % 2 * 4)).collect();
+        let expected = "
+4+::::::::::::::::::::::::::::::::::::::
+3+::::::::::::::::::::::::::::::::::::::
+2+**************************************
+1+::::::::::::::::::::::::::::::::::::::
+0+::::::::::::::::::::::::::::::::::::::";
+        assert_eq!(lines(&values, 60_000, PLAIN)[..5].join("\n"), expected[1..]);
+    }
+
+    #[test]
+    fn times_are_marked_in_steps_of_the_clock_and_the_calendar() {
+        #[track_caller]
+        fn check(step_ms: i64, utc_offset_ms: i64, expected: &str) {
+            let style = Style { utc_offset_ms, ..PLAIN };
+            assert_eq!(lines(&[1.0, 2.0, 3.0, 4.0, 1.0], step_ms, style)[5], expected);
+        }
+        check(20, 0, "11:00:00           11:00:00.050");
+        check(1000, 0, "11:00:00         11:00:02       11:00:04");
+        check(3_600_000, 0, "11:00    12:00     13:00    14:00  15:00");
+        check(3_600_000, 19_800_000, "     17:00    18:00    19:00    20:00");
+        check(86_400_000, 0, "     12-18    12-19     12-20    12-21");
+        check(200 * 86_400_000, 0, "2026-02-16             2027-07-01");
+    }
+
+    #[test]
+    fn long_text_is_wrapped() {
+        #[track_caller]
+        fn check(text: &str, expected: &[&str]) {
+            assert_eq!(wrapped(text, 6), expected);
+        }
+        check("", &[""]);
+        check("a bc def", &["a bc", "def"]);
+        check("abcdefghijklm no", &["abcdef", "ghijkl", "m no"]);
+        check("a abcdefgh", &["a", "abcdef", "gh"]);
+        check("日本語日本", &["日本語", "日本"]);
+    }
+}

@@ -1,0 +1,71 @@
+//! What the terminal can do: its width, and which characters it shows.
+
+use std::env;
+use std::fs::File;
+use std::process::Command;
+
+/// Returns the terminal's width, if there is one and it says so: COLUMNS, or `stty size`.
+pub fn columns() -> Option<usize> {
+    let positive = |text: String| text.trim().parse().ok().filter(|columns| *columns > 0);
+    env::var("COLUMNS").ok().and_then(positive).or_else(|| positive(stty_columns()?))
+}
+
+/// Asks the program: an ioctl would take a crate or unsafe code.
+fn stty_columns() -> Option<String> {
+    let terminal = File::open("/dev/tty").ok()?;
+    let output = Command::new("stty").arg("size").stdin(terminal).output().ok()?;
+    let rows_and_columns = String::from_utf8(output.stdout).ok()?;
+    rows_and_columns.split_whitespace().nth(1).map(str::to_owned)
+}
+
+/// Tells whether a line of the terminal can be erased.
+pub fn can_erase() -> bool {
+    env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Tells whether braille patterns can be shown: the locale is UTF-8, and the terminal not the
+/// kernel's own, whose font has none.
+pub fn shows_braille() -> bool {
+    is_braille_shown(|name| env::var(name).ok())
+}
+
+fn is_braille_shown(variable: impl Fn(&str) -> Option<String>) -> bool {
+    // Source: POSIX, "Environment Variables", section 8.2: the first that is set and not empty.
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let is_utf8 = locale.contains("utf-8") || locale.contains("utf8");
+    is_utf8 && variable("TERM").is_none_or(|term| term != "linux")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(variables: &[(&str, &str)], expected: bool) {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        assert_eq!(is_braille_shown(variable), expected, "{variables:?}");
+    }
+
+    #[test]
+    fn the_first_locale_variable_that_is_set_decides() {
+        check(&[], false);
+        check(&[("LANG", "en_US.UTF-8")], true);
+        check(&[("LANG", "C.utf8")], true);
+        check(&[("LANG", "en_US.UTF-8"), ("LC_ALL", "C")], false);
+        check(&[("LANG", "C"), ("LC_CTYPE", "C.UTF-8"), ("LC_ALL", "")], true);
+        check(&[("LANG", "de_DE.ISO-8859-1")], false);
+    }
+
+    #[test]
+    fn the_console_of_the_kernel_has_no_braille() {
+        check(&[("LANG", "C.UTF-8"), ("TERM", "linux")], false);
+        check(&[("LANG", "C.UTF-8"), ("TERM", "dumb")], true);
+    }
+}

@@ -1,0 +1,256 @@
+//! When something is missing: counted, named, and the printed commands send exactly that.
+
+use std::time::Duration;
+
+use crate::support::receiver::{Receiver, Script};
+use crate::support::sender::{Run, Sender};
+use crate::support::side_by_side::side_by_side;
+use crate::support::step::{Answer, Read, Step};
+
+const MS: Duration = Duration::from_millis(1);
+const OK: u16 = 204;
+
+/// Runs what `run` printed, each command in a shell; then nothing is missing any more.
+#[track_caller]
+fn check_printed(run: &Run, receiver: &Receiver, command_count: usize) {
+    let summary = run.summary();
+    assert_eq!(summary.commands.len(), command_count, "{summary:#?}");
+    let printed = run.log().messages("missing").join("\n");
+    for command in &summary.commands {
+        assert!(printed.contains(command), "{command} in\n{printed}");
+        let (stored_before, missing) = (receiver.stored().len(), summary.planned);
+        receiver.next_run();
+        let rerun = run.run_printed(command);
+        rerun.assert_code(0);
+        let sent = receiver.stored().len() - stored_before;
+        assert!(sent > 0 && (sent as u64) < missing, "{sent} of {missing}");
+    }
+    // The receiver takes nothing that it has, so this is each of them once.
+    assert_eq!(receiver.stored(), run.planned());
+}
+
+fn statuses(statuses: &[u16]) -> Vec<Step> {
+    statuses.iter().map(|status| Step::status(*status)).collect()
+}
+
+#[test]
+fn printed_commands_send_what_was_rejected() {
+    let receiver = Receiver::start(statuses(&[OK, OK, 400, OK, OK, 422, 400, OK, OK, 413]));
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [6, 4, 0, 0, 0]);
+    check_printed(&run, &receiver, 3);
+    receiver.finish();
+}
+
+#[test]
+fn printed_commands_send_every_series_of_a_fan_out() {
+    let receiver = Receiver::start(statuses(&[OK, 400, 400, OK]));
+    let sender = Sender::to(&receiver.url()).flag("labels", "k={1..3}");
+    let run = sender.and_flag("labels", "k=other").run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [32, 8, 0, 0, 0]);
+    check_printed(&run, &receiver, 1);
+    receiver.finish();
+}
+
+#[test]
+fn printed_commands_survive_the_shell() {
+    let receiver = Script::new(statuses(&[OK, 400])).header("X-Scope-OrgID").start();
+    let sender = Sender::to(&receiver.url())
+        .flag("labels", r#"k="it's $HOME, `id` \"x\" \\ !",l=~{1..2}*"#)
+        .flag("description", "50% of $5; 'quoted' && \"more\" > /dev/null")
+        .flag("header", "X-Scope-OrgID: a tenant's")
+        .flag("trend-coefficient", "-0.5")
+        .flag("seasonality", "00:00=1,12:00=-2.5")
+        .flag("seed", "7")
+        .flag("utc-offset", "-05:30")
+        .flag("noise-std", "0.25");
+    let run = sender.run();
+    run.assert_code(1);
+    check_printed(&run, &receiver, 1);
+    for request in receiver.requests() {
+        let help = &request.content.metadata[0].help;
+        assert_eq!(help, "50% of $5; 'quoted' && \"more\" > /dev/null");
+        assert_eq!(request.header("X-Scope-OrgID"), Some("a tenant's"));
+    }
+    receiver.finish();
+}
+
+#[test]
+fn printed_commands_find_target_and_token_again() {
+    let receiver = Script::new(statuses(&[OK, 400])).header("Authorization").start();
+    let sender = Sender::to(&receiver.url())
+        .without("url")
+        .env("REMOTE_WRITE_TOKEN", "t0ken")
+        .file(".env", &format!("REMOTE_WRITE_URL={}\n", receiver.url()));
+    let run = sender.run();
+    run.assert_code(1);
+    check_printed(&run, &receiver, 1);
+    for request in receiver.requests() {
+        assert_eq!(request.header("Authorization"), Some("Bearer t0ken"));
+    }
+    receiver.finish();
+}
+
+#[test]
+fn printed_commands_keep_to_an_origin() {
+    let receiver = Receiver::start(statuses(&[OK, 400, OK]));
+    let sender = Sender::to(&receiver.url())
+        .flag("origin", "1700000000.5")
+        .flag("interval", "250ms")
+        .flag("duration", "1s")
+        .flag("start-epoch", "1700000100");
+    let run = sender.run();
+    run.assert_code(1);
+    assert_eq!(run.planned()[0].timestamp_ms, 1_700_000_100_000);
+    check_printed(&run, &receiver, 1);
+    receiver.finish();
+}
+
+#[test]
+fn ten_commands_are_printed_and_the_others_counted() {
+    let receiver = Receiver::start(statuses(&[OK, 400].repeat(12)));
+    let run = Sender::to(&receiver.url()).ticks(24, 10).run();
+    run.assert_code(1);
+    let summary = run.summary();
+    assert_eq!((summary.commands.len(), summary.missing_more), (10, 2));
+    assert!(run.log().messages("missing").iter().any(|line| line.contains("2 more ranges")));
+}
+
+#[test]
+fn a_word_is_said_about_the_out_of_order_window_where_it_is_needed() {
+    let word = "out_of_order_time_window";
+    let receiver = Receiver::start(statuses(&[OK, 400, OK]));
+    let run = Sender::to(&receiver.url()).run();
+    assert!(run.log().messages("missing").join("").contains(word), "{}", run.stderr);
+    let receiver = Receiver::start(statuses(&[OK, OK, 400]));
+    let run = Sender::to(&receiver.url()).ticks(3, 20).run();
+    assert!(!run.log().messages("missing").join("").contains(word), "{}", run.stderr);
+}
+
+#[test]
+fn a_datapoint_is_given_up_at_its_age() {
+    // Attempts at 0, about 0.5 and 0.6 s; then the next datapoint's time has come.
+    let receiver = Script::new(statuses(&[OK, 503, 503, 503])).giving_up().start();
+    let run = Sender::to(&receiver.url()).flag("max-sample-age", "600ms").run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [9, 0, 1, 0, 0], "{}", run.stderr);
+    assert!(run.log().only("given_up").get("message").text().contains("503"));
+    check_printed(&run, &receiver, 1);
+    receiver.finish();
+}
+
+#[test]
+fn a_datapoint_given_up_after_silence_is_unconfirmed() {
+    let steps = [Step::status(OK), Step::Close(Read::All), Step::status(503), Step::status(503)];
+    let receiver = Script::new(steps).giving_up().start();
+    let run = Sender::to(&receiver.url()).flag("max-sample-age", "600ms").run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
+    check_printed(&run, &receiver, 1);
+    receiver.finish();
+}
+
+#[test]
+fn a_gateway_without_an_answer_leaves_it_open() {
+    side_by_side([502, 504], |status| {
+        let receiver = Receiver::start(statuses(&[OK, status, 400]));
+        let run = Sender::to(&receiver.url()).run();
+        run.assert_code(1);
+        assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
+    });
+}
+
+#[test]
+fn nothing_is_tried_for_longer_than_the_flush_timeout() {
+    let receiver =
+        Script::new(statuses(&[OK, OK])).giving_up().otherwise(Step::status(503)).start();
+    let run = Sender::to(&receiver.url()).flag("flush-timeout", "300ms").run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [2, 0, 8, 0, 0], "{}", run.stderr);
+    assert!(run.took() < 1200 * MS, "{:?}", run.took());
+}
+
+#[test]
+fn a_receiver_that_is_never_there_is_unreachable() {
+    let steps = [Step::status(503), Step::Close(Read::Nothing), Step::Close(Read::All)];
+    side_by_side(steps, |otherwise| {
+        let receiver = Script::new([]).giving_up().otherwise(otherwise.clone()).start();
+        let sender = Sender::to(&receiver.url()).flag("labels", "k={1..3}");
+        let run = sender.flag("flush-timeout", "300ms").run();
+        run.assert_code(4);
+        let [accepted, rejected, undelivered, unconfirmed, not_yet_due] = run.summary().counts();
+        assert_eq!([accepted, rejected, not_yet_due], [0, 0, 0], "{}", run.stderr);
+        assert_eq!(undelivered + unconfirmed, 30);
+        assert_eq!(unconfirmed > 0, !matches!(otherwise, Step::Answer(_)), "{}", run.stderr);
+    });
+}
+
+#[test]
+fn nobody_listening_is_unreachable() {
+    let receiver = Receiver::start([]);
+    receiver.close();
+    let run = Sender::to(&receiver.url()).flag("flush-timeout", "200ms").run();
+    run.assert_code(4);
+    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    receiver.open();
+    let summary = run.summary();
+    assert_eq!(summary.commands.len(), 1);
+    run.run_printed(&summary.commands[0]).assert_code(0);
+    assert_eq!(receiver.stored(), run.planned());
+    receiver.finish();
+}
+
+#[test]
+fn a_host_that_is_not_there_is_unreachable() {
+    let sender = Sender::to("http://no-such-host.invalid/api/v1/write");
+    let run = sender.flag("flush-timeout", "200ms").flag("timeout", "1s").run();
+    run.assert_code(4);
+    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+}
+
+#[test]
+fn the_counts_add_up_in_words_too() {
+    let receiver = Receiver::start(statuses(&[OK, 400, 503]));
+    let sender = Sender::to(&receiver.url()).flag("log-format", "text");
+    let run = sender.flag("labels", "k={1..3}").run();
+    run.assert_code(1);
+    let last = run.stderr.lines().last().unwrap();
+    let sum = "Summary: 30 planned in 10 ticks of 3 series = 27 accepted + 3 rejected \
+               + 0 undelivered + 0 unconfirmed + 0 not yet due; 1 retries";
+    assert!(last.ends_with(sum), "{last}");
+}
+
+#[test]
+fn quiet_says_nothing_when_all_went_well() {
+    let receiver = Receiver::start(statuses(&[503, OK, 503]));
+    let run = Sender::to(&receiver.url()).switch("quiet").run();
+    run.assert_code(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    assert_eq!(receiver.stored().len(), 10);
+}
+
+#[test]
+fn quiet_says_what_went_before_when_not_all_did() {
+    let receiver = Receiver::start(statuses(&[503, OK, 400]));
+    let run = Sender::to(&receiver.url()).switch("quiet").flag("log-format", "text").run();
+    run.assert_code(1);
+    let said = |text: &str| run.stderr.contains(text);
+    assert!(said("HTTP 503") && said("HTTP 400") && said("9 accepted + 1 rejected"));
+    assert!(!said("Pushed cpu") && !said("Origin"), "{}", run.stderr);
+}
+
+#[test]
+fn another_clock_is_warned_of_once() {
+    let dated = |date: &str| -> Step { Answer::status(204).header("Date", date).into() };
+    let past = dated("Sun, 06 Nov 1994 08:49:37 GMT");
+    let receiver = Receiver::start([past.clone(), past, dated("garbage")]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_all_delivered(&receiver);
+    assert!(run.log().only("clock_skew").get("message").text().contains("behind ours"));
+    let receiver = Receiver::start([dated("garbage"), dated("")]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_all_delivered(&receiver);
+    assert!(run.log().events("clock_skew").is_empty());
+}

@@ -1,0 +1,172 @@
+//! Nothing is lost: runs through faults of every kind, into a real Prometheus that dies and
+//! comes back, end with every sample in it, to the bit, once, in order.
+//!
+//! CHAOS_TICKS is how many ticks (400; scripts/chaos.sh runs 2,000 and 20,000), CHAOS_SEED
+//! the seed of the faults (it is printed), CHAOS_KILLS how often Prometheus is killed (2).
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::proxy::{Fault, Proxy, Record};
+use crate::support::push::{Flags, Push, bits, now_ms, tail};
+use crate::support::receivers::Receiver;
+
+/// The sender's `--timeout`: a stall costs that much and the backoff.
+const TIMEOUT: Duration = Duration::from_millis(600);
+/// A fault in every 140 requests or less: about half of the time goes into them.
+const GAP_MAX: u32 = 140;
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+}
+
+#[test]
+fn chaos_ends_with_every_sample_stored_once() {
+    let tick_count = variable("CHAOS_TICKS").unwrap_or(400);
+    let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
+    let Some(mut receiver) = Receiver::prometheus2().start() else { return };
+    let proxy = Proxy::start(receiver.address(), TIMEOUT, seed, GAP_MAX);
+    let flags = Flags {
+        write_url: proxy.write_url(),
+        run: "chaos".into(),
+        start_ms: now_ms(),
+        tick_count,
+        interval_ms: 20,
+    };
+    let mut args = flags.args();
+    args.extend(["--timeout".into(), format!("{}ms", TIMEOUT.as_millis())]);
+    let begin = Instant::now();
+    let mut push = Push::start(&args, &[]).until(flags.end_ms());
+
+    let mut killed = Vec::new();
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let kill_count = variable("CHAOS_KILLS").unwrap_or(2);
+    for kill in 1..=kill_count {
+        let at = usize::try_from(tick_count * kill / (kill_count + 1)).unwrap();
+        while proxy.tick_count() < at && push.is_running() {
+            thread::sleep(Duration::from_micros(rng.u64(100..2000)));
+        }
+        receiver.kill();
+        killed.push(Instant::now());
+        thread::sleep(Duration::from_millis(rng.u64(50..500)));
+        receiver.restart();
+    }
+    let code = push.wait();
+    let took = begin.elapsed();
+    let record = proxy.record();
+    println!("{record}took {took:.1?}; what the sender said of it:");
+    for (reason, count) in failures(&push.log()) {
+        println!("  {count:4} {reason}");
+    }
+    println!("{}", tail(&push.log(), if code == 0 { 1 } else { 30 }));
+
+    assert_eq!(record.violations, Vec::<String>::new());
+    check_stored(&receiver, &flags, &record, &killed);
+    // What it keeps through another start, it has in its log.
+    receiver.restart();
+    check_stored(&receiver, &flags, &record, &killed);
+    assert_eq!(code, 0, "the exit code");
+    let summary = format!("Summary: {tick_count} planned = {tick_count} accepted + 0 rejected");
+    assert!(push.log().contains(&summary), "{summary}");
+    let is_complete = Fault::ALL.iter().all(|fault| record.faults.contains(fault));
+    assert!(is_complete || record.faults.len() < Fault::ALL.len(), "every kind of fault");
+}
+
+/// Counts the reasons of failed attempts in a log.
+fn failures(log: &str) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for line in log.lines() {
+        if let Some((_, rest)) = line.split_once("✗ ") {
+            *counts.entry(rest.split(';').next().unwrap_or(rest)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Fails unless every planned sample is stored; says who knew what of one that is not.
+#[track_caller]
+fn check_stored(receiver: &Receiver, flags: &Flags, record: &Record, killed: &[Instant]) {
+    let stored = bits(&receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms()));
+    let planned = flags.planned();
+    if stored == planned {
+        return;
+    }
+    println!("killed: {killed:?}");
+    for (tick, sample) in planned.iter().enumerate() {
+        if !stored.contains(sample) {
+            println!("tick {} {sample:x?} is missing: {:?}", tick + 1, record.entries.get(tick));
+        }
+    }
+    for sample in &stored {
+        if !planned.contains(sample) {
+            println!("{sample:x?} was not planned");
+        }
+    }
+    panic!("{} samples are stored, {} were planned", stored.len(), planned.len());
+}
+
+/// A tick of 2,001 series is two requests, of which either can fail.
+#[test]
+fn a_fan_out_over_two_requests_loses_nothing() {
+    const TICK_COUNT: u64 = 60;
+    let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    println!("fan-out: CHAOS_SEED={seed}");
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let proxy = Proxy::start(receiver.address(), Duration::from_secs(2), seed, 30);
+    let flags = Flags {
+        write_url: proxy.write_url(),
+        run: "{1..2001}".into(),
+        start_ms: now_ms(),
+        tick_count: TICK_COUNT,
+        interval_ms: 100,
+    };
+    let mut args = flags.args();
+    args.extend(["--timeout".into(), "2s".into()]);
+    let mut push = Push::start(&args, &[]).until(flags.end_ms());
+    push.assert_code(0);
+
+    let record = proxy.record();
+    println!("{record}{}", tail(&push.log(), 1));
+    assert_eq!(record.violations, Vec::<String>::new());
+    assert_eq!(record.entries.len(), 2 * usize::try_from(TICK_COUNT).unwrap(), "requests");
+    // Series k has seed 42 + k; the first, one in the middle, and those beside the cut.
+    for k in [0, 1000, 1999, 2000] {
+        let of_series = Flags { run: (k + 1).to_string(), ..flags.clone() };
+        let planned = of_series.planned_with_seed(42 + k);
+        let selector = of_series.selector();
+        let stored = receiver.samples(&selector, flags.start_ms, flags.end_ms());
+        assert_eq!(bits(&stored), planned, "series {k}");
+    }
+    let time = flags.end_ms() / 1000 + 1;
+    let query = format!("count(count_over_time(chaos[5m])=={TICK_COUNT})").replace('=', "%3D");
+    let (_, answer) = receiver.get(&format!("/api/v1/query?query={query}&time={time}"));
+    assert!(answer.contains("\"2001\"]"), "whole series: {answer}");
+}
+
+#[test]
+fn an_outage_in_mid_run_delays_and_loses_nothing() {
+    let Some(mut receiver) = Receiver::prometheus2().start() else { return };
+    let flags = Flags {
+        write_url: receiver.write_url(),
+        run: "outage".into(),
+        start_ms: now_ms(),
+        tick_count: 300,
+        interval_ms: 20,
+    };
+    let mut push = Push::start(&flags.args(), &[]).until(flags.end_ms());
+    push.wait_for("[50/300]");
+    receiver.stop();
+    thread::sleep(Duration::from_secs(3));
+    receiver.restart();
+    push.assert_code(0);
+
+    let log = push.log();
+    println!("{}", tail(&log, 3));
+    assert!(log.contains("✗ Push failed: "), "the outage was noticed");
+    assert!(log.contains("300 planned = 300 accepted + 0 rejected"), "{}", tail(&log, 30));
+    let stored = receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms());
+    assert_eq!(bits(&stored), flags.planned());
+}

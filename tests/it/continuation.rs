@@ -1,0 +1,162 @@
+//! One series by several runs: continued after a SIGKILL by what the log said at its start,
+//! and pushed by overlapping runs of cron. A real Prometheus ends with the whole of it.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::support::push::{Flags, Push, bits, now_ms, seconds, tail};
+use crate::support::receivers::Receiver;
+
+#[track_caller]
+fn stored(receiver: &Receiver, flags: &Flags) -> Vec<(i64, u64)> {
+    bits(&receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms()))
+}
+
+#[test]
+fn a_killed_run_continues_from_its_log_alone() {
+    const WORKER_COUNT: u64 = 5;
+    const RUNS_EACH: u64 = 10;
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let seed = fastrand::u64(..1_000_000);
+    println!("seed {seed}");
+    let work = |worker: u64| {
+        let mut rng = fastrand::Rng::with_seed(seed + worker);
+        let run = |i| killed_and_continued(&receiver, &format!("killed-{worker}-{i}"), &mut rng);
+        (0..RUNS_EACH).map(run).collect::<Vec<usize>>()
+    };
+    let mut stored_counts: Vec<usize> = thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..WORKER_COUNT).map(|worker| scope.spawn(move || work(worker))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("all is stored")).collect()
+    });
+    stored_counts.sort_unstable();
+    println!("killed and continued after so many of 100 datapoints: {stored_counts:?}");
+    // Not all before the first one or after the last: that would show nothing.
+    assert!(stored_counts.iter().filter(|count| (1..100).contains(*count)).count() >= 40);
+}
+
+/// Kills a run at some moment and continues it; returns how much was stored in between.
+#[track_caller]
+fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng) -> usize {
+    let flags = Flags {
+        write_url: receiver.write_url(),
+        run: run.into(),
+        start_ms: now_ms(),
+        tick_count: 100,
+        interval_ms: 5,
+    };
+    let mut push = Push::start(&flags.args(), &[]);
+    thread::sleep(Duration::from_micros(rng.u64(10_000..480_000)));
+    push.kill();
+
+    let before = stored(receiver, &flags);
+    let log = push.log();
+    // Killed before its first line, it sent nothing, and there is nothing to go on with.
+    let origin = log.split_once("--origin ").map_or_else(
+        || seconds(flags.start_ms),
+        |(_, rest)| rest.split(' ').next().expect("a split has a first part").to_owned(),
+    );
+    let newest_ms = before.last().map_or(flags.start_ms - 1, |&(timestamp_ms, _)| timestamp_ms);
+    let (start, end) = (seconds(newest_ms + 1), seconds(flags.end_ms()));
+    let window = ["--origin", &origin, "--start-epoch", &start, "--end-epoch", &end];
+    if before.len() < 100 {
+        let mut rest = Push::start(&flags.args_with(&window), &[]);
+        rest.assert_code(0);
+        assert!(rest.log().contains(&format!("{} accepted", 100 - before.len())));
+    }
+    assert_eq!(stored(receiver, &flags), flags.planned(), "{run}, {} before", before.len());
+    before.len()
+}
+
+/// The stale marker lies between what was pushed and what is not yet due.
+#[test]
+fn an_interrupted_run_continues_by_the_command_that_it_prints() {
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let flags = Flags {
+        write_url: receiver.write_url(),
+        run: "interrupted".into(),
+        start_ms: now_ms(),
+        tick_count: 20,
+        interval_ms: 100,
+    };
+    let mut args = flags.args();
+    args.push("--stale-marker".into());
+    let mut push = Push::start(&args, &[]);
+    push.wait_for("[8/20]");
+    push.wait_for_count("Sleeping for", 8);
+    push.interrupt();
+    push.assert_code(130);
+    let log = push.log();
+    assert!(log.contains("✓ Pushed a stale marker"), "{log}");
+    let (_, command) = log.split_once(": push-live-metrics ").expect("it is printed");
+    let command = format!("push-live-metrics {}", command.lines().next().unwrap());
+    println!("{command}");
+    let mut rest = push.start_printed(&command);
+    rest.assert_code(0);
+    assert_eq!(stored(&receiver, &flags), flags.planned());
+}
+
+#[test]
+fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let flags = Flags {
+        write_url: receiver.write_url(),
+        run: "twice".into(),
+        start_ms: now_ms() / 1000 * 1000 + 1000,
+        tick_count: 4,
+        interval_ms: 1000,
+    };
+    let mut runs: Vec<Push> = (0..4).map(|_| Push::start(&flags.args(), &[])).collect();
+    for run in &mut runs {
+        run.assert_code(0);
+        assert!(run.log().contains("4 planned = 4 accepted"), "{}", run.log());
+    }
+    assert_eq!(stored(&receiver, &flags), flags.planned());
+}
+
+/// At this pace one run can fall behind the other, which is then refused as out of order:
+/// said in its counts, without harm to what is stored.
+#[test]
+fn two_runs_that_overtake_each_other_leave_the_series_whole() {
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let flags = Flags {
+        write_url: receiver.write_url(),
+        run: "race".into(),
+        start_ms: now_ms(),
+        tick_count: 500,
+        interval_ms: 2,
+    };
+    let mut runs: Vec<Push> = (0..2).map(|_| Push::start(&flags.args(), &[])).collect();
+    let codes: Vec<i32> = runs.iter_mut().map(Push::wait).collect();
+    for (run, code) in runs.iter().zip(&codes) {
+        println!("exit code {code}; {}", tail(&run.log(), 1));
+    }
+    assert_eq!(stored(&receiver, &flags), flags.planned());
+}
+
+/// The cron form, called by two crons in each second.
+#[test]
+fn the_cron_form_called_each_second_makes_the_series() {
+    const CALL_COUNT: i64 = 6;
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let start_ms = now_ms() / 1000 * 1000 + 1000;
+    let flags = Flags {
+        write_url: receiver.write_url(),
+        run: "cron".into(),
+        start_ms,
+        tick_count: u64::try_from(CALL_COUNT).unwrap(),
+        interval_ms: 1000,
+    };
+    let origin = seconds(start_ms);
+    let args = flags.args_with(&["--origin", &origin, "--duration", "1s", "--quiet"]);
+    for call in 0..CALL_COUNT {
+        let due_ms = start_ms + call * 1000 + 100;
+        thread::sleep(Duration::from_millis(u64::try_from(due_ms - now_ms()).unwrap_or(0)));
+        let mut calls = [(); 2].map(|()| Push::start(&args, &[]));
+        for call in &mut calls {
+            call.assert_code(0);
+            assert_eq!(call.log(), "", "cron mails whatever is said");
+        }
+    }
+    assert_eq!(stored(&receiver, &flags), flags.planned());
+}

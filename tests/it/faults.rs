@@ -1,0 +1,238 @@
+//! Each way in which a receiver can misbehave, and the run that gets over it: every datapoint
+//! arrives, once, in order, to the bit. The receiver checks the rest (support/ledger.rs).
+
+use std::time::Duration;
+
+use crate::support::receiver::Receiver;
+use crate::support::sender::Sender;
+use crate::support::side_by_side::side_by_side;
+use crate::support::step::{Answer, Read, Step, Then};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Ten datapoints get to a receiver that does this first, after so many more attempts.
+#[track_caller]
+fn check(steps: impl IntoIterator<Item = Step>, retries: u64) {
+    let receiver = Receiver::start(steps);
+    let run = Sender::to(&receiver.url()).flag("timeout", "5s").run();
+    run.assert_all_delivered(&receiver);
+    assert_eq!(run.summary().retries, retries, "{}", run.stderr);
+    receiver.finish();
+}
+
+/// The same, with little patience for an answer.
+#[track_caller]
+fn check_impatient(steps: impl IntoIterator<Item = Step>) {
+    let receiver = Receiver::start(steps);
+    let run = Sender::to(&receiver.url()).flag("timeout", "300ms").run();
+    run.assert_all_delivered(&receiver);
+    assert_eq!(run.summary().retries, 1, "{}", run.stderr);
+    receiver.finish();
+}
+
+#[test]
+fn nobody_listens() {
+    check([Step::Refuse(400 * MS)], 1);
+}
+
+#[test]
+fn nobody_listens_for_a_while_in_between() {
+    check([Step::status(204), Step::status(204), Step::Refuse(400 * MS)], 1);
+}
+
+#[test]
+fn the_connection_is_accepted_and_closed() {
+    check([Step::Close(Read::Nothing)], 1);
+}
+
+#[test]
+fn the_connection_ends_in_the_middle_of_the_head() {
+    check([Step::Close(Read::HalfHead)], 1);
+}
+
+#[test]
+fn the_connection_is_reset_after_half_the_body() {
+    check([Step::status(204), Step::reset_halfway()], 1);
+}
+
+#[test]
+fn the_connection_is_reset_after_the_body() {
+    check([Step::status(204), Step::Reset], 1);
+}
+
+#[test]
+fn the_connection_ends_without_an_answer() {
+    check([Step::status(204), Step::Close(Read::All)], 1);
+}
+
+#[test]
+fn a_connection_that_ends_between_datapoints_costs_nothing() {
+    // It has ended by the time that the next one is due.
+    let one: Step = Answer::status(204).then(Then::Close).into();
+    let receiver = Receiver::start(vec![one; 5]);
+    let run = Sender::to(&receiver.url()).ticks(5, 100).starting_now().run();
+    run.assert_all_delivered(&receiver);
+    assert_eq!(run.summary().retries, 0, "{}", run.stderr);
+    receiver.finish();
+}
+
+#[test]
+fn no_answer_comes() {
+    check_impatient([Step::status(204), Step::Stall]);
+}
+
+#[test]
+fn an_answer_that_dribbles_in_time_is_an_answer() {
+    check([Answer::status(204).paced(1, 3 * MS).into()], 0);
+}
+
+#[test]
+fn an_answer_that_dribbles_for_too_long_is_none() {
+    check_impatient([Answer::status(204).meaning(0).paced(1, 100 * MS).into()]);
+}
+
+#[test]
+fn an_answer_breaks_off_in_its_head() {
+    side_by_side([1, 11, 26, 40, 49], |cut| {
+        let answer = Answer::status(204).header("X-Filler", "0123456789");
+        check([answer.cut(cut, Then::Close, false).into()], 1);
+    });
+}
+
+#[test]
+fn an_answer_stops_in_its_head() {
+    let answer = Answer::status(204).header("X-Filler", "0123456789");
+    check_impatient([answer.cut(40, Then::Stall, false).into()]);
+}
+
+#[test]
+fn an_error_breaks_off_in_its_body() {
+    let error = Answer::status(503).body("x".repeat(500));
+    check([error.cut(300, Then::Close, true).into()], 1);
+}
+
+#[test]
+fn an_error_stops_in_its_body() {
+    let error = Answer::status(503).body("x".repeat(500));
+    check_impatient([error.cut(300, Then::Stall, true).into()]);
+}
+
+#[test]
+fn a_success_whose_body_breaks_off_is_one() {
+    let success = Answer::status(200).body("x".repeat(500));
+    check([success.cut(300, Then::Close, true).into()], 0);
+}
+
+#[test]
+fn a_success_whose_body_never_ends_is_one() {
+    let success = Answer::status(200).body("x".repeat(500));
+    check([success.cut(300, Then::Stall, true).into()], 0);
+}
+
+#[test]
+fn a_success_with_ten_megabytes_is_one() {
+    check([Answer::status(200).body(vec![b'x'; 10_000_000]).into()], 0);
+}
+
+#[test]
+fn an_interim_answer_is_not_the_answer() {
+    for interim in ["100 Continue", "103 Early Hints"] {
+        let both = format!("HTTP/1.1 {interim}\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n");
+        check([Answer::raw(both).meaning(204).then(Then::KeepAlive).into()], 0);
+    }
+}
+
+#[test]
+fn a_head_that_does_not_end_is_not_read_to_its_end() {
+    let endless = Answer::status(204).endless(&format!("X-Filler: {}\r\n", "x".repeat(50)));
+    check([endless.meaning(0).into()], 1);
+}
+
+#[test]
+fn a_header_that_does_not_end_is_not_read_to_its_end() {
+    let endless = Answer::raw("HTTP/1.1 204 No Content\r\nX-Filler: ").endless("xxxxxxxxxxxxxxxx");
+    check([endless.into()], 1);
+}
+
+#[test]
+fn an_error_of_ten_megabytes_is_shown_to_its_first_kilobyte() {
+    let receiver = Receiver::start([Answer::status(503).body(vec![b'x'; 10_000_000]).into()]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_all_delivered(&receiver);
+    let log = run.log();
+    let shown = log.only("retry").get("message").text();
+    assert_eq!(shown.matches('x').count(), 1024, "{shown}");
+}
+
+#[test]
+fn an_error_that_never_ends_is_not_read_to_its_end() {
+    let endless = Answer::raw("HTTP/1.1 500 Error\r\n\r\n").endless(&"x".repeat(10_000));
+    check([endless.meaning(500).into()], 1);
+}
+
+#[test]
+fn what_is_no_http_is_no_answer() {
+    let lines = ["SSH-2.0-OpenSSH_9.2", "HTTP/1.1 20 OK", "HTTP/1.1 abc", "\0\u{1}\u{2}", "204"];
+    side_by_side(lines, |line| check([Answer::raw(format!("{line}\r\n\r\n")).into()], 1));
+}
+
+#[test]
+fn http_1_0_is_http() {
+    check([Answer::http10(503).body("busy").into()], 1);
+    check([Answer::http10(204).into(), Answer::http10(200).body("ok").into()], 0);
+}
+
+#[test]
+fn a_body_in_chunks_is_one() {
+    check([Answer::status(200).body("all right, thank you").chunked().into()], 0);
+    let receiver =
+        Receiver::start([Answer::status(503).body("come back in a while").chunked().into()]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_all_delivered(&receiver);
+    assert!(run.stderr.contains(": come back in a while;"), "{}", run.stderr);
+}
+
+#[test]
+fn chunks_that_are_none_are_not_believed() {
+    let head = "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n";
+    side_by_side(["nonsense\r\n", "ffffffffffffffffff\r\n", "-5\r\nabc\r\n", ""], |body| {
+        check([Answer::raw(format!("{head}{body}")).meaning(503).into()], 1);
+    });
+}
+
+#[test]
+fn one_fault_after_the_other() {
+    let steps = [
+        Step::status(204),
+        Step::Close(Read::Nothing),
+        Step::status(204),
+        Step::reset_halfway(),
+        Step::status(204),
+        Step::Close(Read::All),
+        Step::status(204),
+        Step::status(500),
+    ];
+    check(steps, 4);
+}
+
+#[test]
+fn the_series_of_a_fan_out_share_their_fate() {
+    let steps = [Step::status(503), Step::status(204), Step::Reset];
+    let receiver = Receiver::start(steps);
+    let run = Sender::to(&receiver.url()).flag("labels", "k={1..3}").run();
+    run.assert_all_delivered(&receiver);
+    assert_eq!(receiver.requests().len(), 12, "ten ticks, one request each, two again");
+    receiver.finish();
+}
+
+#[test]
+fn a_tick_of_two_requests_is_finished_before_the_next() {
+    let steps = [Step::status(204), Step::status(503), Step::status(204), Step::Reset];
+    let receiver = Receiver::start(steps);
+    let sender = Sender::to(&receiver.url()).flag("labels", "k={1..2001}").ticks(3, 20);
+    sender.run().assert_all_delivered(&receiver);
+    let sizes: Vec<usize> =
+        receiver.requests().iter().map(|request| request.content.points.len()).collect();
+    assert_eq!(sizes, [2000, 1, 1, 2000, 2000, 1, 2000, 1]);
+    receiver.finish();
+}

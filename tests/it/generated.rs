@@ -1,0 +1,210 @@
+//! Generated answers: whatever comes, an attempt ends in time, without a panic, with a reason
+//! on one line. The same in every run.
+
+use std::time::Duration;
+
+use push_live_metrics::cli::config::Target;
+use push_live_metrics::error::Escaped;
+use push_live_metrics::remote_write::{Outcome, Reply, Sender as Http, Version};
+use push_live_metrics::report::json_text;
+use push_live_metrics::series::TimestampMs;
+
+use crate::support::json::Json;
+use crate::support::receiver::{Receiver, Script};
+use crate::support::sender::{Sender, empty_environment, live_config};
+use crate::support::step::{Answer, Step, Then};
+
+/// 2025-12-17 11:00:00 UTC.
+const NOW: TimestampMs = TimestampMs(1_765_969_200_000);
+
+/// Marsaglia's xorshift64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).expect("31 bits fit") % bound
+    }
+
+    fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+        choices[self.below(choices.len())]
+    }
+
+    /// Returns up to `count` bytes, of all kinds.
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let count = self.below(count + 1);
+        (0..count).map(|_| u8::try_from(self.below(256)).expect("below 256")).collect()
+    }
+
+    /// Returns `text` with up to three of its bytes replaced, doubled or taken out.
+    fn mutated(&mut self, text: &[u8]) -> Vec<u8> {
+        let mut bytes = text.to_vec();
+        for _ in 0..self.below(4) {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = self.below(bytes.len());
+            match self.below(3) {
+                0 => bytes[at] = *self.bytes(1).first().unwrap_or(&b' '),
+                1 => bytes.insert(at, bytes[at]),
+                _ => drop(bytes.remove(at)),
+            }
+        }
+        bytes
+    }
+}
+
+fn attempt(http: &Http) -> Outcome {
+    let Reply { outcome, .. } = http.attempt(Version::V1, b"x", 0, NOW);
+    outcome
+}
+
+fn target(receiver: &Receiver) -> Target {
+    let sender = Sender::to(&receiver.url()).flag("timeout", "2s");
+    live_config(&sender.args(), &empty_environment(), NOW.0).target
+}
+
+fn receiver(steps: Vec<Step>) -> Receiver {
+    // What is posted here is no request, which is not the question.
+    Script::new(steps).unchecked().start()
+}
+
+#[track_caller]
+fn check_reason(outcome: &Outcome) {
+    let (Outcome::Retryable { reason, .. }
+    | Outcome::Rejected { reason, .. }
+    | Outcome::Untrusted { reason }) = outcome
+    else {
+        return;
+    };
+    assert!(!reason.contains(|c: char| c.is_control()), "{reason:?}");
+    // The body's kilobyte, each byte of which may be shown as an escape, and a Location.
+    assert!(reason.len() < 50_000 && !reason.is_empty(), "{} bytes", reason.len());
+}
+
+#[test]
+fn raw_answers() {
+    const HEAD: &[u8] =
+        b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nDate: Wed, 17 Dec 2025 11:00:42 \
+        GMT\r\nLocation: http://x/\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    const PLAIN: &[u8] = b"HTTP/1.1 400 Bad\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+    let mut random = Random(3);
+    let mut answers = Vec::new();
+    for round in 0..2000 {
+        answers.push(match round % 4 {
+            0 => random.bytes(200),
+            1 => random.mutated(HEAD),
+            2 => random.mutated(PLAIN),
+            _ => [b"HTTP/1.1 ", &random.bytes(60)[..], b"\r\n\r\n", &random.bytes(60)].concat(),
+        });
+    }
+    let step = |bytes: &Vec<u8>| Answer::raw(bytes).into();
+    let receiver = receiver(answers.iter().map(step).collect());
+    let target = target(&receiver);
+    for bytes in &answers {
+        // On a connection of its own: the receiver ends each without a word.
+        let outcome = attempt(&Http::new(&target).unwrap());
+        check_reason(&outcome);
+        // Empty lines may stand before an answer.
+        if !bytes.trim_ascii_start().starts_with(b"HTTP/1.") {
+            let is_none = matches!(outcome, Outcome::Retryable { fate_unknown: true, .. });
+            assert!(is_none, "{outcome:?} for {}", bytes.escape_ascii());
+        }
+    }
+    receiver.finish();
+}
+
+/// Returns a `Retry-After`, and what it means.
+fn retry_after(random: &mut Random) -> (Vec<u8>, Option<Option<Duration>>) {
+    match random.below(5) {
+        0 => {
+            let seconds = random.below(1 << 30) as u64 >> random.below(30);
+            (seconds.to_string().into_bytes(), Some(Some(Duration::from_secs(seconds))))
+        }
+        1 => {
+            let second = random.below(60);
+            let date = format!("Wed, 17 Dec 2025 11:00:{second:02} GMT");
+            let after = (second > 0).then(|| Duration::from_secs(second as u64));
+            (date.into_bytes(), Some(after))
+        }
+        2 => (random.mutated(b"Wed, 17 Dec 2025 11:00:42 GMT"), None),
+        3 => (random.mutated(b"86400"), None),
+        _ => (random.bytes(40), None),
+    }
+}
+
+#[test]
+fn retry_after_and_date_headers() {
+    const STATUSES: [&str; 5] = ["429", "500", "503", "529", "400"];
+    let mut random = Random(4);
+    let mut cases = Vec::new();
+    for _ in 0..2000 {
+        let (value, expected) = retry_after(&mut random);
+        let status = *random.pick(&STATUSES.each_ref());
+        let date = retry_after(&mut random).0;
+        let mut bytes = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n").into_bytes();
+        for (name, value) in [(b"Retry-After: ".as_slice(), value), (b"Date: ", date)] {
+            bytes.extend(name);
+            // A header of control characters is none; raw_answers has them.
+            bytes.extend(value.into_iter().filter(|byte| !byte.is_ascii_control()));
+            bytes.extend(b"\r\n");
+        }
+        bytes.extend(b"\r\n");
+        cases.push((bytes, status, expected));
+    }
+    let step = |bytes: &Vec<u8>| Answer::raw(bytes).then(Then::KeepAlive).into();
+    let receiver = receiver(cases.iter().map(|(bytes, _, _)| step(bytes)).collect());
+    let http = Http::new(&target(&receiver)).unwrap();
+    for (bytes, status, expected) in &cases {
+        let outcome = attempt(&http);
+        check_reason(&outcome);
+        let text = String::from_utf8_lossy(bytes);
+        match (outcome, expected) {
+            (Outcome::Retryable { after, reason, .. }, Some(expected)) => {
+                assert_eq!(after, *expected, "{reason} for {text}");
+            }
+            (Outcome::Retryable { .. }, None) => {}
+            (Outcome::Rejected { status: 400, .. }, _) => assert_eq!(*status, "400", "{text}"),
+            (outcome, _) => panic!("{outcome:?} for {text}"),
+        }
+    }
+    receiver.finish();
+}
+
+#[test]
+fn bodies_of_errors() {
+    let mut random = Random(5);
+    let bodies: Vec<Vec<u8>> = (0..1000)
+        .map(|round| match round % 3 {
+            0 => random.bytes(3000),
+            1 => random.mutated("out of order\n✓ \u{202e}\u{1b}[0m {\"a\": \"b\"}".as_bytes()),
+            _ => random.pick(&["\n", "é", "\u{1f600}", "\\", "\0"]).repeat(800).into_bytes(),
+        })
+        .collect();
+    let step = |body: &Vec<u8>| {
+        let answer = Answer::status(400).body(body);
+        if body.len().is_multiple_of(2) { answer.into() } else { answer.chunked().into() }
+    };
+    let receiver = receiver(bodies.iter().map(step).collect());
+    let http = Http::new(&target(&receiver)).unwrap();
+    for body in &bodies {
+        let outcome = attempt(&http);
+        check_reason(&outcome);
+        assert!(matches!(outcome, Outcome::Rejected { status: 400, .. }), "{outcome:?}, {body:?}");
+    }
+    receiver.finish();
+}
+
+#[test]
+fn texts_that_are_shown() {
+    let mut random = Random(6);
+    for _ in 0..100_000 {
+        let text = String::from_utf8_lossy(&random.bytes(60)).into_owned()
+            + random.pick(&["", "\u{202e}", "\u{2028}", "\n", "é\r", "\u{9b}31m", "\"\\"]);
+        let shown = Escaped(&text).to_string();
+        assert!(!shown.contains(|c: char| c.is_control() || c == '\u{202e}'), "{shown:?}");
+        assert_eq!(Json::parse(&json_text(&text)), Ok(Json::Text(text)));
+    }
+}

@@ -1,0 +1,481 @@
+//! Hours, days and clocks that are set, in milliseconds: the live run on a clock of the test's
+//! own, against a receiver on loopback.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use push_live_metrics::error::Exit;
+use push_live_metrics::live::Live;
+use push_live_metrics::report::Report;
+
+use crate::support::clock::FakeClock;
+use crate::support::receiver::{Receiver, Script};
+use crate::support::sender::{Log, Sender, Summary, empty_environment, live_config, planned};
+use crate::support::step::{Answer, Step};
+use crate::support::wire::Point;
+
+/// 2025-12-17 11:00:00 UTC.
+const START_MS: i64 = 1_765_969_200_000;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A run on a clock of its own.
+struct Hours {
+    exit: Exit,
+    log: Log,
+    planned: Vec<Point>,
+}
+
+impl Hours {
+    /// Runs `sender` in this process, from `START_MS` on.
+    #[track_caller]
+    fn run(sender: Sender, clock: &FakeClock) -> Hours {
+        let args = sender.args();
+        let config = live_config(&args, &empty_environment(), START_MS);
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let report = Arc::new(Report::new(config.output, Box::new(Shared(Arc::clone(&text)))));
+        let exit = Live::new(&config, report).unwrap().run(clock);
+        let log = Log::read(&String::from_utf8(text.lock().unwrap().clone()).unwrap());
+        Hours { exit, log, planned: planned(&args, &empty_environment(), START_MS) }
+    }
+
+    #[track_caller]
+    fn assert_all_delivered(&self, receiver: &Receiver) {
+        assert_eq!(self.exit, Exit::Success, "{:?}", self.summary());
+        assert_eq!(receiver.stored(), self.planned);
+        assert_eq!(self.summary().accepted, self.planned.len() as u64);
+    }
+
+    #[track_caller]
+    fn summary(&self) -> Summary {
+        self.log.summary()
+    }
+}
+
+/// A log that is kept.
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns a run of one datapoint a minute.
+fn minutes(receiver: &Receiver, count: u64) -> Sender {
+    Sender::to(&receiver.url()).ticks(count, 60_000)
+}
+
+/// Returns a receiver that goes by the clock.
+fn receiver(clock: &FakeClock, steps: impl IntoIterator<Item = Step>) -> Receiver {
+    Script::new(steps).now(clock.now_fn()).start()
+}
+
+/// Returns when each request arrived, in milliseconds after the start.
+fn arrivals_ms(receiver: &Receiver) -> Vec<i64> {
+    receiver.requests().iter().map(|request| request.at_ms - START_MS).collect()
+}
+
+#[test]
+fn a_day_passes_on_the_minute() {
+    let clock = FakeClock::at(START_MS);
+    let receiver = receiver(&clock, []);
+    let hours = Hours::run(minutes(&receiver, 1440), &clock);
+    hours.assert_all_delivered(&receiver);
+    let expected: Vec<i64> = (0..1440).map(|minute| minute * 60_000).collect();
+    assert_eq!(arrivals_ms(&receiver), expected, "each at its time, without drift");
+    receiver.finish();
+}
+
+#[test]
+fn slow_answers_make_no_drift() {
+    let clock = FakeClock::at(START_MS);
+    let slow = clock.clone();
+    let script = Script::new([]).now(clock.now_fn()).choose(move |_, _| {
+        slow.advance(17 * SECOND);
+        Step::status(204)
+    });
+    let receiver = script.start();
+    Hours::run(minutes(&receiver, 100), &clock).assert_all_delivered(&receiver);
+    let expected: Vec<i64> = (0..100).map(|minute| minute * 60_000 + 17_000).collect();
+    assert_eq!(arrivals_ms(&receiver), expected);
+}
+
+/// An outage of 50 minutes in a day of minutes.
+fn check_outage(fault: impl Fn(usize) -> Step + Send + Sync + 'static) {
+    const FROM_MS: i64 = START_MS + 600 * 60_000 - 1;
+    const TO_MS: i64 = FROM_MS + 50 * 60_000;
+    // The delays double from 500 ms to 16 s: 6 of them, 31.5 s without jitter. Those after
+    // them are 30 s. Jitter takes off a tenth at most, so there are at most 1 + 6 + 1 attempts
+    // in the first 31.5 * 0.9 = 28.35 s, counted generously, and one each 27 s after that:
+    // (3000 - 28.35) / 27 = 110.06. A backoff that starts anew with each datapoint, or is not
+    // one, makes many more.
+    const ATTEMPTS_MAX: usize = 1 + 6 + 1 + 110;
+    let clock = FakeClock::at(START_MS);
+    let script = Script::new([]).now(clock.now_fn()).choose(move |now_ms, count| {
+        if (FROM_MS..TO_MS).contains(&now_ms) { fault(count) } else { Step::status(204) }
+    });
+    let receiver = script.start();
+    let hours = Hours::run(minutes(&receiver, 1440), &clock);
+    hours.assert_all_delivered(&receiver);
+    let requests = receiver.requests();
+    let during = requests.iter().filter(|r| (FROM_MS..TO_MS).contains(&r.at_ms));
+    let attempts = during.clone().count();
+    assert!((90..=ATTEMPTS_MAX).contains(&attempts), "{attempts} attempts in the outage");
+    assert!(during.clone().all(|request| request.body == requests[600].body), "the oldest only");
+    assert_eq!(hours.summary().retries, attempts as u64);
+    // What queued up goes out at once, oldest first (the receiver sees to the order).
+    let first_after = requests.iter().position(|request| request.at_ms >= TO_MS).unwrap();
+    let drained = &requests[first_after..first_after + 50];
+    assert!(drained.iter().all(|request| request.at_ms == drained[0].at_ms));
+    assert!(drained[0].at_ms < TO_MS + 30_000, "back within one delay");
+    receiver.finish();
+}
+
+#[test]
+fn an_outage_of_50_minutes_loses_nothing() {
+    check_outage(|_| Step::status(503));
+}
+
+#[test]
+fn an_outage_without_answers_loses_nothing() {
+    check_outage(|count| if count % 2 == 0 { Step::Reset } else { Step::status(502) });
+}
+
+#[test]
+fn an_outage_longer_than_the_age_gives_up_what_is_too_old() {
+    const FROM_MS: i64 = START_MS + 10 * 60_000;
+    const TO_MS: i64 = FROM_MS + 90 * 60_000;
+    let clock = FakeClock::at(START_MS);
+    let script = Script::new([]).now(clock.now_fn()).giving_up().choose(|now_ms, _| {
+        Step::status(if (FROM_MS..TO_MS).contains(&now_ms) { 503 } else { 204 })
+    });
+    let receiver = script.start();
+    let hours = Hours::run(minutes(&receiver, 200), &clock);
+    // The first one is tried for an hour, the second for what is left of the outage.
+    assert_eq!(hours.exit, Exit::Incomplete);
+    assert_eq!(hours.summary().counts(), [199, 0, 1, 0, 0]);
+    receiver.finish();
+}
+
+/// Returns the delays before the second, third, ... attempt, in milliseconds.
+#[track_caller]
+fn delays_ms(sender: impl FnOnce(Sender) -> Sender, steps: Vec<Step>) -> Vec<i64> {
+    let clock = FakeClock::at(START_MS);
+    let count = steps.len();
+    let receiver = receiver(&clock, steps);
+    Hours::run(sender(minutes(&receiver, 5)), &clock).assert_all_delivered(&receiver);
+    let arrivals = arrivals_ms(&receiver);
+    arrivals.windows(2).take(count).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn the_backoff_doubles_up_to_30_s_less_jitter() {
+    let delays = delays_ms(|sender| sender, vec![Step::status(503); 10]);
+    let full = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000, 30_000];
+    for (delay, full) in delays.iter().zip(full) {
+        assert!((full * 9 / 10..=full).contains(delay), "{delays:?}");
+    }
+}
+
+#[test]
+fn a_new_datapoint_does_not_start_the_backoff_anew() {
+    // With an age of 0 each datapoint has one attempt; the delays grow all the same.
+    let clock = FakeClock::at(START_MS);
+    let script = Script::new([]).now(clock.now_fn()).giving_up().otherwise(Step::status(503));
+    let receiver = script.start();
+    let sender = Sender::to(&receiver.url()).ticks(100, 1000).flag("max-sample-age", "0s");
+    let hours = Hours::run(sender, &clock);
+    assert_eq!(hours.exit, Exit::Unreachable);
+    let arrivals = arrivals_ms(&receiver);
+    let longest = arrivals.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(longest.is_some_and(|ms| ms >= 27_000), "{arrivals:?}");
+}
+
+#[test]
+fn an_answer_starts_the_backoff_anew() {
+    let (busy, fine) = (Step::status(503), Step::status(204));
+    let steps = vec![busy.clone(), busy.clone(), busy.clone(), fine, busy];
+    let delays = delays_ms(|sender| sender, steps);
+    assert!((450..=500).contains(&delays[4]), "{delays:?}");
+}
+
+#[track_caller]
+fn check_retry_after(value: &str, expected_ms: std::ops::RangeInclusive<i64>) {
+    for status in [429, 503] {
+        let delays = delays_ms(|sender| sender, vec![Step::retry_after(status, value)]);
+        assert!(expected_ms.contains(&delays[0]), "{value:?}: {delays:?}");
+    }
+}
+
+#[test]
+fn retry_after_is_honoured() {
+    check_retry_after("7", 7000..=7000);
+    check_retry_after("  7\t", 7000..=7000);
+    check_retry_after("007", 7000..=7000);
+    // START_MS and 42 s.
+    check_retry_after("Wed, 17 Dec 2025 11:00:42 GMT", 42_000..=42_000);
+}
+
+#[test]
+fn retry_after_is_followed_for_five_minutes_at_most() {
+    for value in ["301", "86400", "4294967296", "99999999999999999999999999"] {
+        check_retry_after(value, 300_000..=300_000);
+    }
+    check_retry_after("Wed, 17 Dec 2025 23:00:42 GMT", 300_000..=300_000);
+    check_retry_after("Fri, 31 Dec 9999 23:59:59 GMT", 300_000..=300_000);
+}
+
+#[test]
+fn retry_after_that_says_nothing_leaves_the_backoff() {
+    for value in [
+        "0",
+        "-5",
+        "+5",
+        "1.5",
+        "5s",
+        "soon",
+        "",
+        "0x10",
+        "5, 10",
+        "Wed, 17 Dec 2025 10:59:59 GMT",
+        "Wed, 17 Dec 2025 11:00:00 GMT",
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Wed, 17 Dec 2025 11:00:42 CET",
+        "Wed Dec 17 11:00:42 2025",
+        "Wednesday, 17-Dec-25 11:00:42 GMT",
+    ] {
+        check_retry_after(value, 450..=500);
+    }
+}
+
+#[test]
+fn retry_after_is_clipped_to_what_is_left() {
+    // Of the sample's age.
+    let step = || vec![Step::retry_after(503, "250")];
+    let delays = delays_ms(|sender| sender.flag("max-sample-age", "20s"), step());
+    assert_eq!(delays[0], 20_000);
+    // Of the flush timeout: one datapoint, so it runs from the start.
+    let delays = delays_ms(|sender| sender.ticks(1, 60_000).flag("flush-timeout", "9s"), step());
+    assert_eq!(delays[0], 9000);
+}
+
+#[test]
+fn retry_attempts_are_numbered() {
+    let clock = FakeClock::at(START_MS);
+    let receiver = receiver(&clock, vec![Step::status(503); 12]);
+    Hours::run(minutes(&receiver, 10), &clock).assert_all_delivered(&receiver);
+    let requests = receiver.requests();
+    assert_eq!(requests[0].header("Retry-Attempt"), None);
+    let numbers: Vec<u32> = requests.iter().map(|request| request.retry_attempt()).collect();
+    assert_eq!(numbers[..14], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0]);
+}
+
+#[test]
+fn a_clock_set_forward_makes_what_is_due_go_out_at_once() {
+    let clock = FakeClock::at(START_MS).step(150 * SECOND, 30 * 60_000);
+    let receiver = receiver(&clock, []);
+    let hours = Hours::run(minutes(&receiver, 60), &clock);
+    hours.assert_all_delivered(&receiver);
+    let arrivals = arrivals_ms(&receiver);
+    assert_eq!(arrivals[..3], [0, 60_000, 120_000]);
+    let at_once = arrivals[3];
+    assert!((1_950_000..=1_951_000).contains(&at_once), "{arrivals:?}");
+    assert!(arrivals[3..33].iter().all(|ms| *ms == at_once), "{arrivals:?}");
+    assert_eq!(arrivals[33], 33 * 60_000);
+    let text = hours.log.only("clock_step").get("message").text();
+    assert!(text.contains("forward by 1800.0 s"), "{text}");
+    receiver.finish();
+}
+
+#[test]
+fn a_clock_set_back_makes_the_run_wait_and_never_look_ahead() {
+    let clock = FakeClock::at(START_MS).step(150 * SECOND, -3_600_000);
+    let receiver = receiver(&clock, []);
+    let hours = Hours::run(minutes(&receiver, 10), &clock);
+    hours.assert_all_delivered(&receiver);
+    let expected: Vec<i64> = (0..10).map(|minute| minute * 60_000).collect();
+    assert_eq!(arrivals_ms(&receiver), expected, "by the clock, however late");
+    let text = hours.log.only("clock_step").get("message").text();
+    assert!(text.contains("back by 3600.0 s"), "{text}");
+    receiver.finish();
+}
+
+#[test]
+fn a_clock_set_back_while_a_datapoint_is_tried_again_makes_it_wait() {
+    // Its first attempt fails at 60 s; at 60.2 s the clock is set back by ten minutes.
+    let clock = FakeClock::at(START_MS).step(60_200 * SECOND / 1000, -600_000);
+    let receiver = receiver(&clock, [Step::status(204), Step::status(503)]);
+    let hours = Hours::run(minutes(&receiver, 10), &clock);
+    hours.assert_all_delivered(&receiver);
+    receiver.finish();
+}
+
+#[test]
+fn a_clock_set_back_and_forth_loses_nothing() {
+    let mut clock = FakeClock::at(START_MS);
+    for k in 1..50 {
+        let step_ms = if k % 2 == 0 { 7_000 * i64::from(k) } else { -6_500 * i64::from(k) };
+        clock = clock.step(k * 47 * SECOND, step_ms);
+    }
+    let script = Script::new([]).now(clock.now_fn());
+    let busy = |_, count| Step::status(if count % 3 == 0 { 503 } else { 204 });
+    let receiver = script.choose(busy).start();
+    Hours::run(minutes(&receiver, 60), &clock).assert_all_delivered(&receiver);
+    receiver.finish();
+}
+
+#[test]
+fn a_start_in_the_past_is_caught_up_with_oldest_first() {
+    let clock = FakeClock::at(START_MS);
+    let receiver = receiver(&clock, [Step::status(204), Step::status(503)]);
+    let start = (START_MS / 1000 - 50 * 60).to_string();
+    let sender = minutes(&receiver, 60).flag("start-epoch", &start);
+    Hours::run(sender, &clock).assert_all_delivered(&receiver);
+    let arrivals = arrivals_ms(&receiver);
+    assert_eq!(arrivals[0], 0);
+    assert!(arrivals[2..52].iter().all(|ms| *ms == arrivals[2]), "{arrivals:?}");
+    assert_eq!(arrivals[52], 60_000);
+    receiver.finish();
+}
+
+#[test]
+fn a_start_in_the_future_is_waited_for() {
+    let clock = FakeClock::at(START_MS);
+    let receiver = receiver(&clock, []);
+    let start = (START_MS / 1000 + 3600).to_string();
+    let sender = minutes(&receiver, 5).flag("start-epoch", &start);
+    Hours::run(sender, &clock).assert_all_delivered(&receiver);
+    assert_eq!(arrivals_ms(&receiver)[0], 3_600_000);
+}
+
+#[test]
+fn a_stale_marker_is_after_the_last_datapoint_and_not_ahead() {
+    let clock = FakeClock::at(START_MS);
+    let script = Script::new([]).now(clock.now_fn()).allow(|allowed| allowed.stale_marker = true);
+    let receiver = script.start();
+    let hours = Hours::run(minutes(&receiver, 5).switch("stale-marker"), &clock);
+    assert_eq!(hours.exit, Exit::Success);
+    let marker = receiver.requests().pop().unwrap();
+    assert_eq!(marker.content.points[0].bits, 0x7ff0_0000_0000_0002);
+    assert_eq!(marker.timestamp_ms(), START_MS + 4 * 60_000 + 1);
+    receiver.finish();
+}
+
+#[test]
+fn a_stale_marker_is_not_ahead_of_a_clock_that_was_set_back() {
+    // While it waits for the third datapoint: the clock is set back, then a signal comes.
+    let clock = FakeClock::at(START_MS).step(90 * SECOND, -3_600_000).interrupt(100 * SECOND);
+    let script = Script::new([]).now(clock.now_fn()).allow(|allowed| allowed.stale_marker = true);
+    let receiver = script.start();
+    let hours = Hours::run(minutes(&receiver, 5).switch("stale-marker"), &clock);
+    assert_eq!(hours.exit, Exit::Interrupted);
+    receiver.finish();
+}
+
+#[test]
+fn an_interrupted_run_counts_what_is_due_and_what_is_not() {
+    let busy_from =
+        |from: usize| move |_, count| Step::status(if count < from { 204 } else { 503 });
+    for (at, counts) in [(MINUTE * 5 / 2, [3, 0, 0, 0, 7]), (MINUTE * 7 / 2, [3, 0, 1, 0, 6])] {
+        let clock = FakeClock::at(START_MS).interrupt(at);
+        let receiver = Script::new([]).now(clock.now_fn()).choose(busy_from(3)).start();
+        let hours = Hours::run(minutes(&receiver, 10), &clock);
+        assert_eq!(hours.exit, Exit::Interrupted);
+        assert_eq!(hours.summary().counts(), counts);
+    }
+}
+
+#[test]
+fn the_flush_timeout_is_for_silence_not_for_a_queue_that_drains() {
+    // 50 datapoints are pending at the end, and each takes two attempts and some seconds.
+    let clock = FakeClock::at(START_MS);
+    let slow = clock.clone();
+    let end_ms = START_MS + 49 * 60_000;
+    let script = Script::new([]).now(clock.now_fn()).choose(move |now_ms, count| {
+        slow.advance(3 * SECOND);
+        Step::status(if now_ms < end_ms || count % 2 == 0 { 503 } else { 204 })
+    });
+    let receiver = script.start();
+    let hours = Hours::run(minutes(&receiver, 50).flag("flush-timeout", "30s"), &clock);
+    hours.assert_all_delivered(&receiver);
+}
+
+#[test]
+fn the_answer_of_another_clock_is_not_believed() {
+    // Its Date is a year ahead; datapoints go by our clock.
+    let clock = FakeClock::at(START_MS);
+    let ahead = Answer::status(204).header("Date", "Thu, 17 Dec 2026 11:00:00 GMT");
+    let receiver = receiver(&clock, vec![ahead.into(); 5]);
+    let hours = Hours::run(minutes(&receiver, 5), &clock);
+    hours.assert_all_delivered(&receiver);
+    let text = hours.log.only("clock_skew").get("message").text();
+    assert!(text.contains("31536000 s ahead of ours"), "{text}");
+}
+
+#[test]
+fn five_seconds_between_the_clocks_are_no_matter() {
+    let clock = FakeClock::at(START_MS);
+    let dated = |date: &str| -> Step { Answer::status(204).header("Date", date).into() };
+    let steps = [
+        dated("Wed, 17 Dec 2025 11:00:05 GMT"),
+        dated("Wed, 17 Dec 2025 11:00:55 GMT"),
+        dated("Wed, 17 Dec 2025 11:02:06 GMT"),
+    ];
+    let receiver = receiver(&clock, steps);
+    let hours = Hours::run(minutes(&receiver, 3), &clock);
+    hours.assert_all_delivered(&receiver);
+    let text = hours.log.only("clock_skew").get("message").text();
+    assert!(text.contains("6 s ahead of ours"), "{text}");
+}
+
+/// Returns the most memory that this process has had, in KiB.
+fn memory_peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
+    const ALONE: &str = "PUSH_LIVE_METRICS_TEST_ALONE";
+    if env::var_os(ALONE).is_none() {
+        // In a process of its own: the tests beside it take memory, too.
+        let name = "hours::memory_stays_flat_over_100_000_ticks_without_a_receiver";
+        let mut command = Command::new(env::current_exe().unwrap());
+        let output = command.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let down = |tick_count: u64, age: &str| {
+        let clock = FakeClock::at(START_MS);
+        let receiver = receiver(&clock, []);
+        receiver.close();
+        let sender = Sender::to(&receiver.url()).ticks(tick_count, 1000).switch("quiet");
+        let sender = sender.flag("labels", "k={1..10}").flag("max-sample-age", age);
+        let config = live_config(&sender.args(), &empty_environment(), START_MS);
+        let report = Arc::new(Report::new(config.output, Box::new(io::sink())));
+        let live = Live::new(&config, report).unwrap();
+        assert_eq!(live.run(&clock), Exit::Unreachable);
+        assert_eq!(live.summary().tally().undelivered, 10 * tick_count);
+    };
+    down(1000, "1h");
+    down(1000, "0s");
+    let before_kib = memory_peak_kib();
+    // A queue of up to 100,000, a few of which are tried for an hour each; and each tried once.
+    down(100_000, "1h");
+    down(100_000, "0s");
+    let grown_kib = memory_peak_kib() - before_kib;
+    println!("{before_kib} KiB, and {grown_kib} KiB more after 200,000 ticks");
+    assert!(grown_kib < 256, "{grown_kib} KiB more than after 2,000 ticks");
+}

@@ -1,0 +1,277 @@
+//! No secret is ever shown: not in a log of any kind, not in an error, not in the printed
+//! commands, not in the process list. The one way around is a receiver that sends it back in
+//! the body of an error, which is shown as it came.
+
+use std::fs;
+
+use crate::support::receiver::{Receiver, Script};
+use crate::support::sender::{Run, Sender};
+use crate::support::side_by_side::side_by_side;
+use crate::support::step::{Answer, Read, Step};
+
+const SECRET: &str = "s3cr3t-t0ken";
+/// `user:s3cr3t-t0ken` in base64.
+const BASIC: &str = "dXNlcjpzM2NyM3QtdDBrZW4=";
+
+/// The ways to give a secret, for requests to a URL.
+const WAYS: [fn(Sender) -> Sender; 7] = [
+    |sender| sender.env("REMOTE_WRITE_TOKEN", SECRET),
+    |sender| sender.file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t"),
+    |sender| sender.file(".env", &format!("REMOTE_WRITE_TOKEN={SECRET}\n")),
+    |sender| {
+        let sender = sender.file("vars", &format!("export REMOTE_WRITE_TOKEN='{SECRET}'\n"));
+        sender.flag("env-file", "vars")
+    },
+    |sender| sender.env("REMOTE_WRITE_USERNAME", "user").env("REMOTE_WRITE_PASSWORD", SECRET),
+    |sender| {
+        let sender = sender.file("p", &format!("{SECRET}\n")).env("REMOTE_WRITE_USERNAME", "user");
+        sender.env("REMOTE_WRITE_PASSWORD_FILE", "p")
+    },
+    |sender| sender.file("h", SECRET).flag("header", "X-Api-Key: @h"),
+];
+
+/// The ways to log.
+const LOGS: [fn(Sender) -> Sender; 3] = [
+    |sender| sender.switch("verbose"),
+    |sender| sender.switch("verbose").flag("log-format", "text"),
+    |sender| sender.switch("quiet").flag("log-format", "text"),
+];
+
+#[track_caller]
+fn assert_nothing_shown(run: &Run) {
+    for text in [&run.stdout, &run.stderr] {
+        for secret in [SECRET, BASIC, "s3cr3t"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+/// Runs each way to give a secret with each way to log, into a receiver that does this.
+#[track_caller]
+fn check(steps: &[Step], change: impl Fn(Sender) -> Sender + Sync, expected_code: i32) {
+    let cases = WAYS.into_iter().flat_map(|way| LOGS.map(|log| (way, log)));
+    side_by_side(cases, |(way, log)| {
+        let script = Script::new(steps.to_vec()).giving_up().header("Authorization");
+        let script = script.allow(|allowed| allowed.steps_left = true);
+        let receiver = script.header("X-Api-Key").start();
+        let sender = change(log(way(Sender::to(&receiver.url()).ticks(3, 20))));
+        let run = sender.flag("flush-timeout", "50ms").run();
+        run.assert_code(expected_code);
+        assert_nothing_shown(&run);
+    });
+}
+
+#[test]
+fn not_when_all_goes_well() {
+    check(&[], |sender| sender, 0);
+}
+
+#[test]
+fn not_when_the_receiver_refuses() {
+    for status in [401, 403, 407] {
+        let answer = Answer::status(status).header("WWW-Authenticate", "Bearer realm=\"x\"");
+        check(&[answer.body("no").into()], |sender| sender, 3);
+    }
+    let elsewhere = Answer::status(307).header("Location", "http://elsewhere.example/");
+    check(&[elsewhere.into()], |sender| sender, 3);
+}
+
+#[test]
+fn not_when_a_datapoint_is_rejected() {
+    check(&[Step::status(204), Step::status(400)], |sender| sender, 1);
+}
+
+#[test]
+fn not_when_the_connection_fails() {
+    for step in [Step::Close(Read::Nothing), Step::reset_halfway(), Step::Close(Read::All)] {
+        check(&[step.clone(), step.clone(), step], |sender| sender, 4);
+    }
+}
+
+#[test]
+fn not_when_no_answer_comes() {
+    let impatient = |sender: Sender| sender.flag("timeout", "100ms");
+    check(&[Step::Stall, Step::Stall, Step::Stall], impatient, 4);
+}
+
+#[test]
+fn not_when_what_comes_is_no_http() {
+    let garbage: Step = Answer::raw("garbage\r\n\r\n").into();
+    check(&[garbage.clone(), garbage.clone(), garbage], |sender| sender, 4);
+}
+
+#[test]
+fn not_when_the_host_is_not_there() {
+    side_by_side(WAYS, |way| {
+        let sender = way(Sender::to("https://no-such-host.invalid/api/v1/write"));
+        let run = sender.ticks(2, 20).flag("flush-timeout", "50ms").switch("verbose").run();
+        run.assert_code(4);
+        assert_nothing_shown(&run);
+    });
+}
+
+#[test]
+fn not_when_a_bad_url_holds_it() {
+    for url in [
+        format!("http://user:{SECRET}@127.0.0.1:9/"),
+        format!("ftp://user:{SECRET}@127.0.0.1:9/"),
+        format!("user:{SECRET}@127.0.0.1:9/"),
+        format!("http://{SECRET}@[::1/"),
+        format!("http://user:{SECRET}@host:99999/?token={SECRET}"),
+        format!("ftp://127.0.0.1:9/?token={SECRET}"),
+        format!("http://127.0.0.1:9/?token={SECRET} x"),
+        format!("http://example.com/?token={SECRET}"),
+    ] {
+        for sender in [
+            Sender::to("").flag("url", &url),
+            Sender::to("").without("url").env("REMOTE_WRITE_URL", &url),
+            Sender::to("").without("url").file(".env", &format!("REMOTE_WRITE_URL={url}\n")),
+        ] {
+            let run = sender.run();
+            run.assert_code(2);
+            assert_nothing_shown(&run);
+        }
+    }
+}
+
+#[test]
+fn not_when_the_url_holds_it_in_its_query() {
+    let steps = || vec![Step::status(204), Step::status(400), Step::status(204)];
+    for log in LOGS {
+        let path = format!("/write?tenant=a&api_key={SECRET}");
+        let receiver = Script::new(steps()).path(&path).start();
+        let run = log(Sender::to(&receiver.url()).ticks(3, 20)).run();
+        run.assert_code(1);
+        assert_nothing_shown(&run);
+        assert!(receiver.requests()[0].line.contains(SECRET), "the receiver gets it");
+    }
+}
+
+#[test]
+fn not_when_it_cannot_be_used() {
+    let bad = format!("{SECRET} two words\u{1}");
+    for sender in [
+        Sender::to("http://127.0.0.1:9/").env("REMOTE_WRITE_TOKEN", &bad),
+        Sender::to("http://127.0.0.1:9/").file("t", &bad).env("REMOTE_WRITE_TOKEN_FILE", "t"),
+        Sender::to("http://127.0.0.1:9/").file(".env", &format!("REMOTE_WRITE_TOKEN='{SECRET}\n")),
+        Sender::to("http://127.0.0.1:9/").file(".env", &format!("{SECRET}\n")),
+        Sender::to("http://127.0.0.1:9/").file(".env", &format!("BAD NAME={SECRET}\n")),
+        Sender::to("http://127.0.0.1:9/").env("REMOTE_WRITE_PASSWORD", SECRET),
+        Sender::to("http://127.0.0.1:9/")
+            .env("REMOTE_WRITE_TOKEN", SECRET)
+            .env("REMOTE_WRITE_USERNAME", "user")
+            .env("REMOTE_WRITE_PASSWORD", SECRET),
+        Sender::to("http://192.0.2.1/").env("REMOTE_WRITE_TOKEN", SECRET),
+        Sender::to("http://127.0.0.1:9/").flag("header", &format!("Authorization: {SECRET}")),
+        Sender::to("http://127.0.0.1:9/").flag("header", &format!("Bearer {SECRET}")),
+        Sender::to("http://127.0.0.1:9/").flag("header", &format!("X-Api-Key: {SECRET}\u{7f}")),
+        Sender::to("http://192.0.2.1/")
+            .env("HTTP_PROXY", &format!("http://user:{SECRET}@:not-a-port/")),
+    ] {
+        let run = sender.run();
+        run.assert_code(2);
+        assert_nothing_shown(&run);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn not_when_its_file_goes_bad_later() {
+    side_by_side([None, Some(""), Some("s3cr3t\u{1}two\nlines")], |later| {
+        let receiver = Script::new([]).header("Authorization").giving_up().start();
+        let sender = Sender::to(&receiver.url()).ticks(40, 20).switch("verbose");
+        let sender = sender.file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t");
+        let path = sender.folder().join("t");
+        let running = sender.flag("flush-timeout", "100ms").start();
+        receiver.wait_for_requests(2);
+        match later {
+            None => fs::remove_file(&path).unwrap(),
+            Some(content) => fs::write(&path, content).unwrap(),
+        }
+        let run = running.wait();
+        run.assert_code(1);
+        assert_nothing_shown(&run);
+        let summary = run.summary();
+        assert!(summary.unconfirmed == 0 && summary.undelivered > 0, "{summary:?}");
+    });
+}
+
+#[test]
+fn a_token_that_is_rotated_is_picked_up() {
+    let receiver = Script::new([]).header("Authorization").start();
+    let sender = Sender::to(&receiver.url()).ticks(40, 20);
+    let path = sender.folder().join("t");
+    let sender = sender.file("t", "first\n");
+    let sender = sender.env("REMOTE_WRITE_TOKEN_FILE", path.to_str().unwrap());
+    let running = sender.start();
+    receiver.wait_for_requests(2);
+    let other = path.with_extension("new");
+    fs::write(&other, "second\r\n").unwrap();
+    fs::rename(&other, &path).unwrap();
+    running.wait().assert_all_delivered(&receiver);
+    let requests = receiver.requests();
+    assert_eq!(requests[0].header("Authorization"), Some("Bearer first"));
+    assert_eq!(requests[39].header("Authorization"), Some("Bearer second"));
+}
+
+#[test]
+fn not_in_the_process_list_and_not_in_the_printed_commands() {
+    side_by_side(WAYS, |way| {
+        let script = Script::new([Step::status(204), Step::status(400), Step::Stall]);
+        let script = script.allow(|allowed| allowed.steps_left = true);
+        let receiver = script.header("Authorization").header("X-Api-Key").start();
+        let running = way(Sender::to(&receiver.url())).flag("timeout", "2s").start();
+        receiver.wait_for_requests(3);
+        let cmdline = fs::read(format!("/proc/{}/cmdline", running.pid())).unwrap();
+        let cmdline = String::from_utf8_lossy(&cmdline);
+        assert!(cmdline.contains("--metric-name") && !cmdline.contains("s3cr3t"), "{cmdline}");
+        running.signal("INT");
+        let run = running.wait();
+        run.assert_code(130);
+        assert_nothing_shown(&run);
+        assert!(!run.summary().commands.is_empty());
+    });
+}
+
+#[test]
+fn a_secret_header_is_not_in_the_printed_commands() {
+    // Typed on the command line it is in the process list, which is what `@FILE` is for.
+    let script = Script::new([Step::status(204), Step::status(400)]);
+    let receiver = script.header("X-Api-Key").start();
+    let sender = Sender::to(&receiver.url()).flag("header", &format!("X-Api-Key: {SECRET}"));
+    let run = sender.switch("verbose").run();
+    run.assert_code(1);
+    assert_nothing_shown(&run);
+    assert!(run.summary().commands[0].contains("'X-Api-Key: REDACTED'"), "{}", run.stderr);
+}
+
+#[test]
+fn never_to_where_a_redirect_points() {
+    let other = Receiver::start([]);
+    for status in [301, 302, 303, 307, 308] {
+        let step = Answer::status(status).header("Location", &other.url());
+        let receiver = Script::new([step.into()]).header("Authorization").start();
+        let run = Sender::to(&receiver.url()).env("REMOTE_WRITE_TOKEN", SECRET).run();
+        run.assert_code(3);
+    }
+    assert_eq!(other.attempt_count(), 0);
+}
+
+#[test]
+fn not_over_plain_http_to_another_host() {
+    let sender = Sender::to("http://192.0.2.1/api/v1/write").env("REMOTE_WRITE_TOKEN", SECRET);
+    let run = sender.run();
+    run.assert_code(2);
+    assert!(run.stderr.contains("--allow-plain-http-credentials"), "{}", run.stderr);
+    assert_nothing_shown(&run);
+}
+
+#[test]
+fn what_a_receiver_sends_back_is_shown_as_it_came() {
+    // Noted, not wished for: "SHOULD log it as is" of the specification, 1.13.
+    let echo = Answer::status(401).body(format!("bad header: Bearer {SECRET}"));
+    let receiver = Script::new([echo.into()]).header("Authorization").start();
+    let run = Sender::to(&receiver.url()).env("REMOTE_WRITE_TOKEN", SECRET).run();
+    run.assert_code(3);
+    assert!(run.stderr.contains(SECRET));
+}

@@ -1,0 +1,327 @@
+//! Signals, in each state that a run can be in: how soon it ends, and that its counts are right.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::receiver::{BlackHole, Receiver, Script, wait_for_connecting};
+use crate::support::sender::{Run, Running, Sender};
+use crate::support::step::{Answer, Read, Step};
+
+const MS: Duration = Duration::from_millis(1);
+/// While sleeping or backing off; a machine that does other things too gets three tries.
+const AT_ONCE: Duration = Duration::from_millis(100);
+/// During a request.
+const SOON: Duration = Duration::from_secs(2);
+const TRIES: u32 = 3;
+
+/// Ends a run by a signal; returns how it ended, and how long after the signal.
+#[track_caller]
+fn end(running: Running, signal: &str) -> (Run, Duration) {
+    let sent = running.signal(signal);
+    let run = running.wait();
+    let took = run.end - sent;
+    (run, took)
+}
+
+/// Runs `case` until it has ended in time; three times at most.
+#[track_caller]
+fn check_in_time(limit: Duration, case: impl Fn() -> (Run, Duration)) -> Run {
+    let mut times = Vec::new();
+    for _ in 0..TRIES {
+        let (run, took) = case();
+        run.assert_code(130);
+        times.push(took);
+        if took <= limit {
+            return run;
+        }
+    }
+    panic!("it took {times:?} to end, not {limit:?}");
+}
+
+/// Returns a run that pushes once a minute, and so sleeps most of the time.
+fn sleepy(url: &str) -> Sender {
+    Sender::to(url).ticks(10, 60_000)
+}
+
+#[test]
+fn while_it_sleeps() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let run = check_in_time(AT_ONCE, || {
+            let receiver = Receiver::start([]);
+            let running = sleepy(&receiver.url()).start();
+            running.wait_for_event("sleeping", 1);
+            end(running, signal)
+        });
+        assert_eq!(run.summary().counts(), [1, 0, 0, 0, 9], "{}", run.stderr);
+        let end = run.log().messages("end").join("");
+        assert_eq!(end, "Interrupted! Pushed 1/10 datapoints");
+    }
+}
+
+#[test]
+fn before_its_first_datapoint() {
+    let run = check_in_time(AT_ONCE, || {
+        let receiver = Receiver::start([]);
+        let running = sleepy(&receiver.url()).flag("start-epoch", "4102444800").start();
+        running.wait_for_event("sleeping", 1);
+        end(running, "INT")
+    });
+    assert_eq!(run.summary().counts(), [0, 0, 0, 0, 10], "{}", run.stderr);
+}
+
+#[test]
+fn while_it_backs_off() {
+    let run = check_in_time(AT_ONCE, || {
+        let receiver = Receiver::start([Step::retry_after(503, "60")]);
+        let running = sleepy(&receiver.url()).start();
+        running.wait_for_event("retry", 1);
+        end(running, "INT")
+    });
+    assert_eq!(run.summary().counts(), [0, 0, 1, 0, 9], "{}", run.stderr);
+}
+
+#[test]
+fn while_it_backs_off_after_silence() {
+    let run = check_in_time(AT_ONCE, || {
+        let receiver = Receiver::start([Step::Close(Read::All)]);
+        let running = sleepy(&receiver.url()).start();
+        running.wait_for_event("retry", 1);
+        end(running, "INT")
+    });
+    assert_eq!(run.summary().counts(), [0, 0, 0, 1, 9], "{}", run.stderr);
+}
+
+#[test]
+fn while_it_waits_for_an_answer() {
+    let run = check_in_time(SOON, || {
+        let receiver = Receiver::start([Step::Stall]);
+        let running = sleepy(&receiver.url()).start();
+        receiver.wait_for_requests(1);
+        end(running, "INT")
+    });
+    assert_eq!(run.summary().counts(), [0, 0, 0, 1, 9], "{}", run.stderr);
+}
+
+#[test]
+fn while_an_answer_comes() {
+    // It is waited for: what was accepted counts.
+    let run = check_in_time(SOON, || {
+        let answer = Answer::status(204).paced(1, 10 * MS);
+        let receiver = Receiver::start([answer.into()]);
+        let running = sleepy(&receiver.url()).start();
+        receiver.wait_for_requests(1);
+        end(running, "INT")
+    });
+    assert_eq!(run.summary().counts(), [1, 0, 0, 0, 9], "{}", run.stderr);
+}
+
+#[test]
+fn while_it_connects() {
+    let hole = BlackHole::open();
+    let run = check_in_time(SOON, || {
+        let running = sleepy(&hole.url()).start();
+        wait_for_connecting(hole.address());
+        end(running, "INT")
+    });
+    assert_eq!(run.summary().counts(), [0, 0, 1, 0, 9], "{}", run.stderr);
+    assert_eq!(run.summary().commands.len(), 1);
+}
+
+#[test]
+fn while_it_connects_after_silence() {
+    // The first attempt had no answer; the second one gets no connection.
+    let run = check_in_time(SOON, || {
+        let receiver = Receiver::start([Step::Close(Read::All)]);
+        let running = sleepy(&receiver.url()).start();
+        running.wait_for_event("retry", 1);
+        let _backlog = receiver.deafen();
+        wait_for_connecting(receiver.address());
+        end(running, "INT")
+    });
+    assert_eq!(run.summary().counts(), [0, 0, 0, 1, 9], "{}", run.stderr);
+}
+
+#[test]
+fn while_it_catches_up() {
+    // A thousand datapoints are due; each of them takes a while.
+    let run = check_in_time(SOON, || {
+        let slow = Answer::status(204).paced(10, 5 * MS);
+        let receiver = Script::new([]).otherwise(slow).start();
+        let sender = Sender::to(&receiver.url()).ticks(100_000, 20);
+        let running = sender.flag("start-epoch", &seconds_ago(20)).start();
+        receiver.wait_for_requests(5);
+        end(running, "INT")
+    });
+    let summary = run.summary();
+    let settled = summary.accepted + summary.undelivered;
+    assert!(summary.accepted >= 5 && settled >= 1000, "{summary:?}");
+    assert_eq!(summary.rejected + summary.unconfirmed, 0);
+}
+
+#[test]
+fn between_datapoints_in_quick_succession() {
+    let receiver = Receiver::start([]);
+    let running = Sender::to(&receiver.url()).ticks(1000, 20).start();
+    receiver.wait_for_requests(5);
+    let (run, _) = end(running, "INT");
+    run.assert_code(130);
+    let summary = run.summary();
+    assert_eq!(summary.accepted, receiver.stored().len() as u64);
+    assert!(summary.accepted >= 5 && summary.not_yet_due > 900, "{summary:?}");
+    // What it prints goes on to the end of a shorter run.
+    let printed = summary.commands[0].replace("--interval 20ms", "--interval 20ms --quiet");
+    let (head, end_epoch) = printed.split_once("--end-epoch ").unwrap();
+    let tail = end_epoch.split_once(' ').unwrap().1;
+    let start_ms = run.planned()[0].timestamp_ms;
+    let end_ms = start_ms + 2000;
+    let shorter =
+        format!("{head}--end-epoch {}.{:03} {tail}", end_ms / 1000, end_ms.rem_euclid(1000));
+    receiver.next_run();
+    run.run_printed(&shorter).assert_code(0);
+    let expected = run.planned().into_iter().filter(|point| point.timestamp_ms < end_ms);
+    assert_eq!(receiver.stored(), expected.collect::<Vec<_>>());
+    receiver.finish();
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for second in ["INT", "TERM", "HUP"] {
+        let run = check_in_time(AT_ONCE, || {
+            let receiver = Receiver::start([Step::Stall]);
+            let running = sleepy(&receiver.url()).start();
+            receiver.wait_for_requests(1);
+            running.signal("INT");
+            end(running, second)
+        });
+        assert!(run.took() < 1000 * MS, "it did not wait for the request: {:?}", run.took());
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_while_it_connects() {
+    let hole = BlackHole::open();
+    check_in_time(AT_ONCE, || {
+        let running = sleepy(&hole.url()).start();
+        wait_for_connecting(hole.address());
+        running.signal("TERM");
+        end(running, "TERM")
+    });
+}
+
+#[test]
+fn under_nohup_it_outlives_the_terminal() {
+    let receiver = Receiver::start([]);
+    let sender = Sender::to(&receiver.url()).ticks(30, 20);
+    let running = sender.shell(r#"trap '' HUP; exec "$0" "$@""#).start();
+    receiver.wait_for_requests(3);
+    running.signal("HUP");
+    running.wait().assert_all_delivered(&receiver);
+}
+
+#[test]
+fn under_nohup_another_signal_still_ends_it() {
+    let receiver = Receiver::start([]);
+    let running = sleepy(&receiver.url()).shell(r#"exec nohup "$0" "$@""#).start();
+    running.wait_for_event("sleeping", 1);
+    running.signal("TERM");
+    let run = running.wait();
+    assert!([130, -15].contains(&run.code), "{}", run.code);
+}
+
+#[test]
+fn after_a_stop_everything_due_goes_out_oldest_first() {
+    let receiver = Receiver::start([]);
+    let running = Sender::to(&receiver.url()).ticks(40, 20).start();
+    receiver.wait_for_requests(3);
+    running.signal("STOP");
+    // The stop itself is what takes time here: at least ten datapoints come due.
+    let (stopped, count) = (Instant::now(), receiver.requests().len());
+    thread::sleep((300 * MS).saturating_sub(stopped.elapsed()));
+    assert!(receiver.requests().len() <= count + 1, "it was stopped");
+    running.signal("CONT");
+    running.wait().assert_all_delivered(&receiver);
+    let times: Vec<i64> = receiver.requests().iter().map(|request| request.at_ms).collect();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(longest >= 250, "{times:?}");
+    receiver.finish();
+}
+
+#[test]
+fn a_stop_during_a_request_loses_nothing() {
+    let receiver = Receiver::start([Step::status(204), Step::Stall]);
+    let running = Sender::to(&receiver.url()).ticks(40, 20).flag("timeout", "400ms").start();
+    receiver.wait_for_requests(2);
+    running.signal("STOP");
+    thread::sleep(200 * MS);
+    running.signal("CONT");
+    running.wait().assert_all_delivered(&receiver);
+    receiver.finish();
+}
+
+/// Runs ten datapoints with this redirection, by a shell.
+#[track_caller]
+fn check_redirected(redirection: &str) {
+    let receiver = Receiver::start([Step::status(204), Step::status(503)]);
+    let sender = Sender::to(&receiver.url());
+    let code = sender.folder().join("code");
+    let script = format!(r#"{{ "$0" "$@"; echo $? >'{}'; }} {redirection}"#, code.display());
+    let run = sender.shell(&script).run();
+    assert_eq!(fs::read_to_string(&code).unwrap().trim(), "0", "{}", run.stderr);
+    assert_eq!(receiver.stored().len(), 10);
+    receiver.finish();
+}
+
+#[test]
+fn nobody_to_read_its_log_loses_nothing() {
+    check_redirected("2>&1 | true");
+    check_redirected("2>&1 | head -n 3");
+    check_redirected(">&- 2>&-");
+    check_redirected(">/dev/full 2>/dev/full");
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_keep_it_from_ending() {
+    // The reader stands still, the pipe is full, and the run stands still in its log.
+    let receiver = Receiver::start([]);
+    let sender = Sender::to(&receiver.url()).ticks(100_000, 1).switch("verbose");
+    let binary = env!("CARGO_BIN_EXE_push-live-metrics");
+    let mut child = Command::new(binary)
+        .args(sender.args())
+        .env_clear()
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    receiver.wait_for_requests(50);
+    let mut count = 0;
+    while receiver.requests().len() > count {
+        count = receiver.requests().len();
+        thread::sleep(200 * MS);
+    }
+    let signal = || {
+        let pid = child.id().to_string();
+        assert!(Command::new("/bin/kill").args(["-INT", &pid]).status().unwrap().success());
+    };
+    signal();
+    thread::sleep(2500 * MS);
+    signal();
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if start.elapsed() > SOON {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        thread::sleep(5 * MS);
+    };
+    assert_eq!(status.and_then(|status| status.code()), Some(130), "two signals did not end it");
+}
+
+fn seconds_ago(seconds: u64) -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    (now - seconds).to_string()
+}

@@ -1,0 +1,207 @@
+//! What each status means for its datapoints and for the run: REMOTE_WRITE.md 3F, DESIGN.md's
+//! exit code 3. The receiver sees to it that nothing final is sent again (support/ledger.rs).
+
+use crate::support::receiver::{Receiver, Script};
+use crate::support::sender::{Run, Sender};
+use crate::support::side_by_side::side_by_side;
+use crate::support::step::{Answer, Step};
+
+fn answer(status: u16) -> Step {
+    Answer::status(status).body(format!("text of {status}")).into()
+}
+
+#[test]
+fn any_2xx_is_a_success() {
+    side_by_side([200, 201, 202, 204, 205, 206, 226, 299], |status| {
+        let body = if [204, 205].contains(&status) { "" } else { "ignore me" };
+        let receiver = Receiver::start(vec![Answer::status(status).body(body).into(); 10]);
+        let run = Sender::to(&receiver.url()).run();
+        run.assert_all_delivered(&receiver);
+        assert!(!run.stderr.contains("ignore me"), "{}", run.stderr);
+        receiver.finish();
+    });
+}
+
+#[test]
+fn what_may_come_right_is_tried_again() {
+    side_by_side([429, 500, 501, 502, 503, 504, 505, 507, 529, 599], |status| {
+        let receiver = Receiver::start([Step::status(204), answer(status)]);
+        let run = Sender::to(&receiver.url()).run();
+        run.assert_all_delivered(&receiver);
+        assert_eq!(run.summary().retries, 1);
+        let log = run.log();
+        let text = log.only("retry").get("message").text();
+        assert!(text.contains(&format!("HTTP {status}")), "{text}");
+        assert!(text.contains(&format!(": text of {status};")), "{text}");
+        receiver.finish();
+    });
+}
+
+/// The third of ten datapoints is rejected; the others are not.
+#[track_caller]
+fn check_rejected_later(status: u16, step: Step) -> Run {
+    let receiver = Receiver::start([Step::status(204), Step::status(204), step]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
+    assert_eq!(run.summary().retries, 0);
+    let log = run.log();
+    let rejected = log.events("rejected");
+    assert_eq!(rejected[0].get("status").number(), i64::from(status));
+    let text = rejected[0].get("message").text();
+    assert!(text.contains(&format!("text of {status}")), "{text}");
+    let mut planned = run.planned();
+    planned.remove(2);
+    assert_eq!(receiver.stored(), planned);
+    receiver.finish();
+    run
+}
+
+#[test]
+fn what_is_final_is_logged_and_the_run_goes_on() {
+    let others = [400, 402, 406, 408, 409, 410, 411, 412, 413, 415, 422, 425, 428, 431, 451, 499];
+    side_by_side(others, |status| {
+        check_rejected_later(status, answer(status));
+    });
+}
+
+#[test]
+fn after_a_success_nothing_is_fatal() {
+    side_by_side([301, 308, 401, 403, 404, 405, 407], |status| {
+        let run = check_rejected_later(status, answer(status));
+        assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
+    });
+}
+
+/// The first answer ends the run.
+#[track_caller]
+fn check_fatal(status: u16, hint: &str) {
+    let location = Answer::status(status).header("Location", "https://other.example/x?a=b");
+    let receiver = Receiver::start([location.body(format!("text of {status}")).into()]);
+    let run = Sender::to(&receiver.url()).ticks(10, 60_000).run();
+    run.assert_code(3);
+    assert_eq!(run.summary().counts(), [0, 1, 0, 0, 9], "{}", run.stderr);
+    assert_eq!(receiver.requests().len(), 1);
+    let text = run.log().messages("rejected").join("\n");
+    assert!(text.contains(&format!("HTTP {status}")), "{text}");
+    assert!(status == 304 || text.contains(&format!("text of {status}")), "{text}");
+    assert!(text.contains("Hint: ") && text.contains(hint), "{text}");
+    assert!(status >= 400 || text.contains(" to https://other.example/x?a=b"), "{text}");
+    receiver.finish();
+}
+
+#[test]
+fn access_problems_and_redirects_end_the_run_at_its_start() {
+    let cases = [
+        (300, "redirects are not followed"),
+        (301, "redirects are not followed"),
+        (302, "redirects are not followed"),
+        (303, "redirects are not followed"),
+        (304, "redirects are not followed"),
+        (307, "redirects are not followed"),
+        (308, "redirects are not followed"),
+        (401, "token"),
+        (401, "X-Scope-OrgID"),
+        (403, "permission"),
+        (404, "--web.enable-remote-write-receiver"),
+        (404, "/api/v1/push"),
+        (405, "path"),
+        (407, "proxy"),
+    ];
+    side_by_side(cases, |(status, hint)| check_fatal(status, hint));
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let other = Script::new([]).start();
+    let step = Answer::status(308).header("Location", &other.url());
+    let receiver = Receiver::start([step.into()]);
+    Sender::to(&receiver.url()).run().assert_code(3);
+    assert_eq!(other.attempt_count(), 0);
+}
+
+#[test]
+fn three_rejections_in_a_row_end_the_run_at_its_start() {
+    side_by_side([400, 402, 409, 413, 415, 422], |status| {
+        let receiver = Receiver::start([answer(status), answer(status), answer(status)]);
+        let run = Sender::to(&receiver.url()).run();
+        run.assert_code(3);
+        let counts = run.summary().counts();
+        assert_eq!(counts[..2], [0, 3], "{}", run.stderr);
+        assert_eq!(receiver.requests().len(), 3);
+        receiver.finish();
+    });
+}
+
+#[test]
+fn two_rejections_in_a_row_do_not() {
+    let steps =
+        [answer(400), answer(422), Step::status(204), answer(400), answer(400), answer(400)];
+    let receiver = Receiver::start(steps);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [5, 5, 0, 0, 0]);
+}
+
+#[test]
+fn a_fatal_status_after_a_retry_is_as_fatal() {
+    let receiver = Receiver::start([Step::status(503), answer(401)]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_code(3);
+    assert_eq!(run.summary().rejected, 1, "{}", run.stderr);
+}
+
+#[test]
+fn a_rejection_after_silence_is_unconfirmed() {
+    // The first attempt may have been stored: then this is a duplicate, or out of order.
+    side_by_side([400, 409], |status| {
+        let receiver = Receiver::start([Step::status(204), Step::Reset, answer(status)]);
+        let run = Sender::to(&receiver.url()).run();
+        run.assert_code(1);
+        assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
+        assert_eq!(run.summary().commands.len(), 1);
+    });
+}
+
+#[test]
+fn another_rejection_after_silence_is_one() {
+    let receiver = Receiver::start([Step::status(204), Step::Reset, answer(422)]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
+}
+
+#[test]
+fn a_rejection_after_an_answer_is_one() {
+    // A 503 of the receiver itself says that nothing was stored.
+    let receiver = Receiver::start([Step::status(204), Step::status(503), answer(400)]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
+}
+
+#[test]
+fn a_rejected_fan_out_is_rejected_whole() {
+    let receiver = Receiver::start([Step::status(204), answer(400)]);
+    let run = Sender::to(&receiver.url()).flag("labels", "k={1..3}").run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [27, 3, 0, 0, 0], "{}", run.stderr);
+}
+
+#[test]
+fn the_body_of_a_rejection_is_shown_on_one_line() {
+    let body = "out of order\nsample\t\u{1b}[31mred\u{202e}\u{0} \"quoted\" \\ ✓ end\n";
+    let receiver = Receiver::start([Step::status(204), Answer::status(400).body(body).into()]);
+    let run = Sender::to(&receiver.url()).flag("log-format", "text").run();
+    let line = run.stderr.lines().find(|line| line.contains("rejected: ")).unwrap();
+    let shown = r#"out of order\nsample\t\u{1b}[31mred\u{202e}\u{0} "quoted" \ ✓ end"#;
+    assert!(line.ends_with(&format!("HTTP 400 Bad Request: {shown}")), "{line}");
+}
+
+#[test]
+fn a_body_that_is_not_utf_8_is_shown_as_far_as_it_is() {
+    let receiver =
+        Receiver::start([Step::status(204), Answer::status(400).body(b"caf\xe9 \xff!").into()]);
+    let run = Sender::to(&receiver.url()).run();
+    assert!(run.stderr.contains("caf\u{fffd} \u{fffd}!"), "{}", run.stderr);
+}

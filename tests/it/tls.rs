@@ -1,0 +1,295 @@
+//! TLS against a server made of the rustls that is in the tree already: each case ends in
+//! success or in one clear line; problems with certificates end a run at once with exit 3.
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::support::certificates::{Certificates, certificates};
+use crate::support::receiver::{Receiver, Script};
+use crate::support::sender::{Run, Sender};
+use crate::support::step::{Answer, Step, Then};
+use crate::support::transport::{Stream, Wrap};
+
+/// Speaks TLS on a socket; the settings of each connection in turn, then the last ones.
+fn tls(configs: Vec<Arc<ServerConfig>>) -> Wrap {
+    let count = AtomicUsize::new(0);
+    Arc::new(move |mut socket: TcpStream| {
+        let index = count.fetch_add(1, Ordering::Relaxed).min(configs.len() - 1);
+        let connection = ServerConnection::new(Arc::clone(&configs[index]));
+        let mut connection = connection.map_err(io::Error::other)?;
+        while connection.is_handshaking() {
+            if let Err(error) = connection.complete_io(&mut socket) {
+                // Closed with bytes unread, the socket would take the alert back.
+                let _ = socket.shutdown(Shutdown::Write);
+                let _ = io::copy(&mut socket, &mut io::sink());
+                return Err(error);
+            }
+        }
+        Ok(Box::new(StreamOwned::new(connection, socket)) as Box<dyn Stream>)
+    })
+}
+
+/// Returns a receiver with this certificate.
+fn receiver(certificates: &Certificates, name: &str) -> Receiver {
+    Script::new([]).wrapped(tls(vec![certificates.server(name, None, &[&TLS12, &TLS13])])).start()
+}
+
+fn sender(receiver: &Receiver, certificates: &Certificates) -> Sender {
+    Sender::to(&receiver.url()).flag("ca-file", &certificates.typed("ca.pem"))
+}
+
+/// Ends at once with exit 3, after one line with this text.
+#[track_caller]
+fn check_refused(receiver: &Receiver, sender: Sender, text: &str) -> Run {
+    let run = sender.ticks(10, 60_000).run();
+    run.assert_code(3);
+    assert_eq!(run.summary().counts(), [0, 0, 1, 0, 9], "{}", run.stderr);
+    let log = run.log();
+    let message = log.only("refused").get("message").text();
+    assert!(message.contains(text), "{message}");
+    assert!(log.events("retry").is_empty());
+    assert_eq!(receiver.requests().len(), 0);
+    run
+}
+
+/// Ends with exit 2 and one line with these texts, before anything is tried.
+#[track_caller]
+fn check_unusable(sender: Sender, texts: &[&str]) {
+    let run = sender.run();
+    run.assert_code(2);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert_eq!(run.stdout, "");
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+    assert!(texts.iter().all(|text| run.stderr.contains(text)), "{}", run.stderr);
+}
+
+#[test]
+fn own_authority() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "server");
+    sender(&receiver, certificates).run().assert_all_delivered(&receiver);
+    receiver.finish();
+}
+
+#[test]
+fn own_authority_by_ssl_cert_file() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "server");
+    let sender = Sender::to(&receiver.url()).env("SSL_CERT_FILE", &certificates.typed("ca.pem"));
+    sender.run().assert_all_delivered(&receiver);
+    receiver.finish();
+}
+
+#[test]
+fn own_authority_among_others_and_by_name() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "server");
+    let bundle = [certificates.content("other-ca.pem"), certificates.content("ca.pem")].concat();
+    let url = receiver.url().replace("127.0.0.1", "localhost");
+    let sender = Sender::to(&url).file("bundle.pem", &format!("# a comment\n{bundle}"));
+    let bundle = sender.folder().join("bundle.pem");
+    sender.flag("ca-file", bundle.to_str().unwrap()).run().assert_all_delivered(&receiver);
+}
+
+#[test]
+fn an_authority_that_is_not_bundled() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "server");
+    let run = check_refused(&receiver, Sender::to(&receiver.url()), "UnknownIssuer");
+    let host = "/etc/ssl/certs/ca-certificates.crt";
+    if std::path::Path::new(host).is_file() {
+        let way_out = format!("--ca-file {host}");
+        assert!(run.stderr.contains(&way_out), "{way_out} in {}", run.stderr);
+    }
+}
+
+#[test]
+fn the_wrong_authority() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "server");
+    let sender = Sender::to(&receiver.url()).flag("ca-file", &certificates.typed("other-ca.pem"));
+    check_refused(&receiver, sender, "UnknownIssuer");
+}
+
+#[test]
+fn a_certificate_that_expired_or_is_not_valid_yet() {
+    let Some(certificates) = certificates() else { return };
+    for (name, text) in [("expired", "expired"), ("not-yet", "not valid yet")] {
+        let receiver = receiver(certificates, name);
+        check_refused(&receiver, sender(&receiver, certificates), text);
+    }
+}
+
+#[test]
+fn a_certificate_of_another_host() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "elsewhere");
+    check_refused(&receiver, sender(&receiver, certificates), "not valid for name");
+}
+
+#[test]
+fn any_certificate_when_asked() {
+    let Some(certificates) = certificates() else { return };
+    for name in ["expired", "elsewhere", "server"] {
+        let receiver = receiver(certificates, name);
+        let run = Sender::to(&receiver.url()).switch("insecure-skip-verify").run();
+        run.assert_all_delivered(&receiver);
+        let warnings = run.log().messages("config").join("\n");
+        assert!(warnings.contains("--insecure-skip-verify"), "{warnings}");
+    }
+}
+
+#[test]
+fn one_version_only() {
+    let Some(certificates) = certificates() else { return };
+    for version in [&TLS12, &TLS13] {
+        let config = certificates.server("server", None, &[version]);
+        let receiver = Script::new([]).wrapped(tls(vec![config])).start();
+        sender(&receiver, certificates).run().assert_all_delivered(&receiver);
+    }
+}
+
+#[test]
+fn a_client_certificate_that_is_required() {
+    let Some(certificates) = certificates() else { return };
+    for version in [&TLS12, &TLS13] {
+        let config = certificates.server("server", Some("ca"), &[version]);
+        let receiver = Script::new([]).wrapped(tls(vec![config])).start();
+        let with = |name: &str| {
+            sender(&receiver, certificates)
+                .flag("client-cert", &certificates.typed(&format!("{name}.pem")))
+                .flag("client-key", &certificates.typed(&format!("{name}.key")))
+        };
+        check_refused(&receiver, sender(&receiver, certificates), "CertificateRequired");
+        // Signed by another authority, and not made for clients.
+        check_refused(&receiver, with("other-client"), "UnknownCA");
+        check_refused(&receiver, with("server"), "received fatal alert");
+        with("client").run().assert_all_delivered(&receiver);
+    }
+}
+
+#[test]
+fn a_certificate_that_goes_bad_for_a_while_is_not_fatal() {
+    // Once something was accepted, the run goes on until it is good again.
+    let Some(certificates) = certificates() else { return };
+    let config = |name| certificates.server(name, None, &[&TLS13]);
+    let configs = vec![config("server"), config("expired"), config("server")];
+    let close: Step = Answer::status(204).then(Then::Close).into();
+    let script = Script::new([close]).wrapped(tls(configs));
+    let receiver = script.allow(|allowed| allowed.unseen_attempts = true).start();
+    let run = sender(&receiver, certificates).run();
+    run.assert_all_delivered(&receiver);
+    assert!(run.log().only("retry").get("message").text().contains("expired"));
+}
+
+#[test]
+fn plain_http_where_tls_is_expected() {
+    let receiver = Script::new([]).allow(|allowed| allowed.anything = true).start();
+    let url = receiver.url().replace("http://", "https://");
+    let run = Sender::to(&url).flag("flush-timeout", "100ms").flag("timeout", "500ms").run();
+    run.assert_code(4);
+    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+}
+
+#[test]
+fn plain_http_that_answers_at_once() {
+    // As a server does that takes the first bytes for a bad request.
+    let Some(certificates) = certificates() else { return };
+    let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
+        let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+        io::Write::write_all(&mut socket, answer)?;
+        let _ = socket.shutdown(Shutdown::Write);
+        let _ = io::copy(&mut socket, &mut io::sink());
+        Err(io::ErrorKind::InvalidData.into())
+    });
+    let receiver = Script::new([]).wrapped(wrap).start();
+    let run = sender(&receiver, certificates).flag("flush-timeout", "100ms").run();
+    run.assert_code(4);
+    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+}
+
+#[test]
+fn tls_where_plain_http_is_expected() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "server");
+    let url = receiver.url().replace("https://", "http://");
+    let run = Sender::to(&url).flag("flush-timeout", "100ms").run();
+    run.assert_code(4);
+    assert_eq!(receiver.requests().len(), 0);
+}
+
+#[test]
+fn a_signal_in_the_middle_of_the_handshake() {
+    let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
+        let _ = io::copy(&mut socket, &mut io::sink());
+        Err(io::ErrorKind::UnexpectedEof.into())
+    });
+    let receiver = Script::new([]).wrapped(wrap).start();
+    let running = Sender::to(&receiver.url()).ticks(10, 60_000).start();
+    receiver.wait_for_connections(1);
+    let sent = running.signal("INT");
+    let run = running.wait();
+    run.assert_code(130);
+    assert!(run.end - sent < Duration::from_secs(2), "{:?}", run.end - sent);
+    let [accepted, rejected, undelivered, unconfirmed, not_yet_due] = run.summary().counts();
+    assert_eq!([accepted, rejected, not_yet_due], [0, 0, 9], "{}", run.stderr);
+    assert_eq!(undelivered + unconfirmed, 1);
+}
+
+#[test]
+fn files_that_are_none() {
+    let Some(certificates) = certificates() else { return };
+    let https = || Sender::to("https://127.0.0.1:9/");
+    let with = |cert: &str, key: &str| https().flag("client-cert", cert).flag("client-key", key);
+    let (cert, key) = (certificates.typed("client.pem"), certificates.typed("client.key"));
+    let folder = certificates.folder().to_str().unwrap();
+    check_unusable(https().flag("ca-file", "no-such.pem"), &["no-such.pem"]);
+    check_unusable(https().flag("ca-file", folder), &[folder]);
+    check_unusable(https().flag("ca-file", &key), &[&key, "no certificate"]);
+    check_unusable(with("no-such.pem", &key), &["no-such.pem"]);
+    check_unusable(with(&cert, "no-such.key"), &["no-such.key"]);
+    check_unusable(with(&cert, &cert), &[&cert, "no unencrypted private key"]);
+    check_unusable(with(&key, &key), &[&key, "no certificate"]);
+    let encrypted = certificates.typed("encrypted.key");
+    check_unusable(with(&cert, &encrypted), &[&encrypted, "no unencrypted private key"]);
+    for garbage in ["", "garbage", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"]
+    {
+        let sender = https().file("bad.pem", garbage);
+        let bad = sender.folder().join("bad.pem").to_str().unwrap().to_owned();
+        check_unusable(sender.flag("ca-file", &bad), &[&bad]);
+    }
+}
+
+#[test]
+fn certificates_that_are_pem_and_nothing_else() {
+    // What is between the lines is base64, and no certificate.
+    let Some(certificates) = certificates() else { return };
+    let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let receiver = receiver(certificates, "server");
+    let sender = Sender::to(&receiver.url()).file("hollow.pem", hollow);
+    let path = sender.folder().join("hollow.pem");
+    let run = sender.flag("ca-file", path.to_str().unwrap()).run();
+    assert!([2, 3].contains(&run.code), "{} {}", run.code, run.stderr);
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+}
+
+#[test]
+fn a_key_that_belongs_to_another_certificate() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "server");
+    let sender = sender(&receiver, certificates)
+        .flag("client-cert", &certificates.typed("client.pem"))
+        .flag("client-key", &certificates.typed("server.key"));
+    let run = sender.run();
+    run.assert_code(2);
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+    assert_eq!(receiver.requests().len(), 0);
+    let told = run.stderr.lines().filter(|line| line.contains("--client-key")).count();
+    assert_eq!(told, 1, "{}", run.stderr);
+}
