@@ -16,7 +16,8 @@ SHELL := /bin/sh
 .SUFFIXES:
 .DEFAULT_GOAL := help
 
-VARIABLES := METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX
+VARIABLES := METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX \
+	START_EPOCH END_EPOCH STEP_SIZE FILE
 unexport $(VARIABLES)
 
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/push-live-metrics
@@ -38,6 +39,11 @@ SERIES_FLAGS = $(call flag,--metric-name,METRIC_NAME) $(call flag,--labels,LABEL
 TARGET_FLAGS = $(call flag,--url,URL)
 # exec, so that a signal which make passes on reaches the binary itself.
 PUSH_LIVE = exec '$(BINARY)' $(SERIES_FLAGS) $(TARGET_FLAGS)
+STEP_FLAGS = $(call flag,--step-size,STEP_SIZE)
+WINDOW_FLAGS = $(call flag,--start-epoch,START_EPOCH) $(call flag,--end-epoch,END_EPOCH)
+BACKFILL = exec '$(BINARY)' backfill $(SERIES_FLAGS) $(STEP_FLAGS)
+# Without it the datapoints would be pushed.
+FILE_FLAGS = $(or $(call flag,--output,FILE),$(error FILE is needed: make backfill-file FILE=history.om))
 
 .PHONY: help
 help: ## list the targets and variables (the default)
@@ -58,6 +64,10 @@ help: ## list the targets and variables (the default)
 #: FLAT_BASE base value (5)
 #: DESCRIPTION HELP text of the metric ("Live metric data")
 #: URL remote-write endpoint; without it REMOTE_WRITE_URL or ENV from the environment or .env
+#: START_EPOCH begin of the backfill, epoch seconds or RFC 3339; needed by backfill
+#: END_EPOCH its end, excluded; needed by backfill
+#: STEP_SIZE from one datapoint of a backfill to the next, in minutes (15)
+#: FILE where backfill-file writes OpenMetrics text; needed there
 #: PREFIX where make install puts the binary (PREFIX/bin); without it install only builds
 
 .PHONY: build
@@ -91,6 +101,26 @@ push-live-1h: build ## push for an hour
 push-live-2h: build ## push for two hours
 	@$(PUSH_LIVE) --duration 120
 
+.PHONY: backfill
+backfill: build ## push the past from START_EPOCH to END_EPOCH
+	@$(BACKFILL) $(TARGET_FLAGS) $(WINDOW_FLAGS)
+
+.PHONY: backfill-1d
+backfill-1d: build ## push the last day
+	@$(BACKFILL) $(TARGET_FLAGS) --since 1d
+
+.PHONY: backfill-7d
+backfill-7d: build ## push the last 7 days
+	@$(BACKFILL) $(TARGET_FLAGS) --since 7d
+
+.PHONY: backfill-21d
+backfill-21d: build ## push the last 21 days
+	@$(BACKFILL) $(TARGET_FLAGS) --since 21d
+
+.PHONY: backfill-file
+backfill-file: build ## write the past into FILE, the last 21 days without START_EPOCH
+	@$(BACKFILL) $(FILE_FLAGS) $(or $(strip $(WINDOW_FLAGS)),--since 21d)
+
 .PHONY: demo
 demo: build ## see it work: 30 datapoints into a throw-away Prometheus
 	@exec scripts/demo.sh
@@ -98,6 +128,10 @@ demo: build ## see it work: 30 datapoints into a throw-away Prometheus
 .PHONY: test
 test: ## everything that must hold: lints, tests, real receivers, budgets
 	@exec scripts/test.sh
+
+.PHONY: bench
+bench: ## measure the budgets beside the Python pipeline (ten minutes)
+	@exec scripts/bench.sh
 
 .PHONY: chaos
 chaos: ## 20,000 datapoints through faults of every kind; CHAOS_SEED=N repeats a run

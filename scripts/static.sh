@@ -4,7 +4,7 @@
 #
 # Two things make it small beside the release profile: relative relocations are packed
 # (DT_RELR, known to musl's start code since 1.2.4; 78 KB), position independent all the
-# same, and the tables for unwinding are left out (scripts/static.ld; 150 KB). No path of this
+# same, and what unwinds a stack is left out (scripts/static.ld; 215 KB). No path of this
 # machine stands in it, so that another folder or host gives the same bytes.
 set -eu
 

@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 # Whatever the caller's make and environment hold is not what is tested here.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES MAKEFILES || true
 unset METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX || true
+unset START_EPOCH END_EPOCH STEP_SIZE FILE || true
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -100,6 +101,25 @@ expect 'empty variables give no flag'
 run push-live
 expect 'absent variables give no flag'
 
+run backfill METRIC_NAME=m URL=http://h/ START_EPOCH=1700000000 END_EPOCH='2026-01-01 00:00' STEP_SIZE=5
+expect 'backfill takes its window' backfill --metric-name m --step-size 5 --url http://h/ \
+    --start-epoch 1700000000 --end-epoch '2026-01-01 00:00'
+run backfill
+expect 'backfill has no window of its own' backfill
+for days in 1 7 21; do
+    run "backfill-${days}d" METRIC_NAME=m START_EPOCH=1 END_EPOCH=2
+    expect "backfill-${days}d keeps its window" backfill --metric-name m --since "${days}d"
+done
+# shellcheck disable=SC2016 # the $x is meant as it stands
+run backfill-file FILE='it'\''s $x.om' URL=http://h/
+# shellcheck disable=SC2016 # the $x is meant as it stands
+expect 'backfill-file takes FILE, and no target' backfill --output 'it'\''s $x.om' --since 21d
+run backfill-file FILE=x.om START_EPOCH=1 END_EPOCH=2
+expect 'backfill-file takes a window' backfill --output x.om --start-epoch 1 --end-epoch 2
+run backfill-file
+check 'backfill-file without FILE pushes nothing' "$(grep -c 'FILE is needed' "$folder/seen")"
+check 'backfill-file without FILE runs nothing' "$([ "$(grep -c '^<' "$folder/seen")" = 0 ] && echo 1 || echo 0)"
+
 run push-live DESCRIPTION='two
 lines'
 check 'a line break is refused in words' "$(grep -c 'DESCRIPTION must be one line' "$folder/seen")"
@@ -117,7 +137,7 @@ check 'install without PREFIX only builds' "$([ "$code" = 0 ] && echo 1 || echo 
 make >"$folder/default"
 make help >"$folder/seen"
 check 'help is the default goal' "$(cmp -s "$folder/default" "$folder/seen" && echo 1 || echo 0)"
-sed -n 's/^\.PHONY: //p; s/^VARIABLES := //p' Makefile | tr ' ' '\n' >"$folder/names"
+sed -n 's/^\.PHONY: //p; /^VARIABLES := /,/[^\\]$/{s/^VARIABLES := //;s/\\$//;p;}' Makefile | tr -s ' \t' '[\n*]' >"$folder/names"
 while read -r word; do
     check "help lists $word" "$(grep -c "^  $word  *." "$folder/seen")"
 done <"$folder/names"

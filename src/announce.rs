@@ -32,8 +32,10 @@ pub fn announce_series(
     if let Some(more @ 1..) = series.label_sets.len().checked_sub(LABEL_SETS_MAX) {
         report.info("labels", &[], &format!("(and {more} more series)"));
     }
-    let origin = epoch_seconds(grid.origin);
-    let text = format!("Origin: {origin} (to continue or verify this series: --origin {origin})");
+    let (origin, end) = (epoch_seconds(grid.origin), epoch_seconds(end));
+    let text = format!(
+        "Origin: {origin} (to continue or verify this run: --origin {origin} --end-epoch {end})"
+    );
     report.info("origin", &[("origin", Field::Time(grid.origin))], &text);
 }
 

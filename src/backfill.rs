@@ -5,6 +5,7 @@
 //! Memory is flat in the window's length.
 
 use std::ops::Range;
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use crate::announce::{announce_series, announce_target};
 use crate::cli::config::{BackfillConfig, Destination, PushConfig};
 use crate::clock::{Clock, LastResort, SystemClock, watch_signals};
 use crate::delivery::{AfterSilence, Courier, Delivered};
-use crate::error::{Error, Exit};
-use crate::export::Export;
+use crate::error::{Error, Escaped, Exit};
+use crate::export::{Cleanup, Export, Temporary};
+use crate::progress::Progress;
 use crate::push::Pusher;
 use crate::remote_write::{Sender, TimeSeries};
 use crate::report::{Field, Level, Report};
@@ -35,15 +37,37 @@ pub fn run(
     report: Arc<Report>,
     clock: &Arc<SystemClock>,
 ) -> Result<Exit, Error> {
-    let export = Export { series: &config.series, window: config.window };
+    let export = Export { series: &config.series, window: config.window, report: &report };
     match &config.destination {
         Destination::Push(push) => {
             let backfill = Backfill::new(config, push, report)?;
             watch_signals(clock.interrupt(), backfill.last_resort(Arc::clone(clock)));
             Ok(backfill.run(&**clock))
         }
-        Destination::File { path } => export.into_file(path, &report),
-        Destination::Stdout => export.into_stdout(),
+        Destination::File { path } => {
+            let temporary = Temporary::default();
+            let _cleanup = Cleanup(temporary.clone());
+            watch_signals(clock.interrupt(), temporary.clone());
+            let exit = export.into_file(path, &temporary, &**clock)?;
+            report_export(exit, config, path, &report);
+            Ok(exit)
+        }
+        Destination::Stdout => {
+            watch_signals(clock.interrupt(), Temporary::default());
+            export.into_stdout(&**clock)
+        }
+    }
+}
+
+fn report_export(exit: Exit, config: &BackfillConfig, path: &Path, report: &Report) {
+    let name = Escaped(&path.to_string_lossy()).to_string();
+    if exit == Exit::Success {
+        let count = config.window.tick_count * config.series.label_sets.len() as u64;
+        let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
+        report.info("written", &[("written", Field::Count(count))], &text);
+    } else {
+        report.speak_up();
+        report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
     }
 }
 
@@ -77,6 +101,7 @@ impl<'a> Backfill<'a> {
 
     /// Pushes the window; returns when it is over, refused, rejected or interrupted.
     pub fn run(&self, clock: &impl Clock) -> Exit {
+        let report: &Report = &self.summary.report;
         self.announce(clock.now());
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let courier = Courier::new(clock, &self.summary, &self.sender, self.push.patience, seed);
@@ -84,6 +109,8 @@ impl<'a> Backfill<'a> {
         let mut batches = Batches {
             config: self.config,
             summary: &self.summary,
+            clock,
+            progress: Progress::new(report, self.summary.tally().planned(), clock.steady()),
             pusher: Pusher::new(courier, series, &self.summary, window, self.push.target.protocol),
             samples: vec![Vec::new(); series.label_sets.len()],
         };
@@ -119,6 +146,8 @@ impl Backfill<'_> {
 struct Batches<'a, C> {
     config: &'a BackfillConfig,
     summary: &'a Summary,
+    clock: &'a C,
+    progress: Progress<'a>,
     pusher: Pusher<'a, C>,
     /// The samples of a batch, by series.
     samples: Vec<Vec<Sample>>,
@@ -127,7 +156,7 @@ struct Batches<'a, C> {
 impl<C: Clock> Batches<'_, C> {
     fn all(&mut self, batch_size: usize) -> Result<(), Ending> {
         let window = self.config.window;
-        let mut iters = self.config.series.iters_from(window.first_index);
+        let mut iters: Vec<_> = self.config.series.iters_from(window.first_index).collect();
         let ticks_per_batch = (batch_size / iters.len()).max(1) as u64;
         let mut index = window.first_index;
         while index < window.end_index() && !self.pusher.is_over() {
@@ -140,9 +169,10 @@ impl<C: Clock> Batches<'_, C> {
                 self.batch(index..end)?
             };
             if !is_accepted && self.summary.tally().rejected > 0 {
-                self.explain_stop(index);
+                self.explain_stop();
                 break;
             }
+            self.progress.show(self.summary.tally().settled(), self.clock.steady());
             index = end;
         }
         Ok(())
@@ -200,15 +230,18 @@ impl<C: Clock> Batches<'_, C> {
         self.pusher.settle(ticks, self.samples.len() as u64, delivered)
     }
 
-    fn explain_stop(&self, rejected_index: u64) {
+    fn explain_stop(&self) {
         let report = &self.summary.report;
         let log = |text: &str| report.log(Level::Error, "stopped", &[], text);
-        log("Stopped after the first rejected request: the next would fare no better");
-        match rejected_index.checked_sub(1).filter(|_| self.summary.tally().accepted > 0) {
-            Some(last) => {
-                let time = self.config.series.model.grid.time_of(last);
-                log(&format!("The last accepted datapoint: {}", report.local_time(time)));
-            }
+        log("Stopped at the first rejection: what follows would most likely be rejected, too;");
+        log("  a Prometheus that has newer data takes older only with an out_of_order_time_window");
+        let last = self.summary.tally().last_accepted();
+        match last.map(|index| self.config.series.model.grid.time_of(index)) {
+            Some(time) => log(&format!(
+                "The last accepted datapoint: {} (epoch {})",
+                report.local_time(time),
+                time.0 / 1000
+            )),
             None => log("No datapoint was accepted"),
         }
     }

@@ -45,6 +45,15 @@ pub enum Error {
     },
     /// Stdout did not take what was asked for.
     Stdout(io::Error),
+    /// Datapoints were being written, and not all of them were taken.
+    Unwritten {
+        /// The file; `None` for stdout.
+        path: Option<PathBuf>,
+        /// What the system answered.
+        source: io::Error,
+        /// What became of those that were taken.
+        aftermath: &'static str,
+    },
     /// Certificates or keys that were read but cannot be used.
     Tls {
         /// The file.
@@ -74,6 +83,7 @@ impl Error {
             Error::BadInput(_) | Error::File { .. } | Error::Stdout(_) | Error::Tls { .. } => {
                 Exit::Usage
             }
+            Error::Unwritten { .. } => Exit::Incomplete,
         }
     }
 }
@@ -87,6 +97,12 @@ impl fmt::Display for Error {
                 write!(f, "cannot {doing} '{path}': {source}; {way_out}")
             }
             Error::Stdout(source) => write!(f, "cannot write to stdout: {source}"),
+            Error::Unwritten { path, source, aftermath } => {
+                let name = path.as_ref().map_or("stdout".into(), |path| {
+                    format!("'{}'", Escaped(&path.to_string_lossy()))
+                });
+                write!(f, "cannot write all of it to {name}: {source}; {aftermath}")
+            }
             Error::Tls { path, problem } => {
                 let path = Escaped(&path.to_string_lossy()).to_string();
                 write!(f, "cannot use '{path}' for TLS: {problem}")
@@ -113,7 +129,9 @@ impl fmt::Display for BadInput {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::File { source, .. } | Error::Stdout(source) => Some(source),
+            Error::File { source, .. }
+            | Error::Unwritten { source, .. }
+            | Error::Stdout(source) => Some(source),
             Error::BadInput(_) | Error::Tls { .. } => None,
         }
     }

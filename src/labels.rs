@@ -101,7 +101,10 @@ pub fn parse(typed: &[&str], metric_name: &str) -> Result<Parsed, BadInput> {
             return Err(bad_labels(text, problem, "run several commands, each with a part"));
         }
         for label_set in template.label_sets(metric_name) {
-            if let Some(first) = origins.insert(label_set.clone(), text) {
+            // The sets of one text are all different.
+            if typed.len() > 1
+                && let Some(first) = origins.insert(label_set.clone(), text)
+            {
                 let first = Escaped(first);
                 let problem = format!("gives series {label_set} again, after --labels '{first}'");
                 return Err(bad_labels(text, problem, "leave one of them out"));

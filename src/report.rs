@@ -116,7 +116,7 @@ impl Report {
 
     /// Logs one line; `event` and `fields` are for JSON, `message` is for people.
     pub fn log(&self, level: Level, event: &str, fields: &[(&str, Field<'_>)], message: &str) {
-        if level == Level::Debug && !self.config.verbose {
+        if level == Level::Debug && !self.is_verbose() {
             return;
         }
         let is_problem = matches!(level, Level::Warning | Level::Error);
@@ -130,6 +130,11 @@ impl Report {
             format!("[{}] [{}] {message}\n", self.log_time(now), level.name())
         };
         self.put(line);
+    }
+
+    /// Tells whether lines of `Level::Debug` are logged.
+    pub fn is_verbose(&self) -> bool {
+        self.config.verbose
     }
 
     /// Logs a line of the run's course.

@@ -171,6 +171,11 @@ impl Tally {
         (all.missing, more)
     }
 
+    /// Returns the newest tick of which a sample was accepted.
+    pub fn last_accepted(&self) -> Option<u64> {
+        self.last_accepted
+    }
+
     /// Returns the last tick dealt with, if the receiver took it.
     pub fn last_accepted_if_newest(&self) -> Option<u64> {
         self.last_accepted.filter(|accepted| self.last_missing.is_none_or(|last| last < *accepted))

@@ -148,12 +148,12 @@ pub struct SeriesConfig {
 }
 
 impl SeriesConfig {
-    /// Returns the samples of each series from `index` on, in the order of the label sets.
-    pub fn iters_from(&self, index: u64) -> Vec<SeriesIter> {
+    /// Returns the samples of each series from `index` on, in the order of the label sets. Each
+    /// is made when it is asked for: collected, they are 2.6 KB a series.
+    pub fn iters_from(&self, index: u64) -> impl Iterator<Item = SeriesIter> {
         (0u32..)
             .zip(&self.label_sets)
-            .map(|(k, _)| self.model.with_seed_plus(k).iter_from(index))
-            .collect()
+            .map(move |(k, _)| self.model.with_seed_plus(k).iter_from(index))
     }
 }
 

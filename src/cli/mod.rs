@@ -17,6 +17,7 @@ mod url;
 mod window;
 
 use std::ffi::OsString;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use args::{Args, Typed, bad_flag};
@@ -181,7 +182,15 @@ fn file_destination(file: &str, force: bool) -> Result<Destination, BadInput> {
     if path.file_name().is_none() {
         return bad("is not the name of a file", "name a file, or - for stdout");
     }
-    if path.symlink_metadata().is_ok() && !force {
+    // A FIFO or /dev/null is written into, which loses nothing; a link counts as what it leads to.
+    let is_replaced = match path.metadata() {
+        Ok(metadata) => {
+            let file_type = metadata.file_type();
+            !file_type.is_fifo() && !file_type.is_char_device()
+        }
+        Err(_) => false,
+    };
+    if is_replaced && !force {
         return bad("is there already", "name another file, or add --force to replace it");
     }
     Ok(Destination::File { path })

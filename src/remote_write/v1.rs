@@ -6,7 +6,7 @@
 //! and taken or ignored by every receiver.
 
 use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
-use quick_protobuf::{MessageWrite, Result, Writer, WriterBackend};
+use quick_protobuf::{BytesWriter, MessageWrite, Result, Writer, WriterBackend};
 
 use super::{Metadata, TimeSeries};
 use crate::series::Sample;
@@ -31,9 +31,17 @@ const TAG_BYTES: usize = 1;
 
 /// Appends the encoded message, without a length in front, to `out`.
 pub fn encode(series: &[TimeSeries<'_>], metadata: Option<Metadata<'_>>, out: &mut Vec<u8>) {
-    let request = WriteRequest { series, metadata };
-    out.reserve(request.get_size());
-    request.write_message(&mut Writer::new(out)).expect("writing to a Vec cannot fail");
+    append(&WriteRequest { series, metadata }, out);
+}
+
+/// Appends `message`, without a length in front, to `out`.
+///
+/// Into a slice of its size: a Vec takes each byte as a copy of any length, a call each.
+pub(super) fn append(message: &impl MessageWrite, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + message.get_size(), 0);
+    let mut writer = Writer::new(BytesWriter::new(&mut out[start..]));
+    message.write_message(&mut writer).expect("the slice has the message's size");
 }
 
 struct WriteRequest<'a> {

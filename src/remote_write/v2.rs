@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
 use quick_protobuf::{MessageWrite, Result, Writer, WriterBackend};
 
+use super::v1::append;
 use super::{Metadata, TimeSeries};
 
 /// Tags: field number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited).
@@ -45,8 +46,7 @@ pub fn encode(series: &[TimeSeries<'_>], metadata: Metadata<'_>, out: &mut Vec<u
         })
         .collect();
     let request = Request { symbols: &symbols.in_order, series: &series };
-    out.reserve(request.get_size());
-    request.write_message(&mut Writer::new(out)).expect("writing to a Vec cannot fail");
+    append(&request, out);
 }
 
 /// The strings of a message, each once.

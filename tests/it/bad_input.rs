@@ -12,6 +12,8 @@ const URL: &str = "http://127.0.0.1:9/api/v1/write";
 
 /// A command with an empty environment in a directory of its own.
 struct Run {
+    /// What stands before the flags.
+    words: Vec<&'static str>,
     flags: Vec<(String, OsString)>,
     variables: Vec<(&'static str, OsString)>,
     directory: PathBuf,
@@ -31,7 +33,14 @@ fn run() -> Run {
         ("--url", URL),
     ];
     let flags = flags.map(|(name, value)| (name.to_string(), value.into())).into();
-    Run { flags, variables: Vec::new(), directory }
+    Run { words: Vec::new(), flags, variables: Vec::new(), directory }
+}
+
+/// Returns a backfill of which only the window is missing.
+fn backfill() -> Run {
+    let mut run = run().without("--duration");
+    run.words.push("backfill");
+    run
 }
 
 impl Run {
@@ -63,7 +72,7 @@ impl Run {
 
     fn command(&self, program: impl AsRef<OsStr>, first: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command.args(first);
+        command.args(first).args(&self.words);
         for (name, value) in &self.flags {
             command.arg(name).arg(value);
         }
@@ -245,6 +254,83 @@ fn reserved_headers() {
         "--header 'Authorization': is reserved; \
          set REMOTE_WRITE_TOKEN, or REMOTE_WRITE_USERNAME and _PASSWORD",
     );
+}
+
+#[test]
+fn windows_of_the_past() {
+    let window =
+        |start: &str, end: &str| backfill().and("--start-epoch", start).and("--end-epoch", end);
+    for end in ["1700000000", "1600000000"] {
+        window("1700000000", end)
+            .says(&format!("--end-epoch '{end}': is not after --start-epoch; give a later one"));
+    }
+    for flag in ["--start-epoch", "--end-epoch"] {
+        backfill().and("--since", "1d").and(flag, "1700000000").says(&format!(
+            "{flag} '1700000000': is given together with --since; leave one of them out"
+        ));
+        backfill()
+            .and(flag, "1700000000")
+            .says("--since, or --start-epoch with --end-epoch: is required; see -h for an example");
+    }
+    backfill()
+        .says("--since, or --start-epoch with --end-epoch: is required; see -h for an example");
+    let way_out = "give a longer window, or a shorter --step-size";
+    backfill()
+        .and("--since", "1ms")
+        .and("--step-size", "10d")
+        .says(&format!("--since '1ms': gives a window without a datapoint; {way_out}"));
+    window("1", "2")
+        .and("--origin", "0")
+        .says(&format!("--end-epoch '2': gives a window without a datapoint; {way_out}"));
+    window("1000000000", "1700000000").and("--step-size", "20ms").says(
+        "--end-epoch '1700000000': gives a window of 35000000000 datapoints, over 10^10; \
+         give a shorter window, or a longer --step-size",
+    );
+    window("1700000000", "4000000000").says(
+        "--end-epoch '4000000000': is in the future; \
+         give one that is past; live pushes what is to come",
+    );
+    window("1700000000000", "1700000900000").says(
+        "--start-epoch '1700000000000': looks like milliseconds; give seconds, as in 1700000000",
+    );
+    window("1700000000", "1700000900000").says(
+        "--end-epoch '1700000900000': looks like milliseconds; give seconds, as in 1700000900",
+    );
+}
+
+#[test]
+fn step_sizes() {
+    let minutes = "give whole minutes, as in 30, or 10s, 2h, 21d";
+    let step = |text| backfill().and("--since", "1d").and("--step-size", text);
+    for text in ["0", "0s", "0ms"] {
+        step(text).says(&format!("--step-size '{text}': is zero; {minutes}"));
+    }
+    for text in ["0.5", "1.5s", "0.5ms"] {
+        step(text).says(&format!("--step-size '{text}': is not a whole number; {minutes}"));
+    }
+    step("100us").says(&format!("--step-size '100us': is not a duration; {minutes}"));
+}
+
+#[test]
+fn outputs() {
+    let output = |file| backfill().and("--since", "1d").and("--output", file);
+    output(".").says("--output '.': is a folder; name a file in it");
+    output("").says("--output '': is not the name of a file; name a file, or - for stdout");
+    output("x.om")
+        .file("x.om", "old")
+        .says("--output 'x.om': is there already; name another file, or add --force to replace it");
+    output("none/x.om").says(
+        "cannot write 'none/x.om': No such file or directory (os error 2); \
+         name a file in a folder that can be written to",
+    );
+    let mut forced = backfill().and("--since", "1d");
+    forced.words.push("--force");
+    forced.says("--force: is given without --output; leave it out");
+    for size in ["0", "-1", "100001", "many"] {
+        backfill().and("--since", "1d").and("--batch-size", size).says(&format!(
+            "--batch-size '{size}': is not a size of batches; give a whole number, 1 to 100000"
+        ));
+    }
 }
 
 /// What stands in a message stays on its line, whatever it is.

@@ -54,7 +54,7 @@ fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng)
     // Killed before its first line, it sent nothing, and there is nothing to go on with.
     let origin = log.split_once("--origin ").map_or_else(
         || seconds(flags.start_ms),
-        |(_, rest)| rest.split(')').next().expect("a split has a first part").to_owned(),
+        |(_, rest)| rest.split(' ').next().expect("a split has a first part").to_owned(),
     );
     let newest_ms = before.last().map_or(flags.start_ms - 1, |&(timestamp_ms, _)| timestamp_ms);
     let (start, end) = (seconds(newest_ms + 1), seconds(flags.end_ms()));

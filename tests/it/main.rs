@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
 
 mod accounting;
+mod backfill;
 mod bad_input;
 mod chaos;
 mod continuation;
 mod docs;
+mod export;
 mod faults;
 mod generated;
 mod golden;

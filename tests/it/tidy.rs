@@ -102,7 +102,7 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     (
         &["process::exit", "process::abort"],
         // The signal's last resort.
-        &["src/main.rs", "src/summary.rs"],
+        &["src/main.rs", "src/summary.rs", "src/export.rs"],
         "ends the process",
     ),
     (

@@ -141,6 +141,11 @@ impl Receiver {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
+    /// Returns where Prometheus has its blocks.
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     /// Ends it with SIGKILL, as a crash would. Prometheus keeps what it has answered with
     /// 2xx; VictoriaMetrics loses its last second or so.
     pub(crate) fn kill(&mut self) {

@@ -1,0 +1,122 @@
+#!/bin/sh
+# Turns OpenMetrics text (push-live-metrics backfill --output FILE) into TSDB blocks, and
+# puts them into a Prometheus data folder or uploads them to Mimir.
+#
+# Usage: scripts/backfill-blocks.sh FILE|- DATA_FOLDER     into a Prometheus (--storage.tsdb.path)
+#        scripts/backfill-blocks.sh FILE|- mimir           by mimirtool backfill
+#
+# DATA_FOLDER must be there; Prometheus may run meanwhile, and sees the blocks within a
+# minute or so. The blocks are made in a folder beside the others and moved in when all
+# of them are there. What is older than Prometheus' retention time (15 days by default) it
+# deletes again.
+#
+# For mimir: MIMIR_ADDRESS and MIMIR_TENANT_ID; where it asks for credentials
+# MIMIR_API_USER and MIMIR_API_KEY, or MIMIR_API_KEY_FILE, a file that holds the key. No
+# secret goes on a command line. Its compactor must have block upload enabled.
+#
+# PROMTOOL, MIMIRTOOL  the tools (promtool and mimirtool on PATH; target/receivers/bin)
+# MAX_BLOCK_DURATION   longest block, as in 162h; chosen by the window's length if not set:
+#                      promtool reads the whole file once for each block, so that a year of
+#                      minutes in blocks of two hours (its default) takes the better part of
+#                      an hour, and 3 s so. At most 32 blocks where that can be: 2h for a window up to
+#                      64 h, then 6h, 18h, 54h, 162h, 486h (promtool knows only these). For
+#                      Mimir 6h at most, which fits the 24 h that its compactor works in.
+#
+# Exit: 0 done; 1 a step failed, and none after it was tried; 2 usage.
+set -eu
+
+say() { printf 'backfill-blocks: %s\n' "$*" >&2; }
+die() { say "$2"; exit "$1"; }
+usage() { sed -n '/^# Usage/,/^#$/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
+case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p;}' "$0"; exit 0 ;; esac
+[ $# = 2 ] || usage
+source=$1
+shown=$1
+destination=$2
+bin=$(cd "$(dirname "$0")/.." && pwd)/target/receivers/bin
+
+# Prints the first of these commands that is there.
+first_of() {
+    for tool in "$@"; do
+        if command -v "$tool"; then return; fi
+    done
+    return 1
+}
+
+if [ -n "${PROMTOOL:-}" ]; then set -- "$PROMTOOL"; else set -- promtool "$bin/promtool3" "$bin/promtool2"; fi
+promtool=$(first_of "$@") || die 2 'no promtool, which comes with Prometheus; put it on PATH or name it in PROMTOOL'
+
+case $destination in
+    mimir)
+        mimirtool=$(first_of "${MIMIRTOOL:-mimirtool}") || die 2 'no mimirtool; put it on PATH or name it in MIMIRTOOL'
+        [ -n "${MIMIR_ADDRESS:-}" ] || die 2 'MIMIR_ADDRESS is not set; for example http://localhost:9009'
+        [ -n "${MIMIR_TENANT_ID:-}" ] || die 2 'MIMIR_TENANT_ID is not set; without tenants it is anonymous'
+        export MIMIR_ADDRESS MIMIR_TENANT_ID
+        if [ -n "${MIMIR_API_KEY_FILE:-}" ]; then
+            [ -r "$MIMIR_API_KEY_FILE" ] || die 2 "cannot read MIMIR_API_KEY_FILE '$MIMIR_API_KEY_FILE'"
+            MIMIR_API_KEY=$(cat "$MIMIR_API_KEY_FILE")
+        fi
+        [ -z "${MIMIR_API_KEY:-}" ] || export MIMIR_API_KEY
+        beside=${TMPDIR:-/tmp}
+        ;;
+    *)
+        [ -d "$destination" ] || die 2 "'$destination' is no folder; name what Prometheus has as --storage.tsdb.path"
+        [ -w "$destination" ] || die 2 "cannot write into '$destination'; run this as the user that Prometheus runs as"
+        # Moving is atomic only within one file system. Prometheus leaves such a name alone.
+        beside=$destination
+        ;;
+esac
+
+folder=$(mktemp -d "$beside/backfill-blocks.XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# promtool reads it more than once.
+if [ "$source" = - ]; then
+    cat >"$folder/stdin"
+    source=$folder/stdin
+fi
+[ -f "$source" ] || die 2 "'$shown' is no file"
+# A name that begins with - would be taken for a flag.
+case $source in /*) ;; *) source=$PWD/$source ;; esac
+[ "$(tail -n 1 "$source")" = '# EOF' ] || die 1 "'$shown' does not end with '# EOF': it is not whole"
+
+# Hours from the oldest to the newest sample.
+hours=$(awk '!/^#/ && NF { if (!n++) { a = b = $NF } if ($NF < a) a = $NF; if ($NF > b) b = $NF }
+    END { if (!n) exit 1; printf "%d\n", (b - a) / 3600 }' "$source") || die 1 "'$shown' holds no sample"
+
+duration=${MAX_BLOCK_DURATION:-}
+if [ -z "$duration" ]; then
+    longest=486
+    [ "$destination" != mimir ] || longest=6
+    duration=2
+    while [ $((hours / duration)) -ge 32 ] && [ "$duration" -lt "$longest" ]; do duration=$((duration * 3)); done
+    duration=${duration}h
+fi
+
+say "$hours h of samples in blocks of $duration at most"
+mkdir "$folder/blocks"
+"$promtool" tsdb create-blocks-from --max-block-duration="$duration" openmetrics "$source" "$folder/blocks" >&2 ||
+    die 1 "promtool failed; nothing was put into $destination"
+
+set -- "$folder"/blocks/*/
+[ -f "${1}meta.json" ] || die 1 'promtool made no block'
+case $destination in
+    mimir)
+        say "uploading $# blocks to $MIMIR_ADDRESS as $MIMIR_TENANT_ID"
+        "$mimirtool" backfill "$@" >&2 || die 1 'mimirtool failed'
+        ;;
+    *)
+        # As the others are: Prometheus may run as another user than we do.
+        if [ "$(id -u)" = 0 ]; then
+            chown -R "$(stat -c %u:%g "$destination")" "$folder/blocks" || die 1 'chown failed'
+        fi
+        for block in "$@"; do
+            block=${block%/}
+            mv "$block" "$destination/" || die 1 "cannot move ${block##*/} into '$destination'"
+        done
+        ;;
+esac
+say "done: $# blocks"

@@ -1,0 +1,204 @@
+//! The backfill verb into real receivers: every sample arrives, once, whatever dies meanwhile.
+//!
+//! `BACKFILL_SAMPLES=1000000` has the runs that something dies in be as long as that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::support::past::{Past, SELECTOR, assert_same_bits, now, wait_for_samples};
+use crate::support::receivers::{Receiver, Setup};
+use crate::support::relay::{self, Fault};
+
+const DAY: i64 = 86_400;
+
+/// The window of a run that something dies in: so long that it is in the middle when it does.
+fn long_past() -> Past {
+    let count = std::env::var("BACKFILL_SAMPLES").ok().and_then(|count| count.parse().ok());
+    Past::of(count.unwrap_or(100_000), 60)
+}
+
+fn count(past: &Past) -> usize {
+    usize::try_from((past.end - past.start) / past.step).expect("it is positive")
+}
+
+/// A window for `long_past` and nothing more: years are no more work for it than days.
+fn wide_open(setup: Setup) -> Setup {
+    setup.out_of_order_time_window("3000d")
+}
+
+fn report_time(what: &str, past: &Past, took: Duration) {
+    println!("{what}: {} samples in {:.3} s", count(past), took.as_secs_f64());
+}
+
+/// Pushes 21 days at 15 minutes and at one minute.
+#[track_caller]
+fn check_21_days(setup: impl Fn() -> Setup, relative_error_max: f64) {
+    for step in [15 * 60, 60] {
+        let Some(receiver) = setup().start() else { return };
+        let past = Past::of(21 * DAY / step, step);
+        let start = Instant::now();
+        past.backfill(&receiver.write_url()).assert_code(0);
+        report_time("21 days", &past, start.elapsed());
+        let (stored, planned) = (past.stored(&receiver), past.planned());
+        if relative_error_max == 0.0 {
+            assert_same_bits(&stored, &planned);
+            continue;
+        }
+        assert_eq!(stored.len(), planned.len(), "samples");
+        for (stored, planned) in stored.iter().zip(&planned) {
+            assert_eq!(stored.0, planned.0);
+            let error = (stored.1 - planned.1).abs() / planned.1.abs();
+            assert!(error <= relative_error_max, "{stored:?} for {planned:?}");
+        }
+    }
+}
+
+#[test]
+fn victoriametrics_has_21_days_within_its_precision() {
+    check_21_days(Receiver::victoriametrics, 2e-12);
+}
+
+#[test]
+fn prometheus3_has_21_days_to_the_bit() {
+    check_21_days(|| Receiver::prometheus3().out_of_order_time_window("30d"), 0.0);
+}
+
+#[test]
+fn live_goes_on_to_the_bit_where_backfill_ended() {
+    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let whole = Past::of(60, 60);
+    let joint = whole.start + 40 * 60;
+    Past { end: joint, ..whole.clone() }.backfill(&receiver.write_url()).assert_code(0);
+    Past { start: joint, ..whole.clone() }.live(&receiver.write_url()).assert_code(0);
+    assert_same_bits(&whole.stored(&receiver), &whole.planned());
+}
+
+#[test]
+fn trend_and_season_have_no_step_where_the_interval_changes() {
+    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let whole = Past::of(DAY / 60, 60).flags(&["--noise-std", "0"]);
+    let joint = whole.end - 30 * 60;
+    let coarse = Past { end: joint, step: 15 * 60, ..whole.clone() };
+    coarse.backfill(&receiver.write_url()).assert_code(0);
+    Past { start: joint, ..whole.clone() }.live(&receiver.write_url()).assert_code(0);
+    let mut expected = whole.planned();
+    expected.retain(|(time_ms, _)| {
+        *time_ms >= joint * 1000 || (time_ms / 1000 - whole.origin) % coarse.step == 0
+    });
+    assert_eq!(expected.len(), 94 + 30);
+    assert_same_bits(&whole.stored(&receiver), &expected);
+}
+
+/// Kills the receiver in the middle and starts it again.
+#[track_caller]
+fn check_killed_receiver(setup: Setup) {
+    let Some(mut receiver) = setup.start() else { return };
+    let past = long_past().flags(&["--batch-size", "100"]);
+    let start = Instant::now();
+    let run = past.start_backfill(&receiver.write_url());
+    wait_for_samples(&receiver, 0.1 * count(&past) as f64);
+    receiver.kill();
+    receiver.restart();
+    let run = run.wait();
+    report_time("receiver killed", &past, start.elapsed());
+    println!("exit {:?}, {} unconfirmed", run.code, run.count("unconfirmed"));
+    run.assert_says("Push failed: ");
+    // One that had stored the batch in flight, and takes nothing older than its newest, cannot
+    // say so; all the same it is there.
+    let unconfirmed = run.count("unconfirmed");
+    assert!(unconfirmed == 0 || unconfirmed == 100, "{}", run.stderr);
+    run.assert_code(if unconfirmed == 0 { 0 } else { 1 });
+    assert_eq!(run.count("accepted") + unconfirmed, count(&past));
+    assert_same_bits(&past.stored(&receiver), &past.planned());
+}
+
+#[test]
+fn all_is_there_once_after_the_receiver_was_killed() {
+    check_killed_receiver(wide_open(Receiver::prometheus3()));
+}
+
+#[test]
+fn all_is_there_once_after_the_receiver_was_killed_that_takes_nothing_older() {
+    check_killed_receiver(Receiver::prometheus3());
+}
+
+#[test]
+fn the_continuation_completes_what_a_killed_sender_left() {
+    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let past = long_past().flags(&["--batch-size", "100"]);
+    let run = past.start_backfill(&receiver.write_url());
+    wait_for_samples(&receiver, 0.1 * count(&past) as f64);
+    assert_eq!(run.kill().code, None);
+    let stored = past.stored(&receiver);
+    let (newest_ms, _) = *stored.last().expect("some of it is there");
+    assert!(stored.len() < count(&past), "it was killed too late");
+    let rest = Past { start: newest_ms / 1000 + past.step, ..past.clone() };
+    rest.backfill(&receiver.write_url()).assert_code(0);
+    assert_same_bits(&past.stored(&receiver), &past.planned());
+}
+
+/// Loses something of the third request; returns what ten batches of 100 came to.
+#[track_caller]
+fn check_lost(setup: Setup, fault: Fault, code: i32, unconfirmed: usize) {
+    let Some(receiver) = setup.start() else { return };
+    let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
+    let address =
+        relay::start(receiver.address(), move |n| if n == 2 { fault } else { Fault::None });
+    let run = past.backfill(&format!("http://{address}/api/v1/write"));
+    run.assert_code(code).assert_says("Push failed: ");
+    assert_eq!(
+        (run.count("unconfirmed"), run.count("accepted")),
+        (unconfirmed, 1000 - unconfirmed)
+    );
+    if unconfirmed > 0 {
+        run.assert_says("an attempt before had no answer");
+    }
+    assert_same_bits(&past.stored(&receiver), &past.planned());
+}
+
+#[test]
+fn a_batch_that_was_lost_on_the_way_is_sent_again() {
+    check_lost(Receiver::prometheus3(), Fault::LoseRequest, 0, 0);
+}
+
+#[test]
+fn a_batch_whose_answer_was_lost_is_unconfirmed_where_nothing_older_is_taken() {
+    check_lost(Receiver::prometheus3(), Fault::LoseAnswer, 1, 100);
+    check_lost(Receiver::prometheus2(), Fault::LoseAnswer, 1, 100);
+}
+
+#[test]
+fn a_batch_whose_answer_was_lost_is_confirmed_where_it_is_taken_twice() {
+    check_lost(wide_open(Receiver::prometheus3()), Fault::LoseAnswer, 0, 0);
+}
+
+#[test]
+fn a_final_refusal_stops_it_and_names_the_way_on() {
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let receiver = Arc::new(receiver);
+    let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
+    // In front of the third request somebody else pushes what is newer.
+    let (newer, write_url) = (Past { start: now() - 60, ..past.clone() }, receiver.write_url());
+    let address = relay::start(receiver.address(), move |n| {
+        if n == 2 {
+            newer.backfill(&write_url).assert_code(0);
+        }
+        assert!(n <= 2, "nothing is sent after the refusal");
+        Fault::None
+    });
+    let url = format!("http://{address}/api/v1/write");
+    let run = past.backfill(&url);
+    let counts = ["accepted", "rejected", "undelivered"].map(|word| run.count(word));
+    assert_eq!(counts, [200, 100, 700]);
+    run.assert_code(1).assert_says("Push rejected: HTTP 400");
+    let last =
+        receiver.samples(SELECTOR, (past.start + 199 * 60) * 1000, past.start * 1000 + 11_940_000);
+    assert_eq!(last.len(), 1, "the last of the second batch");
+    let (start, rest) = (past.start, past.start + 200 * 60);
+    run.assert_says(&format!(
+        "push-live-metrics backfill --metric-name cpu --labels a=b --url {url} --batch-size 100 \
+         --origin {start} --start-epoch {rest} --end-epoch {} --step-size 1m",
+        past.end
+    ));
+    run.assert_says("The last accepted datapoint: ").assert_says("out_of_order_time_window");
+}

@@ -1,0 +1,172 @@
+//! The backfill verb into files: complete or not there at all, and good for promtool.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::past::{Folder, Past, assert_same_bits};
+use crate::support::receivers::Receiver;
+
+fn day() -> Past {
+    Past::of(96, 15 * 60)
+}
+
+/// Takes minutes to write.
+fn years() -> Past {
+    Past { start: 0, origin: 0, step: 1, ..day() }
+}
+
+fn in_root(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn sh(script: &str, args: &[&str]) -> Output {
+    Command::new("sh").args(["-c", script, "sh"]).args(args).output().unwrap()
+}
+
+#[test]
+fn promtool_takes_the_file_and_prometheus_has_every_sample() {
+    let promtool = in_root("target/receivers/bin/promtool2");
+    let Some(mut receiver) = Receiver::prometheus3().start() else { return };
+    let (folder, past) = (Folder::new(), day());
+    let file = folder.file("day.om");
+    past.export(&["--output", &file]).assert_code(0).assert_says("Wrote 96 datapoints to ");
+    let checked = Command::new(&promtool)
+        .args(["check", "metrics"])
+        .stdin(File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    receiver.kill();
+    let blocks = Command::new(in_root("scripts/backfill-blocks.sh"))
+        .arg(&file)
+        .arg(receiver.data_folder())
+        .env("PROMTOOL", &promtool)
+        .output()
+        .unwrap();
+    assert!(blocks.status.success(), "{blocks:?}");
+    receiver.restart();
+    assert_same_bits(&past.stored(&receiver), &past.planned());
+}
+
+#[test]
+fn a_file_is_as_an_ordinary_one() {
+    let folder = Folder::new();
+    let file = folder.file("new.om");
+    let run = day().export_in_shell("umask 027; \"$@\"", &["--output", &file]).output().unwrap();
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::read_to_string(&file).unwrap().ends_with("# EOF\n"));
+
+    // One that is there keeps its mode, and is there through a link as well.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
+    fs::write(&file, "old").unwrap();
+    symlink("new.om", folder.0.join("link")).unwrap();
+    day()
+        .export(&["--output", &folder.file("link")])
+        .assert_code(2)
+        .assert_says("is there already");
+    day().export(&["--output", &folder.file("link"), "--force"]).assert_code(0);
+    assert!(fs::read_to_string(&file).unwrap().ends_with("# EOF\n"));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o604);
+    assert!(folder.0.join("link").is_symlink());
+    assert_eq!(folder.names(), ["link", "new.om"]);
+}
+
+/// /dev/null itself is not put at risk by a test: a link to it, and a FIFO.
+#[test]
+fn what_is_no_file_is_written_into() {
+    let folder = Folder::new();
+    symlink("/dev/null", folder.0.join("null")).unwrap();
+    day().export(&["--output", &folder.file("null"), "--force"]).assert_code(0);
+    assert!(folder.0.join("null").is_symlink());
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+
+    let fifo = folder.file("fifo");
+    assert!(sh("mkfifo \"$1\"", &[&fifo]).status.success());
+    let reader = std::thread::spawn({
+        let fifo = fifo.clone();
+        move || fs::read_to_string(fifo).unwrap()
+    });
+    day().export(&["--output", &fifo]).assert_code(0);
+    assert_eq!(reader.join().unwrap(), day().export(&["--output", "-"]).stdout);
+    assert_eq!(folder.names(), ["fifo", "null"]);
+}
+
+#[test]
+fn what_cannot_be_written_is_said_in_one_line() {
+    let folder = Folder::new();
+    let says = |script: &str, flags: &[&str], code: i32, line: &str| {
+        let output = day().export_in_shell(script, flags).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr, format!("push-live-metrics: {line}\n"));
+        assert_eq!(output.status.code(), Some(code));
+        assert_eq!(folder.names(), Vec::<String>::new());
+    };
+    let full = "No space left on device (os error 28); what was read is not whole";
+    says(
+        "\"$@\"",
+        &["--output", "/dev/full"],
+        1,
+        &format!("cannot write all of it to '/dev/full': {full}"),
+    );
+    says(
+        "\"$@\" >/dev/full",
+        &["--output", "-"],
+        1,
+        &format!("cannot write all of it to stdout: {full}"),
+    );
+    let file = folder.file("x.om");
+    says(
+        "trap '' XFSZ; ulimit -f 1; \"$@\"",
+        &["--output", &file],
+        1,
+        &format!(
+            "cannot write all of it to '{file}': File too large (os error 27); nothing of it is kept"
+        ),
+    );
+    // Nobody may write there, root neither.
+    says(
+        "\"$@\"",
+        &["--output", "/proc/x.om"],
+        2,
+        "cannot write '/proc/x.om': No such file or directory (os error 2); \
+         name a file in a folder that can be written to",
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_told_of() {
+    let mut command = years().export_in_shell("exec \"$@\"", &["--output", "-"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    let line = "push-live-metrics: cannot write all of it to stdout: \
+                Broken pipe (os error 32); what was read is not whole\n";
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), line);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_signal_leaves_nothing_behind() {
+    for signal in ["INT", "TERM"] {
+        let folder = Folder::new();
+        let file = folder.file("x.om");
+        fs::write(&file, "old").unwrap();
+        let mut command = years().export_in_shell("exec \"$@\"", &["--output", &file, "--force"]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while folder.names().len() < 2 {
+            assert!(Instant::now() < deadline, "nothing is written");
+        }
+        assert!(sh("kill -\"$1\" \"$2\"", &[signal, &child.id().to_string()]).status.success());
+        assert_eq!(child.wait().unwrap().code(), Some(130), "SIG{signal}");
+        assert_eq!(folder.names(), ["x.om"]);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+    }
+}
