@@ -60,6 +60,8 @@ pub enum Delivered {
     WrongVersion {
         /// For the log.
         reason: String,
+        /// An attempt before had no answer.
+        fate_unknown: bool,
     },
     /// The fate of its samples, and what the others' would be: nothing was accepted so far.
     Refused(Fate),
@@ -192,7 +194,7 @@ impl<'a, C: Clock> Courier<'a, C> {
         if let Some(reason) = self.wrong_version(&reply, request) {
             self.settle();
             return Some(match request.may_fall_back {
-                true => Delivered::WrongVersion { reason },
+                true => Delivered::WrongVersion { reason, fate_unknown: failure.fate_unknown },
                 false => self.rejected(415, &reason, failure.fate_unknown),
             });
         }

@@ -122,7 +122,7 @@ impl<'a, C: Clock> Pusher<'a, C> {
     pub fn send(
         &mut self,
         series: &[TimeSeries<'_>],
-        after_silence: AfterSilence,
+        mut after_silence: AfterSilence,
         deliver: Deliver<'a, C>,
     ) -> Delivered {
         let metadata =
@@ -148,7 +148,12 @@ impl<'a, C: Clock> Pusher<'a, C> {
                     after_silence,
                 },
             );
-            let Delivered::WrongVersion { reason } = delivered else { return delivered };
+            let Delivered::WrongVersion { reason, fate_unknown } = delivered else {
+                return delivered;
+            };
+            if fate_unknown {
+                after_silence = AfterSilence::SendAgainStillUnknown;
+            }
             let text = format!("Falling back to remote write 1.0 for this run: {reason}");
             self.summary.report.log(Level::Warning, "fallback", &[], &text);
             (self.version, self.may_fall_back) = (Version::V1, false);

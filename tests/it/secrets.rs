@@ -148,6 +148,29 @@ fn not_when_the_url_holds_it_in_its_query() {
 }
 
 #[test]
+fn not_when_a_proxy_is_in_the_way() {
+    let cases = ["http", "https"]
+        .into_iter()
+        .flat_map(|scheme| [(scheme, Some(407), 3), (scheme, Some(502), 4), (scheme, None, 4)]);
+    side_by_side(cases, |(scheme, status, code)| {
+        let step = status.map_or(Step::Close(Read::Nothing), Step::status);
+        let proxy = Script::new([]).unchecked().otherwise(step).start();
+        let url = format!("http://user:{SECRET}@{}/", proxy.address());
+        // An address that nobody has.
+        let sender = Sender::to(&format!("{scheme}://192.0.2.1/api/v1/write")).ticks(3, 20);
+        let sender = sender.env("HTTP_PROXY", &url).env("HTTPS_PROXY", &url).switch("verbose");
+        let run = sender.flag("flush-timeout", "50ms").run();
+        run.assert_code(code);
+        assert_nothing_shown(&run);
+        assert!(proxy.attempt_count() > 0, "the proxy was asked");
+        for request in proxy.requests() {
+            let credentials = request.header("Proxy-Authorization").unwrap();
+            assert!(credentials.eq_ignore_ascii_case(&format!("basic {BASIC}")), "{credentials}");
+        }
+    });
+}
+
+#[test]
 fn not_when_it_cannot_be_used() {
     let bad = format!("{SECRET} two words\u{1}");
     for sender in [

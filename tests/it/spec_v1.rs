@@ -351,3 +351,12 @@ fn must_1_20_a_400_does_not_have_its_request_sent_again() {
     run.assert_code(1);
     assert_eq!((requests.len(), run.summary().rejected), (10, 3));
 }
+
+#[test]
+fn every_test_is_in_the_table() {
+    let (table, tests) = (include_str!("README.md"), include_str!("spec_v1.rs"));
+    let names = tests.lines().filter_map(|line| line.strip_prefix("fn ")?.split_once("()"));
+    for (name, _) in names.filter(|(name, _)| name.contains("_1_")) {
+        assert!(table.contains(&format!("`{name}`")), "{name}");
+    }
+}

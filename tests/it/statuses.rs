@@ -172,6 +172,18 @@ fn another_rejection_after_silence_is_one() {
 }
 
 #[test]
+fn a_fallback_after_silence_leaves_it_open() {
+    // The 2.0 message may have been stored before its answer was lost.
+    for fallback in [400, 415] {
+        let steps = [Step::Reset, Step::status(fallback), answer(400)];
+        let receiver = Script::new(steps).unchecked().start();
+        let run = Sender::to(&receiver.url()).flag("protocol", "auto").run();
+        run.assert_code(1);
+        assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_rejection_after_an_answer_is_one() {
     // A 503 of the receiver itself says that nothing was stored.
     let receiver = Receiver::start([Step::status(204), Step::status(503), answer(400)]);
