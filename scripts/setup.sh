@@ -3,7 +3,7 @@
 #
 # Usage: scripts/setup.sh build    a C compiler and linker (rustc and ring use them)
 #        scripts/setup.sh test     that, rustfmt and clippy, the musl target of this
-#                                  architecture with its compiler, and shellcheck
+#                                  architecture with its compiler, shellcheck, openssl
 #
 # Does nothing, and is fast, where all is there. What it cannot install (not root, no
 # apt, no rustup) it names with the command that does; exit 0 all the same, because the
@@ -50,6 +50,7 @@ need cc gcc libc6-dev
 if [ "$1" = test ]; then
     need musl-gcc musl-tools
     need shellcheck shellcheck
+    need openssl openssl
 fi
 [ -z "$packages" ] || install_packages
 

@@ -91,6 +91,7 @@ if [ "${1:-}" != lint ]; then
     step 'chaos' scripts/chaos.sh
     step "golden values, $musl" musl_tests
     step 'budgets' scripts/budgets.sh
+    step 'empty root' scripts/empty-root.sh
     step 'Makefile' scripts/test-makefile.sh
 fi
 
