@@ -43,7 +43,8 @@ while read -r crate number _; do
         done
     done
 done <"$folder/licences/CRATES"
-(cd "$folder" && find . -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum >SHA256SUMS)
+sums=$(cd "$folder" && find . -type f | LC_ALL=C sort | xargs sha256sum)
+echo "$sums" >"$folder/SHA256SUMS"
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime='@0' --mode='u+rw,go=rX,u+rX' \
     -C dist -cf - "${folder##*/}" | gzip -n9 >"$folder.tar.gz"
 (cd dist && sha256sum "${folder##*/}.tar.gz" | tee SHA256SUMS)

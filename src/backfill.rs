@@ -17,11 +17,13 @@ use crate::error::{Error, Escaped, Exit};
 use crate::export::{Cleanup, Export, Temporary};
 use crate::progress::Progress;
 use crate::push::Pusher;
+use crate::read_back::Source;
 use crate::remote_write::{Sender, TimeSeries};
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, SeriesIter, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
 use crate::tally::Fate;
+use crate::verify::{self, Subject};
 use crate::words::counted;
 
 /// How old the newest datapoint may be that an ordinary Prometheus takes, in milliseconds.
@@ -76,6 +78,8 @@ pub struct Backfill<'a> {
     config: &'a BackfillConfig,
     push: &'a PushConfig,
     sender: Sender,
+    /// Where to read back.
+    source: Option<Source<'a>>,
     summary: Arc<Summary>,
 }
 
@@ -91,12 +95,13 @@ impl<'a> Backfill<'a> {
     ) -> Result<Self, Error> {
         let sender = Sender::new(&push.target)?;
         let summary = Summary::new(report, &config.series, config.window, config.rerun.clone());
-        Ok(Self { config, push, sender, summary: Arc::new(summary) })
+        let source = push.read.as_ref().map(Source::new).transpose()?;
+        Ok(Self { config, push, sender, source, summary: Arc::new(summary) })
     }
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self, clock: Arc<SystemClock>) -> impl LastResort + use<> {
-        RunEnder::new(self.sender.canceller(), Arc::clone(&self.summary), clock)
+        RunEnder::new(&self.sender, self.source.as_ref(), &self.summary, clock)
     }
 
     /// Pushes the window; returns when it is over, refused, rejected or interrupted.
@@ -119,7 +124,10 @@ impl<'a> Backfill<'a> {
             Ok(()) => Ending::Finished,
         };
         self.summary.give_up_due(clock.now());
-        self.summary.print(ending)
+        let exit = self.summary.print(ending);
+        let Some(source) = &self.source else { return exit };
+        let subject = Subject { series, window, rerun: &self.config.rerun, source };
+        verify::after_push(subject, clock, &self.summary, exit)
     }
 }
 

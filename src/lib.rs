@@ -42,10 +42,15 @@
 //! preview/axis.rs              round values, and round times of the day
 //! preview/canvas.rs            the dots, and the characters that they make
 //! dry_run.rs                   --dry-run: what live or backfill would send
+//! verify/mod.rs                verb: reads a window back and compares it; also after a push
+//! verify/compare.rs            what should be there with what is there, sample by sample
+//! verify/findings.rs           what a check found, in words
+//! resume.rs                    live, --resume: what the receiver has of the window already
 //! announce.rs                  the first lines of a run's log
 //!
 //! push.rs                      a tick's samples into requests, their fates into the tally
 //! delivery.rs                  one request until its fate is known: attempts, waits, giving up
+//! read_back.rs                 the samples of a series, asked for until there is an answer
 //! tally.rs                     what became of every sample; the missing ranges
 //! summary.rs                   the end of a run in words, and the commands that repair it
 //!
@@ -55,10 +60,16 @@
 //! remote_write/body.rs         a message in snappy block format
 //! remote_write/http.rs         one attempt, and what the answer means: Outcome
 //! remote_write/headers.rs      those of the protocol, and the secrets in the others
+//! remote_write/hints.rs        the words of errors
 //! remote_write/tls.rs          certificates and keys
 //! remote_write/base64.rs       for basic authentication
 //! remote_write/http_date.rs    for Retry-After and Date
 //! remote_write/retry.rs        when to try again: backoff
+//!
+//! remote_read/mod.rs           the reading side: what an answer may hold, and why it is refused
+//! remote_read/message.rs       remote read's messages, in and out
+//! remote_read/fields.rs        the fields of a protobuf message, read off a slice
+//! remote_read/victoriametrics.rs  its CSV export, in place of remote read
 //!
 //! clock.rs                     now, waiting, signals; a trait, so that tests have their own
 //! report.rs                    log lines, as text or JSON; the only writer to stderr
@@ -107,10 +118,14 @@ pub mod openmetrics;
 pub mod preview;
 pub mod progress;
 pub mod push;
+pub mod read_back;
+pub mod remote_read;
 pub mod remote_write;
 pub mod report;
+pub mod resume;
 pub mod series;
 pub mod summary;
 pub mod tally;
 pub mod terminal;
+pub mod verify;
 pub mod words;

@@ -7,21 +7,27 @@ use std::process;
 use std::sync::Arc;
 
 use crate::announce::{announce_series, announce_target};
-use crate::cli::config::LiveConfig;
+use crate::cli::config::{LiveConfig, Window};
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_and_tell};
 use crate::delivery::{Courier, report_step};
 use crate::error::{Error, Exit};
 use crate::push::Pusher;
+use crate::read_back::Source;
+use crate::remote_read::ReadError;
 use crate::remote_write::{STALE_NAN_BITS, Sender};
 use crate::report::{Field, Level, Report};
+use crate::resume;
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, RunEnder, Summary};
+use crate::verify::{self, Subject};
 use crate::words::{counted, rounded_seconds, step_in_words};
 
 /// A live run.
 pub struct Live<'a> {
     config: &'a LiveConfig,
     sender: Sender,
+    /// Where to read back.
+    source: Option<Source<'a>>,
     summary: Arc<Summary>,
 }
 
@@ -32,13 +38,14 @@ impl<'a> Live<'a> {
     /// When certificates or the proxy cannot be used.
     pub fn new(config: &'a LiveConfig, report: Arc<Report>) -> Result<Self, Error> {
         let sender = Sender::new(&config.target)?;
+        let source = config.read.as_ref().map(Source::new).transpose()?;
         let summary = Summary::new(report, &config.series, config.window, config.rerun.clone());
-        Ok(Self { config, sender, summary: Arc::new(summary) })
+        Ok(Self { config, sender, source, summary: Arc::new(summary) })
     }
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self, clock: Arc<SystemClock>) -> impl LastResort + use<> {
-        RunEnder::new(self.sender.canceller(), Arc::clone(&self.summary), clock)
+        RunEnder::new(&self.sender, self.source.as_ref(), &self.summary, clock)
     }
 
     /// Returns the counts and words of the run.
@@ -50,22 +57,50 @@ impl<'a> Live<'a> {
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let report: &Report = &self.summary.report;
         announce(self.config, report);
+        let mut window = self.config.window;
+        if self.config.resume {
+            match self.resume(clock) {
+                Ok(rest) => window = rest,
+                Err(error) => return verify::report_failure(&error, report),
+            }
+        }
+        let exit = if window.tick_count > 0 { self.push(window, clock) } else { Exit::Success };
+        match self.subject().filter(|_| self.config.verify) {
+            Some(subject) => verify::after_push(subject, clock, &self.summary, exit),
+            None => exit,
+        }
+    }
+
+    /// Returns what the receiver does not have of the window yet.
+    fn resume(&self, clock: &impl Clock) -> Result<Window, ReadError> {
+        let report: &Report = &self.summary.report;
+        let window = self.config.window;
+        let source = self.source.as_ref().expect("who resumes knows where to read");
+        let series = &self.config.series;
+        let first_index = resume::first_index(series, window, source, clock, report)?;
+        let (done, count) = (first_index - window.first_index, window.tick_count);
+        let text = format!("Resuming: {done} of {} are there", counted(count, "datapoint"));
+        report.info("resuming", &[("ticks_there", Field::Count(done))], &text);
+        self.summary.begin_at(first_index);
+        Ok(Window { first_index, tick_count: count - done })
+    }
+
+    /// Returns the whole window as something to read back.
+    fn subject(&self) -> Option<Subject<'_>> {
+        let LiveConfig { series, window, rerun, .. } = self.config;
+        let source = self.source.as_ref();
+        source.map(|source| Subject { series, window: *window, rerun, source })
+    }
+
+    fn push(&self, window: Window, clock: &impl Clock) -> Exit {
+        let series = &self.config.series;
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let on_wait = |left| self.summary.show_wait("next attempt", left, clock.now());
         let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience, seed)
             .with_on_wait(&on_wait);
-        let mut push = Push {
-            config: self.config,
-            summary: &self.summary,
-            clock,
-            pusher: Pusher::new(
-                courier,
-                &self.config.series,
-                &self.summary,
-                self.config.window,
-                self.config.target.protocol,
-            ),
-        };
+        let protocol = self.config.target.protocol;
+        let pusher = Pusher::new(courier, series, &self.summary, window, protocol);
+        let mut push = Push { config: self.config, window, summary: &self.summary, clock, pusher };
         let ending = push.all_ticks();
         if ending != Ending::Finished {
             self.summary.give_up_due(clock.now());
@@ -101,6 +136,8 @@ fn announce(config: &LiveConfig, report: &Report) {
 /// The loop's state.
 struct Push<'a, C> {
     config: &'a LiveConfig,
+    /// What is left of the window.
+    window: Window,
     summary: &'a Summary,
     clock: &'a C,
     pusher: Pusher<'a, C>,
@@ -108,7 +145,7 @@ struct Push<'a, C> {
 
 impl<'a, C: Clock> Push<'a, C> {
     fn all_ticks(&mut self) -> Ending {
-        let window = self.config.window;
+        let window = self.window;
         // What makes the samples of later ticks is kept only where there are any: for ten
         // thousand series it is 26 MB, and touching them half of the time of a tick from cron.
         let mut series = Vec::new();
@@ -150,6 +187,7 @@ impl<'a, C: Clock> Push<'a, C> {
 
     /// Pushes the samples of one tick, one for each series.
     fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<(), Ending> {
+        // Of the whole window, also when a part of it is there already.
         let number = index - self.config.window.first_index + 1;
         let time = self.config.series.model.grid.time_of(index);
         let report = &self.summary.report;

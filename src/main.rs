@@ -12,6 +12,7 @@ use push_live_metrics::error::{Error, Exit};
 use push_live_metrics::live::Live;
 use push_live_metrics::preview;
 use push_live_metrics::report::{self, Report};
+use push_live_metrics::verify::Verify;
 
 fn main() -> ExitCode {
     report::on_panic(|| process::exit(i32::from(Exit::Usage as u8)));
@@ -37,6 +38,12 @@ fn run() -> Result<Exit, Error> {
         Command::Backfill(config) => {
             let report = Arc::new(Report::to_stderr(config.output));
             backfill::run(&config, report, &clock)
+        }
+        Command::Verify(config) => {
+            let report = Arc::new(Report::to_stderr(config.output));
+            let verify = Verify::new(&config, report)?;
+            watch_signals(&interrupt, verify.last_resort());
+            Ok(verify.run(&*clock))
         }
         Command::Preview(config) => preview::run(&config, &Report::to_stderr(config.output)),
         Command::DryRun(config) => dry_run::run(&config, &Report::to_stderr(config.output)),

@@ -8,9 +8,11 @@ use std::time::Duration;
 use crate::cli::config::{Rerun, SeriesConfig, Window};
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
+use crate::read_back::Source;
+use crate::remote_write::Sender;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Grid, TimestampMs};
-use crate::tally::{IndexRange, Tally};
+use crate::tally::{IndexRange, Ranges, Tally};
 use crate::words::counted;
 
 /// A shorter wait would make the status line flicker.
@@ -49,6 +51,13 @@ impl Summary {
     /// Returns the counts, for as short a time as it takes to change one.
     pub fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves out of a run that has not begun what is before tick `first_index`.
+    pub fn begin_at(&self, first_index: u64) {
+        let mut tally = self.tally();
+        let end = tally.first_index + tally.tick_count;
+        *tally = Tally::new(first_index, end - first_index, tally.series_count);
     }
 
     /// Counts as undelivered what was due by `now` and is not settled.
@@ -99,8 +108,13 @@ impl Summary {
 
     fn print_counts(&self, tally: &Tally, ending: Ending, exit: Exit) {
         let headline = headline(tally, ending);
-        let (ranges, more) = tally.missing();
-        let missing: Vec<String> = ranges.iter().map(|range| self.missing_json(*range)).collect();
+        let missing = Missing {
+            ranges: &tally.missing(),
+            grid: self.grid,
+            series_count: tally.series_count,
+            rerun: &self.rerun,
+            is_older: tally.is_older_missing(),
+        };
         self.report.rule();
         self.report.log(level(exit), "end", &[], &headline);
         self.report.rule();
@@ -114,53 +128,74 @@ impl Summary {
             ("ticks", Field::Count(tally.tick_count)),
             ("retries", Field::Count(tally.retries)),
             ("exit_code", Field::Count(exit as u64)),
-            ("missing_more", Field::Count(more)),
-            ("missing", Field::Json(&format!("[{}]", missing.join(",")))),
+            ("missing_more", Field::Count(missing.ranges.more_count())),
+            ("missing", Field::Json(&missing.json())),
         ];
-        if !ranges.is_empty() {
-            self.print_commands(&ranges, more, tally, level(exit));
+        missing.print(&self.report, level(exit), "Not accepted");
+        if tally.rejected > 0 {
+            let text = "  (what was rejected is rejected again until its reason, logged above, is \
+                        mended)";
+            self.report.log(level(exit), "missing", &[], text);
         }
         self.report.log(level(exit), "summary", &fields, &sum(tally));
     }
+}
 
-    fn print_commands(&self, ranges: &[IndexRange], more: u64, tally: &Tally, level: Level) {
-        let log = |message: &str| self.report.log(level, "missing", &[], message);
-        log("Not accepted, and the commands that send exactly that:");
-        for range in ranges {
-            let count = (range.last - range.first + 1) * tally.series_count;
+/// Ticks that a receiver does not have, and the commands that send them.
+pub struct Missing<'a> {
+    /// The ticks.
+    pub ranges: &'a Ranges,
+    /// Their grid.
+    pub grid: Grid,
+    /// Samples a tick.
+    pub series_count: u64,
+    /// The command line.
+    pub rerun: &'a Rerun,
+    /// Whether the receiver has a newer tick than the first of these.
+    pub is_older: bool,
+}
+
+impl Missing<'_> {
+    /// Prints what there is to send; `what` begins the sentence.
+    pub fn print(&self, report: &Report, level: Level, what: &str) {
+        if self.ranges.kept().is_empty() {
+            return;
+        }
+        let log = |message: &str| report.log(level, "missing", &[], message);
+        log(&format!("{what}, and the commands that send exactly that:"));
+        for range in self.ranges.kept() {
             log(&format!(
                 "  {} from {}: {}",
-                counted(count, "datapoint"),
-                self.report.local_time(self.grid.time_of(range.first)),
+                counted((range.last - range.first + 1) * self.series_count, "datapoint"),
+                report.local_time(self.grid.time_of(range.first)),
                 self.command(*range)
             ));
         }
-        if more > 0 {
+        if let more @ 1.. = self.ranges.more_count() {
             log(&format!("  and {}", counted(more, "more range")));
         }
-        if tally.rejected > 0 {
-            log(
-                "  (what was rejected is rejected again until its reason, logged above, is mended)",
-            );
-        }
-        if tally.is_older_missing() {
+        if self.is_older {
             log("  (older than datapoints already accepted: a Prometheus takes these only with");
             log("  storage.tsdb.out_of_order_time_window set in its configuration)");
         }
     }
 
+    /// Returns the ranges with their commands as a JSON array.
+    pub fn json(&self) -> String {
+        let ranges = self.ranges.kept().iter().map(|range| {
+            format!(
+                r#"{{"first":{},"last":{},"command":{}}}"#,
+                self.grid.time_of(range.first).0,
+                self.grid.time_of(range.last).0,
+                json_text(&self.command(*range))
+            )
+        });
+        format!("[{}]", ranges.collect::<Vec<_>>().join(","))
+    }
+
     fn command(&self, range: IndexRange) -> String {
         let end = self.grid.time_of(range.last + 1);
         self.rerun.command(self.grid.time_of(range.first), end)
-    }
-
-    fn missing_json(&self, range: IndexRange) -> String {
-        format!(
-            r#"{{"first":{},"last":{},"command":{}}}"#,
-            self.grid.time_of(range.first).0,
-            self.grid.time_of(range.last).0,
-            json_text(&self.command(range))
-        )
     }
 }
 
@@ -172,13 +207,22 @@ pub struct RunEnder {
 }
 
 impl RunEnder {
-    /// Returns what ends the run of `summary`; `cancel` ends its request.
+    /// Returns what ends the run of `summary`, which sends with `sender` and reads `source`.
     pub fn new(
-        cancel: impl FnOnce() + Send + 'static,
-        summary: Arc<Summary>,
+        sender: &Sender,
+        source: Option<&Source<'_>>,
+        summary: &Arc<Summary>,
         clock: Arc<SystemClock>,
     ) -> Self {
-        Self { cancel: Some(Box::new(cancel)), summary, clock }
+        let cancel_push = sender.canceller();
+        let cancel_read = source.map(Source::canceller);
+        let cancel = move || {
+            cancel_push();
+            if let Some(cancel_read) = cancel_read {
+                cancel_read();
+            }
+        };
+        Self { cancel: Some(Box::new(cancel)), summary: Arc::clone(summary), clock }
     }
 }
 
@@ -194,6 +238,34 @@ impl LastResort for RunEnder {
         self.summary.tally().settle_open();
         self.summary.give_up_due(self.clock.now());
         self.summary.print(Ending::Interrupted);
+        Self::exit_at_once();
+    }
+
+    fn exit_at_once() {
+        process::exit(i32::from(Exit::Interrupted as u8));
+    }
+}
+
+/// Ends a run that only reads. There is no summary to print.
+pub struct ReadEnder {
+    cancel: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl ReadEnder {
+    /// Returns what ends a run that reads `source`.
+    pub fn new(source: &Source<'_>) -> Self {
+        Self { cancel: Some(Box::new(source.canceller())) }
+    }
+}
+
+impl LastResort for ReadEnder {
+    fn cancel_request(&mut self) {
+        if let Some(cancel) = self.cancel.take() {
+            cancel();
+        }
+    }
+
+    fn exit(&mut self) {
         Self::exit_at_once();
     }
 

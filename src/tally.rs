@@ -30,6 +30,42 @@ pub struct IndexRange {
     pub last: u64,
 }
 
+/// Ranges of ticks, of which the first ten are kept and the others counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges {
+    kept: Vec<IndexRange>,
+    count: u64,
+    last: Option<u64>,
+}
+
+impl Ranges {
+    /// Adds a range, which joins the one before where it follows it; ranges come in order.
+    pub fn add(&mut self, range: IndexRange) {
+        let follows = self.last.is_some_and(|last| range.first <= last + 1);
+        self.last = Some(range.last);
+        if !follows {
+            self.count += 1;
+            if self.kept.len() < RANGE_COUNT_MAX {
+                self.kept.push(range);
+            }
+        } else if self.count <= RANGE_COUNT_MAX as u64
+            && let Some(current) = self.kept.last_mut()
+        {
+            current.last = range.last;
+        }
+    }
+
+    /// Returns the ranges that were kept.
+    pub fn kept(&self) -> &[IndexRange] {
+        &self.kept
+    }
+
+    /// Returns how many ranges there are beside those kept.
+    pub fn more_count(&self) -> u64 {
+        self.count - self.kept.len() as u64
+    }
+}
+
 /// What became of the samples of a run so far. Counts are in samples unless named otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
@@ -53,9 +89,7 @@ pub struct Tally {
     pub ticks_accepted: u64,
     /// Samples, the next ones to settle, that may have been stored by an attempt without answer.
     open: u64,
-    missing: Vec<IndexRange>,
-    missing_range_count: u64,
-    last_missing: Option<u64>,
+    missing: Ranges,
     last_accepted: Option<u64>,
 }
 
@@ -73,9 +107,7 @@ impl Tally {
             retries: 0,
             ticks_accepted: 0,
             open: 0,
-            missing: Vec::new(),
-            missing_range_count: 0,
-            last_missing: None,
+            missing: Ranges::default(),
             last_accepted: None,
         }
     }
@@ -94,11 +126,11 @@ impl Tally {
         debug_assert!(self.settled() <= self.planned());
         self.open = self.open.saturating_sub(samples);
         if fate != Fate::Accepted {
-            self.miss(IndexRange { first: index, last: index });
+            self.missing.add(IndexRange { first: index, last: index });
             return;
         }
         self.last_accepted = Some(index);
-        if self.settled().is_multiple_of(self.series_count) && self.last_missing != Some(index) {
+        if self.settled().is_multiple_of(self.series_count) && self.missing.last != Some(index) {
             self.ticks_accepted += 1;
         }
     }
@@ -124,22 +156,7 @@ impl Tally {
         if left > 0 {
             let first = self.first_index + self.settled() / self.series_count;
             self.undelivered += left;
-            self.miss(IndexRange { first, last: index_end - 1 });
-        }
-    }
-
-    fn miss(&mut self, range: IndexRange) {
-        let follows = self.last_missing.is_some_and(|last| range.first <= last + 1);
-        self.last_missing = Some(range.last);
-        if !follows {
-            self.missing_range_count += 1;
-            if self.missing.len() < RANGE_COUNT_MAX {
-                self.missing.push(range);
-            }
-        } else if self.missing_range_count <= RANGE_COUNT_MAX as u64
-            && let Some(current) = self.missing.last_mut()
-        {
-            current.last = range.last;
+            self.missing.add(IndexRange { first, last: index_end - 1 });
         }
     }
 
@@ -158,17 +175,15 @@ impl Tally {
         self.planned() - self.settled()
     }
 
-    /// Returns the ticks that want sending again, at most ten ranges, and how many more there
-    /// are; what is not yet due is the last of them.
-    pub fn missing(&self) -> (Vec<IndexRange>, u64) {
-        let mut all = self.clone();
+    /// Returns the ticks that want sending again; what is not yet due is the last of them.
+    pub fn missing(&self) -> Ranges {
+        let mut all = self.missing.clone();
         let end = self.first_index + self.tick_count;
         let next = self.first_index + self.settled() / self.series_count;
         if next < end {
-            all.miss(IndexRange { first: next, last: end - 1 });
+            all.add(IndexRange { first: next, last: end - 1 });
         }
-        let more = all.missing_range_count - all.missing.len() as u64;
-        (all.missing, more)
+        all
     }
 
     /// Returns the newest tick of which a sample was accepted.
@@ -178,12 +193,12 @@ impl Tally {
 
     /// Returns the last tick dealt with, if the receiver took it.
     pub fn last_accepted_if_newest(&self) -> Option<u64> {
-        self.last_accepted.filter(|accepted| self.last_missing.is_none_or(|last| last < *accepted))
+        self.last_accepted.filter(|accepted| self.missing.last.is_none_or(|last| last < *accepted))
     }
 
     /// Tells whether a tick that wants sending again is older than one that was accepted.
     pub fn is_older_missing(&self) -> bool {
-        match (self.missing.first(), self.last_accepted) {
+        match (self.missing.kept.first(), self.last_accepted) {
             (Some(range), Some(accepted)) => range.first < accepted,
             _ => false,
         }
@@ -220,7 +235,7 @@ mod tests {
             tally.settle(index, 1, fate);
         }
         tally.give_up_before(107);
-        assert_eq!(tally.missing(), (vec![range(101, 102), range(104, 109)], 0));
+        assert_eq!(tally.missing().kept(), [range(101, 102), range(104, 109)]);
         assert_eq!((tally.undelivered, tally.not_yet_due(), tally.ticks_accepted), (3, 3, 2));
         assert_eq!(tally.exit(), Exit::Incomplete);
     }
@@ -232,9 +247,9 @@ mod tests {
             let fate = if index % 2 == 0 { Fate::Accepted } else { Fate::Rejected };
             tally.settle(index, 1, fate);
         }
-        let (ranges, more) = tally.missing();
-        assert_eq!((ranges.len(), more), (10, 20));
-        assert_eq!(ranges[9], range(19, 19));
+        let ranges = tally.missing();
+        assert_eq!((ranges.kept().len(), ranges.more_count()), (10, 20));
+        assert_eq!(ranges.kept()[9], range(19, 19));
     }
 
     #[test]
@@ -245,7 +260,7 @@ mod tests {
         tally.settle(1, 3, Fate::Rejected);
         tally.settle(1, 2, Fate::Accepted);
         assert_eq!((tally.accepted, tally.ticks_accepted, tally.not_yet_due()), (7, 1, 5));
-        assert_eq!(tally.missing(), (vec![range(1, 2)], 0));
+        assert_eq!(tally.missing().kept(), [range(1, 2)]);
         tally.give_up_before(3);
         assert_eq!((tally.undelivered, tally.not_yet_due()), (5, 0));
     }
@@ -262,7 +277,7 @@ mod tests {
         tally.settle(1, 1, Fate::Accepted);
         tally.settle_open();
         assert_eq!((tally.accepted, tally.unconfirmed, tally.not_yet_due()), (3, 3, 2));
-        assert_eq!(tally.missing(), (vec![range(1, 3)], 0));
+        assert_eq!(tally.missing().kept(), [range(1, 3)]);
         tally.leave_open(100);
         tally.settle_open();
         assert_eq!((tally.unconfirmed, tally.not_yet_due()), (5, 0));

@@ -253,7 +253,7 @@ mod tests {
         check(&["backfill", "--since", "21d"], "backfill since=21d");
         check(
             &["--since", "21d"],
-            "--since: is a flag of backfill, preview, not of live; see --help",
+            "--since: is a flag of backfill, preview, verify, not of live; see --help",
         );
         check(
             &["backfill", "--duration=1"],

@@ -19,6 +19,8 @@ pub enum Command {
     Live(Box<LiveConfig>),
     /// Push, or write, the past at once.
     Backfill(Box<BackfillConfig>),
+    /// Read datapoints back and compare them.
+    Verify(Box<VerifyConfig>),
     /// Draw or print a window.
     Preview(Box<PreviewConfig>),
     /// Show what a run would send.
@@ -111,6 +113,8 @@ pub struct PushConfig {
     pub patience: Patience,
     /// Samples in one request at most.
     pub batch_size: usize,
+    /// Where to read the window back in the end, if at all.
+    pub read: Option<ReadConfig>,
 }
 
 /// Everything that the live verb needs.
@@ -126,11 +130,34 @@ pub struct LiveConfig {
     pub patience: Patience,
     /// Whether a stale marker ends the series.
     pub stale_marker: bool,
+    /// Where to read, for `resume` and `verify`; there when one of them is set.
+    pub read: Option<ReadConfig>,
+    /// Whether to go on after what the receiver has of the window.
+    pub resume: bool,
+    /// Whether to read the window back in the end.
+    pub verify: bool,
     /// How the run speaks.
     pub output: OutputConfig,
     /// What was noticed while checking, for the log's first lines.
     pub warnings: Vec<String>,
     /// The command line without its window, to print commands that continue this run.
+    pub rerun: Rerun,
+}
+
+/// Everything that the verify verb needs.
+#[derive(Debug)]
+pub struct VerifyConfig {
+    /// What is expected.
+    pub series: SeriesConfig,
+    /// The ticks to read back.
+    pub window: Window,
+    /// Where from.
+    pub read: ReadConfig,
+    /// How the run speaks.
+    pub output: OutputConfig,
+    /// What was noticed while checking, for the log's first lines.
+    pub warnings: Vec<String>,
+    /// The command line without its window, to print commands that send what is missing.
     pub rerun: Rerun,
 }
 
@@ -217,6 +244,28 @@ impl fmt::Debug for Target {
         shown.field("url", &self.shown_url()).field("source", &self.source);
         shown.field("auth", &self.auth).finish_non_exhaustive()
     }
+}
+
+/// Where and how samples are read back.
+#[derive(Clone, Debug)]
+pub struct ReadConfig {
+    /// The remote-read address, with the credentials that belong to it.
+    pub target: Target,
+    /// What is spoken there.
+    pub api: ReadApi,
+    /// How long one question is tried.
+    pub patience: Duration,
+}
+
+/// What a receiver speaks to those who read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadApi {
+    /// Remote read, unless it answers as VictoriaMetrics does.
+    Auto,
+    /// Remote read.
+    Prometheus,
+    /// The CSV export of VictoriaMetrics.
+    VictoriaMetrics,
 }
 
 /// Which version of remote write is spoken.

@@ -30,11 +30,13 @@ pub(super) enum Verb {
     Backfill,
     /// Draw any window, or print it as CSV.
     Preview,
+    /// Read back and compare.
+    Verify,
 }
 
 impl Verb {
     /// Every verb.
-    pub(super) const ALL: &[Verb] = &[Verb::Live, Verb::Backfill, Verb::Preview];
+    pub(super) const ALL: &[Verb] = &[Verb::Live, Verb::Backfill, Verb::Preview, Verb::Verify];
 
     /// Returns the word for it; empty for live.
     pub(super) fn word(self) -> &'static str {
@@ -50,6 +52,7 @@ impl Verb {
             Verb::Live => "live",
             Verb::Backfill => "backfill",
             Verb::Preview => "preview",
+            Verb::Verify => "verify",
         }
     }
 }
@@ -76,7 +79,7 @@ const BACKFILL: Flag = Flag { verbs: &[Verb::Backfill], ..ONCE };
 /// Such a flag of the verbs that push.
 const PUSHED: Flag = Flag { verbs: &[Verb::Live, Verb::Backfill], ..ONCE };
 /// Such a flag of the verbs whose window need not slide.
-const STRETCH: Flag = Flag { verbs: &[Verb::Backfill, Verb::Preview], ..ONCE };
+const STRETCH: Flag = Flag { verbs: &[Verb::Backfill, Verb::Preview, Verb::Verify], ..ONCE };
 /// Such a flag of the preview verb.
 const PREVIEW: Flag = Flag { verbs: &[Verb::Preview], ..ONCE };
 
@@ -209,6 +212,12 @@ const WINDOW: &[Flag] = &[
         default: "15m",
         ..STRETCH
     },
+    Flag {
+        name: "resume",
+        help: "Go on after the newest datapoint that the receiver has of the window, which then \
+               starts at --origin unless --start-epoch is given.",
+        ..LIVE
+    },
 ];
 
 const TARGET: &[Flag] = &[
@@ -265,6 +274,21 @@ const TARGET: &[Flag] = &[
         help: "Send credentials over plain http to another host.",
         ..KEPT
     },
+    Flag {
+        name: "read-url",
+        value: "URL",
+        help: "Where datapoints are read back. By default .../api/v1/read for .../api/v1/write, \
+               .../prometheus/api/v1/read for .../api/v1/push and .../api/prom/read for \
+               .../api/prom/push.",
+        ..ONCE
+    },
+    Flag {
+        name: "read-api",
+        value: "prometheus|victoriametrics",
+        help: "What is spoken there: remote read, or the CSV export of VictoriaMetrics. By default \
+               its answer tells.",
+        ..ONCE
+    },
 ];
 
 const DELIVERY: &[Flag] = &[
@@ -286,7 +310,7 @@ const DELIVERY: &[Flag] = &[
     Flag {
         name: "flush-timeout",
         value: "DURATION",
-        help: "How long to try on after the last datapoint.",
+        help: "How long to try on after the last datapoint, and to try to read.",
         default: "60s",
         ..KEPT
     },
@@ -301,6 +325,11 @@ const DELIVERY: &[Flag] = &[
         name: "stale-marker",
         help: "End the series with a stale marker, so that graphs end there.",
         ..LIVE
+    },
+    Flag {
+        name: "verify",
+        help: "Read the window back at the end and compare it, as the verb does.",
+        ..PUSHED
     },
     Flag {
         name: "batch-size",

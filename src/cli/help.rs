@@ -15,6 +15,7 @@ USAGE
   push-live-metrics [FLAGS]           push each datapoint when its time has come
   push-live-metrics backfill [FLAGS]  push, or write, the past at once
   push-live-metrics preview [FLAGS]   draw any window, or print it as CSV
+  push-live-metrics verify [FLAGS]    read datapoints back and compare each
 ";
 
 const BACKFILL_PURPOSE: &str = "\
@@ -25,6 +26,11 @@ const PREVIEW_PURPOSE: &str = "\
 Draws a window of the series in the terminal, or prints it as CSV. Sends nothing
 and needs no target; flags of one are passed over. Times are UTC, moved by
 --utc-offset.
+";
+
+const VERIFY_PURPOSE: &str = "\
+Reads datapoints back from the receiver and compares each with the series, bit
+by bit. Prints the commands that send what is missing.
 ";
 
 const EXAMPLES: &str = r#"EXAMPLES
@@ -66,6 +72,13 @@ const PREVIEW_EXAMPLES: &str = r#"
     --since 21d --format csv
 "#;
 
+const VERIFY_EXAMPLES: &str = r#"
+  # Is the last day in there, and is it right? A run logs its origin.
+  push-live-metrics verify --metric-name cpu --labels cpu=lina_cp_avg \
+    --since 1d --step-size 1m --origin 2026-01-01T00:00:00Z \
+    --url http://localhost:9090/api/v1/write
+"#;
+
 const NOTATION: &str = "\
 TIME is epoch seconds or RFC 3339, as in 2026-01-01T00:00:00Z. DURATION is a
 whole number with its unit: 20ms, 30s, 5m, 1h, 21d.
@@ -73,11 +86,11 @@ whole number with its unit: 20ms, 30s, 5m, 1h, 21d.
 
 const EXIT_STATUS: &str = "\
 EXIT STATUS
-  0    every datapoint was accepted
+  0    every datapoint was accepted, or read back equal
   1    finished, but some were rejected, not delivered or unconfirmed
   2    usage or configuration; nothing was sent
-  3    refused before anything was accepted
-  4    unreachable: nothing was accepted before time ran out
+  3    refused before anything was accepted, or refused to be read
+  4    unreachable: nothing was accepted, or could be read, before time ran out
   5    verify: missing or different datapoints
   130  interrupted, after the summary
 ";
@@ -109,6 +122,7 @@ pub(super) fn short(verb: Verb) -> String {
         Verb::Live => short_of_live(),
         Verb::Backfill => short_of(verb, BACKFILL_PURPOSE, BACKFILL_EXAMPLES),
         Verb::Preview => short_of(verb, PREVIEW_PURPOSE, PREVIEW_EXAMPLES),
+        Verb::Verify => short_of(verb, VERIFY_PURPOSE, VERIFY_EXAMPLES),
     }
 }
 
@@ -134,9 +148,12 @@ FLAGS
 /// Returns all of the help: with live, which needs no word, that of every verb.
 pub(super) fn long(verb: Verb) -> String {
     let (purpose, examples) = match verb {
-        Verb::Live => (PURPOSE, [EXAMPLES, BACKFILL_EXAMPLES, PREVIEW_EXAMPLES].concat()),
+        Verb::Live => {
+            (PURPOSE, [EXAMPLES, BACKFILL_EXAMPLES, PREVIEW_EXAMPLES, VERIFY_EXAMPLES].concat())
+        }
         Verb::Backfill => (BACKFILL_PURPOSE, format!("EXAMPLES{BACKFILL_EXAMPLES}")),
         Verb::Preview => (PREVIEW_PURPOSE, format!("EXAMPLES{PREVIEW_EXAMPLES}")),
+        Verb::Verify => (VERIFY_PURPOSE, format!("EXAMPLES{VERIFY_EXAMPLES}")),
     };
     let mut text = format!("{purpose}\n{USAGE}");
     for (heading, flags) in SECTIONS {
@@ -220,11 +237,11 @@ mod tests {
 
     #[test]
     fn examples_are_commands_that_parse() {
-        let commands = [EXAMPLES, BACKFILL_EXAMPLES, PREVIEW_EXAMPLES].concat();
+        let commands = [EXAMPLES, BACKFILL_EXAMPLES, PREVIEW_EXAMPLES, VERIFY_EXAMPLES].concat();
         let commands = commands.replace("\\\n", " ");
         let commands: Vec<&str> =
             commands.lines().filter(|line| line.starts_with("  push-live-metrics ")).collect();
-        assert_eq!(commands.len(), 8);
+        assert_eq!(commands.len(), 9);
         for command in commands {
             let words = command.split('\'').enumerate().flat_map(|(part, text)| {
                 let words: Vec<&str> =

@@ -24,7 +24,7 @@ use args::{Args, Typed, bad_flag};
 pub use config::Command;
 use config::{
     BackfillConfig, Destination, DryRunConfig, LiveConfig, OutputConfig, Patience, PreviewConfig,
-    PreviewForm, PushConfig, Rerun, SeriesConfig, Window,
+    PreviewForm, PushConfig, Rerun, SeriesConfig, VerifyConfig, Window,
 };
 use flags::Verb;
 pub use settings::Environment;
@@ -60,12 +60,20 @@ pub fn parse(
             Command::Backfill(Box::new(backfill(&args, environment, now)?))
         }
         Typed::Run(Verb::Preview, args) => Command::Preview(Box::new(preview(&args, now)?)),
+        Typed::Run(Verb::Verify, args) => {
+            Command::Verify(Box::new(verify(&args, environment, now)?))
+        }
     })
 }
 
 fn live(args: &Args, environment: &Environment, now: TimestampMs) -> Result<LiveConfig, Error> {
     check_required(args, live_length(args))?;
     let mut warnings = Vec::new();
+    let (resume, verify) = (args.has("resume"), args.has("verify"));
+    if resume && !args.has("origin") && !args.has("start-epoch") {
+        let way_out = "give the origin that the run to go on with logged at its start";
+        return Err(bad_flag("resume", None, "needs --origin or --start-epoch", way_out).into());
+    }
     let (grid, window) = window::live(args, now)?;
     let series = series(args, grid, window, &mut warnings)?;
     let patience = patience(args)?;
@@ -73,12 +81,18 @@ fn live(args: &Args, environment: &Environment, now: TimestampMs) -> Result<Live
     let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
     let choice = target::choose(args, &settings)?;
     let target = target::check(&choice, args, &settings, &mut warnings)?;
+    let read = (resume || verify)
+        .then(|| target::check_read(&choice, &target, args, &settings))
+        .transpose()?;
     Ok(LiveConfig {
         series,
         window,
         target,
         patience,
         stale_marker: args.has("stale-marker"),
+        read,
+        resume,
+        verify,
         output,
         warnings,
         rerun: Rerun::new(Verb::Live, args, &choice, grid),
@@ -154,6 +168,10 @@ fn backfill(
     let (grid, window) = window::past(args, now)?;
     let series = series(args, grid, window, &mut warnings)?;
     let output = output(args)?;
+    if args.has("verify") && args.has("output") {
+        let problem = "is given together with --output";
+        return Err(bad_flag("verify", None, problem, "leave one of them out").into());
+    }
     if args.has("force") && !args.has("output") {
         return Err(bad_flag("force", None, "is given without --output", "leave it out").into());
     }
@@ -166,11 +184,31 @@ fn backfill(
             let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
             let choice = target::choose(args, &settings)?;
             let target = target::check(&choice, args, &settings, &mut warnings)?;
+            let read = args
+                .has("verify")
+                .then(|| target::check_read(&choice, &target, args, &settings))
+                .transpose()?;
             let rerun = Rerun::new(Verb::Backfill, args, &choice, grid);
-            (Destination::Push(Box::new(PushConfig { target, patience, batch_size })), rerun)
+            let push = PushConfig { target, patience, batch_size, read };
+            (Destination::Push(Box::new(push)), rerun)
         }
     };
     Ok(BackfillConfig { series, window, destination, output, warnings, rerun })
+}
+
+fn verify(args: &Args, environment: &Environment, now: TimestampMs) -> Result<VerifyConfig, Error> {
+    check_required(args, past_window(args))?;
+    let mut warnings = Vec::new();
+    let (grid, window) = window::past(args, now)?;
+    let series = series(args, grid, window, &mut warnings)?;
+    let output = output(args)?;
+    let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
+    let choice = target::choose(args, &settings)?;
+    let target = target::check(&choice, args, &settings, &mut warnings)?;
+    let read = target::check_read(&choice, &target, args, &settings)?;
+    // What is missing is past, so it takes a backfill to repair it.
+    let rerun = Rerun::new(Verb::Backfill, args, &choice, grid);
+    Ok(VerifyConfig { series, window, read, output, warnings, rerun })
 }
 
 fn file_destination(file: &str, force: bool) -> Result<Destination, BadInput> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::args::{Args, bad, bad_flag};
-use super::config::{Auth, Secret, Target, TlsOptions};
+use super::config::{Auth, ReadApi, ReadConfig, Secret, Target, TlsOptions};
 use super::credentials::{preset_auth, url_auth};
 use super::headers::headers;
 use super::settings::{self, Setting, Settings};
@@ -120,17 +120,7 @@ pub(super) fn check(
         }
     };
     let headers = headers(args)?;
-    let secret_header =
-        |(name, value): &(String, Secret)| looks_secret(name) || matches!(value, Secret::File(_));
-    let has_credentials =
-        auth != Auth::None || headers.iter().any(secret_header) || redacted(&url.text) != url.text;
-    if has_credentials
-        && !(url.https || url.is_loopback() || args.has("allow-plain-http-credentials"))
-    {
-        let problem = "is plain http, which would show the credentials to anyone on the way";
-        let way_out = "use https, or add --allow-plain-http-credentials";
-        return Err(bad(source, Some(&redacted(&url.text)), problem, way_out).into());
-    }
+    check_encryption(&url, source, (&auth, &headers), args)?;
     Ok(Target {
         source: source.clone(),
         auth,
@@ -141,6 +131,94 @@ pub(super) fn check(
         timeout: args.parsed("timeout", units::duration)?,
         url: url.text,
     })
+}
+
+/// Returns where to read back what goes to `target`, with the same credentials and headers.
+///
+/// # Errors
+/// The address cannot be used or is not known, or credentials would go where they must not.
+pub(super) fn check_read(
+    choice: &Choice,
+    target: &Target,
+    args: &Args,
+    settings: &Settings<'_>,
+) -> Result<ReadConfig, Error> {
+    let place = "--read-url";
+    let url = match args.given("read-url") {
+        Some(url) => parse_url(&Setting { place: place.into(), value: url.into() })?,
+        None => derived_read_url(&target.url)?,
+    };
+    if let Choice::Preset(env) = choice {
+        let own = preset_url(env)?;
+        if (&url.host, url.https) != (&own.host, own.https) {
+            let problem = format!("is not on https://{}, the only host for CDO_TOKEN", own.host);
+            let way_out = "name an address there, or push with --url";
+            return Err(bad(place, Some(&redacted(&url.text)), &problem, way_out).into());
+        }
+    }
+    check_encryption(&url, place, (&target.auth, &target.headers), args)?;
+    let api = args.parsed_if_given("read-api", |text| match text {
+        "prometheus" => Ok(ReadApi::Prometheus),
+        "victoriametrics" => Ok(ReadApi::VictoriaMetrics),
+        _ => Err(units::unusable("is not known", "give prometheus or victoriametrics")),
+    })?;
+    Ok(ReadConfig {
+        api: api.unwrap_or(ReadApi::Auto),
+        patience: args.parsed("flush-timeout", units::duration_or_zero)?,
+        target: Target {
+            source: place.into(),
+            // What there is to warn of was said for the target itself.
+            tls: tls(&url, args, settings, &mut Vec::new())?,
+            proxy: proxy(&url, settings)?,
+            url: url.text,
+            ..target.clone()
+        },
+    })
+}
+
+/// Source: the paths of Prometheus, Cortex and Mimir, as in DESIGN.
+fn derived_read_url(write_url: &str) -> Result<HttpUrl, BadInput> {
+    const PATHS: &[(&str, &str)] = &[
+        ("/api/v1/write", "/api/v1/read"),
+        ("/api/prom/push", "/api/prom/read"),
+        ("/api/v1/push", "/prometheus/api/v1/read"),
+    ];
+    let (address, query) = match write_url.split_once('?') {
+        Some((address, query)) => (address, format!("?{query}")),
+        None => (write_url, String::new()),
+    };
+    for (write, read) in PATHS {
+        if let Some(base) = address.strip_suffix(write) {
+            let url = HttpUrl::parse(&format!("{base}{read}{query}"));
+            return Ok(url.expect("it differs from one that was parsed in its path alone"));
+        }
+    }
+    let problem = "is not given, and the address to push to is none of those that have a known \
+                   address to read from";
+    Err(bad_flag("read-url", None, problem, "give the remote-read address"))
+}
+
+/// Refuses to show credentials to anyone on the way to `url`.
+fn check_encryption(
+    url: &HttpUrl,
+    source: &str,
+    (auth, headers): (&Auth, &[(String, Secret)]),
+    args: &Args,
+) -> Result<(), BadInput> {
+    let secret_header =
+        |(name, value): &(String, Secret)| looks_secret(name) || matches!(value, Secret::File(_));
+    let has_credentials =
+        *auth != Auth::None || headers.iter().any(secret_header) || redacted(&url.text) != url.text;
+    if !has_credentials
+        || url.https
+        || url.is_loopback()
+        || args.has("allow-plain-http-credentials")
+    {
+        return Ok(());
+    }
+    let problem = "is plain http, which would show the credentials to anyone on the way";
+    let way_out = "use https, or add --allow-plain-http-credentials";
+    Err(bad(source, Some(&redacted(&url.text)), problem, way_out))
 }
 
 fn parse_url(setting: &Setting) -> Result<HttpUrl, BadInput> {
@@ -238,6 +316,7 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<Secret>, BadIn
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::VerifyConfig;
     use super::super::testing::Setup;
     use super::*;
 
@@ -412,6 +491,57 @@ mod tests {
             &start().flags(&[URL]).variable("HTTPS_PROXY", "socks5://user:s3cret@proxy:1"),
             "HTTPS_PROXY: has another scheme than http and https; \
              write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT",
+        );
+    }
+
+    #[track_caller]
+    fn check_read(setup: Setup, expected: &str) {
+        let shown = match setup.flags(&["--since=1h"]).verify() {
+            Ok(VerifyConfig { read: ReadConfig { target, api, .. }, .. }) => {
+                format!("{} {api:?} {:?}", target.url, target.auth)
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn the_address_to_read_from_follows_from_the_one_to_push_to() {
+        for (write, read) in [
+            ("http://h:1/api/v1/write?a=b", "http://h:1/api/v1/read?a=b"),
+            ("http://h/x/api/v1/write", "http://h/x/api/v1/read"),
+            ("http://h/api/prom/push", "http://h/api/prom/read"),
+            ("http://h/api/v1/push", "http://h/prometheus/api/v1/read"),
+        ] {
+            check_read(start().flags(&["--url", write]), &format!("{read} Auto None"));
+        }
+        let setup = start().flags(&["--read-url=http://r/x", "--read-api", "victoriametrics"]);
+        check_read(setup, "http://r/x VictoriaMetrics None");
+        let error = "--read-url: is not given, and the address to push to is none of those that \
+                     have a known address to read from; give the remote-read address";
+        check_read(start().flags(&["--url=http://h/api/v1/receive"]), error);
+        let env = || start().variable("CDO_TOKEN", "t").flags(&["--env=us"]);
+        check_read(env(), error);
+        let error = "--read-api 'x': is not known; give prometheus or victoriametrics";
+        check_read(start().flags(&["--read-api=x"]), error);
+    }
+
+    #[test]
+    fn credentials_to_read_with_go_no_further_than_those_to_push() {
+        let token = || start().variable("REMOTE_WRITE_TOKEN", "t").flags(&[URL]);
+        check_read(token().flags(&["--read-url=https://r/"]), "https://r/ Auto Bearer(***)");
+        check_read(
+            token().flags(&["--read-url=http://r/"]),
+            "--read-url 'http://r/': is plain http, which would show the credentials to anyone \
+             on the way; use https, or add --allow-plain-http-credentials",
+        );
+        let env = || start().variable("CDO_TOKEN", "t").flags(&["--env=us"]);
+        let own = "https://www.defenseorchestrator.com/read";
+        check_read(env().flags(&["--read-url", own]), &format!("{own} Auto Bearer(***)"));
+        check_read(
+            env().flags(&["--read-url=https://r/"]),
+            "--read-url 'https://r/': is not on https://www.defenseorchestrator.com, the only \
+             host for CDO_TOKEN; name an address there, or push with --url",
         );
     }
 }

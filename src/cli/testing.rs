@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::config::PreviewConfig;
+use super::config::{PreviewConfig, VerifyConfig};
 use super::{Command, Environment, LiveConfig, parse};
 use crate::error::Error;
 use crate::series::TimestampMs;
@@ -47,17 +47,36 @@ impl Setup {
 
     /// Parses with metric, label, duration and, where none is named, a target on loopback.
     pub(super) fn parse(&self) -> Result<LiveConfig, Error> {
-        let mut raw: Vec<OsString> =
-            ["--metric-name=cpu", "--labels=cpu=lina_cp_avg"].map(Into::into).into();
-        raw.extend(self.flags.iter().cloned());
-        let has =
-            |name: &str| self.flags.iter().any(|flag| flag.to_str().unwrap().starts_with(name));
-        if !has("--duration") && !has("--end-epoch") {
-            raw.push("--duration=30".into());
+        let window = if self.has("--duration") || self.has("--end-epoch") {
+            None
+        } else {
+            Some("--duration=30")
+        };
+        match self.command(window)? {
+            Command::Live(config) => Ok(*config),
+            other => panic!("is {other:?}"),
         }
+    }
+
+    /// Parses a verify with metric, label and target, but without a window.
+    pub(super) fn verify(&self) -> Result<VerifyConfig, Error> {
+        match self.command(Some("verify"))? {
+            Command::Verify(config) => Ok(*config),
+            other => panic!("is {other:?}"),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.flags.iter().any(|flag| flag.to_str().unwrap().starts_with(name))
+    }
+
+    fn command(&self, first: Option<&str>) -> Result<Command, Error> {
+        let mut raw: Vec<OsString> = first.into_iter().map(Into::into).collect();
+        raw.extend(["--metric-name=cpu", "--labels=cpu=lina_cp_avg"].map(Into::into));
+        raw.extend(self.flags.iter().cloned());
         let named = |name: &str| self.variables.contains_key(&OsString::from(name));
-        if !has("--url")
-            && !has("--env")
+        if !self.has("--url")
+            && !self.has("--env")
             && !named("REMOTE_WRITE_URL")
             && !named("ENV")
             && self.directory.is_none()
@@ -69,10 +88,7 @@ impl Setup {
             None => PathBuf::from("/nowhere"),
         };
         let environment = Environment::new(self.variables.clone(), directory);
-        match parse(raw.into_iter(), &environment, TimestampMs(NOW_MS))? {
-            Command::Live(config) => Ok(*config),
-            other => panic!("is {other:?}"),
-        }
+        parse(raw.into_iter(), &environment, TimestampMs(NOW_MS))
     }
 
     /// Parses `preview` with metric and label.

@@ -32,6 +32,7 @@ pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     let first_index = match (origin, start) {
         (None, _) => Some(0),
         (Some(_), Some(start)) => grid.index_at_or_after(start),
+        (Some(_), None) if args.has("resume") => Some(0),
         (Some(_), None) => grid.index_at_or_before(now),
     };
     let Some(first_index) = first_index else {
@@ -63,7 +64,13 @@ pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     let step_ms = millis(args.parsed("step-size", units::minutes)?);
     let origin = args.parsed_if_given("origin", units::time)?;
     let (start, end) = bounds(args, origin, step_ms, now)?;
-    stretch(args, origin, step_ms, start..end)
+    let (grid, window) = stretch(args, origin, step_ms, start..end)?;
+    // The end itself may be to come: it is excluded.
+    if grid.time_of(window.end_index() - 1) > now {
+        let way_out = "give one that is past; live pushes what is to come";
+        return Err(bad_flag("end-epoch", args.given("end-epoch"), "is in the future", way_out));
+    }
+    Ok((grid, window))
 }
 
 /// Returns the window that a preview shows: with `--duration` or `--interval` that of a live
@@ -148,9 +155,6 @@ fn bounds(
         |problem, way_out| Err(bad_flag("end-epoch", args.given("end-epoch"), problem, way_out));
     if end <= start {
         return bad("is not after --start-epoch", "give a later one");
-    }
-    if end > now {
-        return bad("is in the future", "give one that is past; live pushes what is to come");
     }
     Ok((start, end))
 }
@@ -353,6 +357,72 @@ mod tests {
         check_preview(
             &["--origin", "1765969201"],
             "--origin '1765969201': is after the start of the window; \
+             give an earlier one, or a later start",
+        );
+    }
+
+    #[test]
+    fn a_run_that_resumes_starts_at_its_origin() {
+        check(&["--origin", "1765969080", "--resume"], "1765969080000 0 30");
+        check(&["--start-epoch", "1765969080", "--resume"], "1765969080000 0 30");
+        let both = ["--origin", "1765969080", "--start-epoch", "1765969140", "--resume"];
+        check(&both, "1765969080000 1 30");
+        check(
+            &["--resume"],
+            "--resume: needs --origin or --start-epoch; \
+             give the origin that the run to go on with logged at its start",
+        );
+    }
+
+    #[track_caller]
+    fn check_past(flags: &[&str], expected: &str) {
+        let shown = match Setup::default().flags(flags).verify() {
+            Ok(config) => format!(
+                "{} {} {}",
+                config.series.model.grid.origin.0,
+                config.window.first_index,
+                config.window.tick_count
+            ),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_past_window_has_two_ends_or_a_length() {
+        let ends = ["--start-epoch", "900", "--end-epoch", "3601"];
+        check_past(&ends, "900000 0 4");
+        check_past(&[&ends[..], &["--step-size", "1"]].concat(), "900000 0 46");
+        check_past(&[&ends[..], &["--origin", "0"]].concat(), "0 1 4");
+        check_past(&[&ends[..], &["--origin", "1"]].concat(), "1000 1 3");
+        // Now is 1765969200.250, which is 11:00.
+        check_past(&["--since", "1h"], "1765965600000 0 4");
+        check_past(&["--since", "1h", "--step-size", "7m"], "1765965600000 0 8");
+        check_past(&["--since", "1h", "--origin", "1765965500"], "1765965500000 0 4");
+    }
+
+    #[test]
+    fn past_windows_that_cannot_be_are_refused() {
+        check_past(
+            &[],
+            "--since, or --start-epoch with --end-epoch: is required; see -h for an example",
+        );
+        check_past(
+            &["--since", "1h", "--end-epoch", "60"],
+            "--end-epoch '60': is given together with --since; leave one of them out",
+        );
+        check_past(
+            &["--start-epoch", "60", "--end-epoch", "60"],
+            "--end-epoch '60': is not after --start-epoch; give a later one",
+        );
+        check_past(
+            &["--since", "1ms"],
+            "--since '1ms': gives a window without a datapoint; \
+             give a longer window, or a shorter --step-size",
+        );
+        check_past(
+            &["--since", "1h", "--origin", "1765969200"],
+            "--origin '1765969200': is after the start of the window; \
              give an earlier one, or a later start",
         );
     }

@@ -3,15 +3,15 @@
 //! Never retries, never follows a redirect, never reads more of an answer than it shows.
 //! Source: Remote-Write 1.0 specification, "Protocol"; statuses: REMOTE_WRITE.md 3F.
 
-use std::fs;
 use std::io::{self, Read};
 use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
-use ureq::{Agent, Body, Proxy, Timeout};
+use ureq::{Agent, Body, Proxy, RequestBuilder, Timeout};
 
 use super::headers::{USER_AGENT, protocol_headers, read_secret};
+use super::hints::{is_certificate_problem, other_roots};
 use super::{Version, http_date};
 use crate::cli::config::{Auth, Secret, Target};
 use crate::error::{BadInput, Error, Escaped};
@@ -65,6 +65,15 @@ impl Reply {
     fn without_answer(outcome: Outcome) -> Self {
         Self { outcome, date: None, written: None }
     }
+}
+
+/// What is asked of a receiver.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The address, on the target's host.
+    pub url: &'a str,
+    /// A snappy-compressed remote-read message to post; nothing is a GET.
+    pub post: Option<&'a [u8]>,
 }
 
 /// Posts messages to one target over one connection at a time.
@@ -133,18 +142,60 @@ impl Sender {
         if retry_count > 0 {
             request = request.header("Retry-Attempt", retry_count.to_string());
         }
-        let headers = match self.own_headers() {
-            Ok(headers) => headers,
-            // A token that is being rotated: it may be there at the next attempt.
-            Err(error) => return Reply::without_answer(not_sent(error.to_string())),
+        let request = match self.with_own_headers(request) {
+            Ok(request) => request,
+            Err(outcome) => return Reply::without_answer(outcome),
         };
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
         match request.send(body) {
             Ok(response) => read_reply(response, now),
             Err(error) => Reply::without_answer(failure(&error)),
         }
+    }
+
+    /// Asks once; returns the body of a 2xx, of which at most `body_bytes_max` + 1 are read.
+    ///
+    /// # Errors
+    /// Any other answer or none, as it would count for a message; never `Accepted`.
+    pub fn ask(
+        &self,
+        question: Question<'_>,
+        body_bytes_max: usize,
+        now: TimestampMs,
+    ) -> Result<Vec<u8>, Outcome> {
+        let response = match question.post {
+            None => self.with_own_headers(self.agent.get(question.url))?.call(),
+            Some(body) => {
+                let request = self
+                    .agent
+                    .post(question.url)
+                    .header("Content-Encoding", "snappy")
+                    .header("Content-Type", "application/x-protobuf")
+                    .header("X-Prometheus-Remote-Read-Version", "0.1.0");
+                self.with_own_headers(request)?.send(body)
+            }
+        };
+        let mut response = response.map_err(|error| failure(&error))?;
+        if !response.status().is_success() {
+            return Err(read_reply(response, now).outcome);
+        }
+        let mut body = Vec::new();
+        let read = response.body_mut().as_reader().take(body_bytes_max as u64 + 1);
+        match { read }.read_to_end(&mut body) {
+            Ok(_) => Ok(body),
+            Err(error) => Err(unanswered(Escaped(&error.to_string()).to_string())),
+        }
+    }
+
+    fn with_own_headers<B>(
+        &self,
+        mut request: RequestBuilder<B>,
+    ) -> Result<RequestBuilder<B>, Outcome> {
+        // A token that is being rotated: it may be there at the next attempt.
+        let headers = self.own_headers().map_err(|error| not_sent(error.to_string()))?;
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        Ok(request)
     }
 
     fn own_headers(&self) -> Result<Vec<(&str, HeaderValue)>, Error> {
@@ -296,62 +347,6 @@ fn never_connected(kind: io::ErrorKind) -> bool {
     )
 }
 
-/// Tells a certificate that one end refuses by the words rustls has for it.
-fn is_certificate_problem(text: &str) -> bool {
-    const ALERTS: [&str; 7] = [
-        "AccessDenied",
-        "BadCertificate",
-        "CertificateExpired",
-        "CertificateRequired",
-        "CertificateUnknown",
-        "UnknownCA",
-        "UnsupportedCertificate",
-    ];
-    text.contains("invalid peer certificate")
-        || text
-            .split_once("received fatal alert: ")
-            .is_some_and(|(_, alert)| ALERTS.iter().any(|name| alert.starts_with(name)))
-}
-
-/// Where distributions keep the host's own roots.
-const HOST_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// Returns what to try when the issuer is unknown: the host may know it.
-fn other_roots(text: &str) -> String {
-    let bundle = HOST_BUNDLES.iter().find(|path| fs::metadata(path).is_ok_and(|m| m.is_file()));
-    match bundle {
-        Some(path) if text.contains("UnknownIssuer") => {
-            format!("; if this host trusts it, try --ca-file {path}")
-        }
-        None if text.contains("UnknownIssuer") => "; name its issuer with --ca-file".into(),
-        _ => String::new(),
-    }
-}
-
-/// Returns a hint for statuses that are about access or address, for the log.
-pub fn describe_status(status: u16) -> Option<&'static str> {
-    Some(match status {
-        300..=399 => {
-            "redirects are not followed: check the path (no slash at its end) and the scheme"
-        }
-        401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
-        403 => "the credentials are known but may not write here: check tenant and permissions",
-        404 => {
-            "check the path (Prometheus /api/v1/write, Mimir /api/v1/push, Thanos \
-             /api/v1/receive), and that Prometheus runs with --web.enable-remote-write-receiver"
-        }
-        405 => "this address does not take a POST: check the path",
-        415 => "the receiver does not take this message: give --protocol 1, or auto",
-        407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,13 +369,5 @@ mod tests {
         check("1.5", None);
         check("soon", None);
         check("", None);
-    }
-
-    #[test]
-    fn certificate_problems_are_told_from_other_tls_trouble() {
-        assert!(is_certificate_problem("invalid peer certificate: UnknownIssuer"));
-        assert!(is_certificate_problem("received fatal alert: CertificateRequired"));
-        assert!(!is_certificate_problem("received fatal alert: HandshakeFailure"));
-        assert!(!is_certificate_problem("received corrupt message of type InvalidContentType"));
     }
 }

@@ -5,6 +5,7 @@
 mod base64;
 mod body;
 mod headers;
+mod hints;
 mod http;
 mod http_date;
 mod retry;
@@ -15,7 +16,8 @@ pub mod v2;
 
 pub use body::Body;
 pub use headers::shown_headers;
-pub use http::{Outcome, Reply, Sender, describe_status};
+pub use hints::describe_status;
+pub use http::{Outcome, Question, Reply, Sender};
 pub use retry::Backoff;
 
 use crate::labels::LabelSet;

@@ -125,7 +125,8 @@ fn what_cannot_be_written_is_said_in_one_line() {
         &["--output", &file],
         1,
         &format!(
-            "cannot write all of it to '{file}': File too large (os error 27); nothing of it is kept"
+            "cannot write all of it to '{file}': File too large (os error 27); \
+             nothing of it is kept"
         ),
     );
     // Nobody may write there, root neither.

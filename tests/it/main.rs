@@ -25,4 +25,5 @@ mod terminal;
 mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
+mod verify;
 mod wire;

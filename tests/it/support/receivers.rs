@@ -53,6 +53,7 @@ impl Kind {
 pub(crate) struct Setup {
     kind: Kind,
     flags: Vec<String>,
+    external_labels: String,
     out_of_order_time_window: Option<String>,
 }
 
@@ -60,6 +61,12 @@ impl Setup {
     /// Adds a command-line flag.
     pub(crate) fn flag(mut self, flag: &str) -> Setup {
         self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Has Prometheus add a label to whatever is read from it.
+    pub(crate) fn external_label(mut self, name: &str, value: &str) -> Setup {
+        self.external_labels = format!("external_labels: {{{name}: {value}}}");
         self
     }
 
@@ -123,7 +130,8 @@ impl Receiver {
     }
 
     fn of(kind: Kind) -> Setup {
-        Setup { kind, flags: Vec::new(), out_of_order_time_window: None }
+        let external_labels = String::new();
+        Setup { kind, flags: Vec::new(), external_labels, out_of_order_time_window: None }
     }
 
     /// Returns the base URL, without a slash at the end.
@@ -282,8 +290,10 @@ impl Receiver {
             Some(window) => format!("storage:\n  tsdb:\n    out_of_order_time_window: {window}\n"),
             None => String::new(),
         };
+        let global = &self.setup.external_labels;
         let config = self.folder.join("prometheus.yml");
-        fs::write(&config, format!("global: {{}}\n{storage}")).expect("its folder is writable");
+        fs::write(&config, format!("global: {{{global}}}\n{storage}"))
+            .expect("its folder is writable");
         vec![
             format!("--config.file={}", config.display()),
             format!("--storage.tsdb.path={folder}/data"),

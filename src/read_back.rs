@@ -1,0 +1,192 @@
+//! Reads the samples of a series from a receiver, with patience.
+//!
+//! A receiver that has no remote read and says so as VictoriaMetrics does is asked its way from
+//! then on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::cli::config::{ReadApi, ReadConfig};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::labels::LabelSet;
+use crate::remote_read::message::{self, Found, Query};
+use crate::remote_read::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
+use crate::remote_read::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, unreadable};
+use crate::remote_write::{Backoff, Outcome, Question, Sender};
+use crate::report::{Level, Report};
+use crate::series::Sample;
+
+/// A receiver to read from.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// Where it is and what it speaks.
+    pub config: &'a ReadConfig,
+    sender: Sender,
+}
+
+impl<'a> Source<'a> {
+    /// Returns the receiver that `config` names; connects to nothing yet.
+    ///
+    /// # Errors
+    /// When certificates or the proxy cannot be used.
+    pub fn new(config: &'a ReadConfig) -> Result<Self, Error> {
+        Ok(Self { config, sender: Sender::new(&config.target)? })
+    }
+
+    /// Returns a function that ends the request under way, from another thread.
+    pub fn canceller(&self) -> impl FnOnce() + Send + 'static {
+        self.sender.canceller()
+    }
+}
+
+/// Reads from one receiver.
+pub struct Reader<'a, C> {
+    clock: &'a C,
+    report: &'a Report,
+    source: &'a Source<'a>,
+    api: ReadApi,
+    backoff: Backoff,
+    other_names: BTreeSet<String>,
+    message: Vec<u8>,
+}
+
+impl<'a, C: Clock> Reader<'a, C> {
+    /// Returns a reader that has asked nothing yet.
+    pub fn new(clock: &'a C, report: &'a Report, source: &'a Source<'a>) -> Self {
+        let seed = clock.now().0.unsigned_abs();
+        Self {
+            clock,
+            report,
+            source,
+            api: source.config.api,
+            backoff: Backoff::new(seed),
+            other_names: BTreeSet::new(),
+            message: Vec::new(),
+        }
+    }
+
+    /// Returns the relative error of the values read; `None` where they are those sent.
+    pub fn relative_error_max(&self) -> Option<f64> {
+        (self.api == ReadApi::VictoriaMetrics).then_some(RELATIVE_ERROR_MAX)
+    }
+
+    /// Puts the samples of the series into `samples`, stale markers included, oldest first.
+    ///
+    /// # Errors
+    /// They cannot be read. After `TooLarge` a shorter range may be tried.
+    pub fn read(
+        &mut self,
+        labels: &LabelSet,
+        range: TimeRange,
+        samples: &mut Vec<Sample>,
+    ) -> Result<(), ReadError> {
+        if self.api == ReadApi::VictoriaMetrics {
+            return self.read_victoriametrics(labels, range, samples);
+        }
+        match self.read_prometheus(labels, range, samples) {
+            Err(ReadError::Refused { reason, .. })
+                if self.api == ReadApi::Auto && reason.contains(ANSWER_TO_REMOTE_READ) =>
+            {
+                self.api = ReadApi::VictoriaMetrics;
+                let text = "A VictoriaMetrics: read by its CSV export, and compared within 2e-12 \
+                            of the value, because it keeps about 12 digits";
+                self.report.info("victoriametrics", &[], text);
+                self.read_victoriametrics(labels, range, samples)
+            }
+            Ok(()) => {
+                self.api = ReadApi::Prometheus;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn read_prometheus(
+        &mut self,
+        labels: &LabelSet,
+        range: TimeRange,
+        samples: &mut Vec<Sample>,
+    ) -> Result<(), ReadError> {
+        loop {
+            let query = Query { labels, other_names: &self.other_names, range };
+            let request = message::encode(query);
+            let body =
+                self.ask(Question { url: &self.source.config.target.url, post: Some(&request) })?;
+            message::unpack(&body, &mut self.message)?;
+            drop(body);
+            let query = Query { labels, other_names: &self.other_names, range };
+            match message::decode(&self.message, query, samples)? {
+                Found::Samples => return Ok(()),
+                Found::Others(names) => self.other_names.extend(names),
+            }
+            if self.other_names.len() > OTHER_NAMES_MAX {
+                return unreadable("series with our labels have too many others");
+            }
+        }
+    }
+
+    fn read_victoriametrics(
+        &mut self,
+        labels: &LabelSet,
+        range: TimeRange,
+        samples: &mut Vec<Sample>,
+    ) -> Result<(), ReadError> {
+        let read_url = &self.source.config.target.url;
+        let (_, metric_name) = labels
+            .pairs()
+            .iter()
+            .find(|(name, _)| name == "__name__")
+            .expect("a label set holds the metric's name");
+        loop {
+            let query = Query { labels, other_names: &self.other_names, range };
+            let export_url = victoriametrics::export_url(read_url, query, self.clock.now());
+            let csv = self.ask(Question { url: &export_url, post: None })?;
+            // Asked afterwards, so that no series can show in between.
+            let url = victoriametrics::label_names_url(read_url, metric_name, self.clock.now());
+            let names = self.ask(Question { url: &url, post: None })?;
+            let names = victoriametrics::parse_label_names(&names)?;
+            if names.is_subset(&self.other_names) {
+                return victoriametrics::parse_csv(&csv, range, samples);
+            }
+            self.other_names.extend(names);
+        }
+    }
+
+    /// Asks until there is an answer that will not change.
+    fn ask(&mut self, question: Question<'_>) -> Result<Vec<u8>, ReadError> {
+        let mut give_up_at: Option<Duration> = None;
+        loop {
+            let answer = self.source.sender.ask(question, ANSWER_BYTES_MAX, self.clock.now());
+            let (after, reason) = match answer {
+                Ok(body) => {
+                    self.backoff.settled();
+                    // One byte more is taken than is allowed.
+                    let is_whole = body.len() <= ANSWER_BYTES_MAX;
+                    return if is_whole { Ok(body) } else { Err(ReadError::TooLarge) };
+                }
+                Err(Outcome::Accepted) => unreachable!("that is no error"),
+                Err(Outcome::Rejected { status, reason }) => {
+                    return Err(ReadError::Refused { status: Some(status), reason });
+                }
+                Err(Outcome::Untrusted { reason }) => {
+                    return Err(ReadError::Refused { status: None, reason });
+                }
+                Err(Outcome::Retryable { after, reason, .. }) => (after, reason),
+            };
+            if self.clock.is_interrupted() {
+                return Err(ReadError::Interrupted);
+            }
+            let now = self.clock.steady();
+            let give_up_at = *give_up_at.get_or_insert(now + self.source.config.patience);
+            let left = give_up_at.saturating_sub(now);
+            if left.is_zero() {
+                return Err(ReadError::Unreachable(reason));
+            }
+            let delay = self.backoff.failed(after).min(left);
+            let text = format!("✗ Read failed: {reason}; again in {:.1} s", delay.as_secs_f64());
+            self.report.log(Level::Warning, "retry", &[], &text);
+            self.clock.sleep(delay).map_err(|_| ReadError::Interrupted)?;
+        }
+    }
+}

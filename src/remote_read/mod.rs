@@ -1,0 +1,94 @@
+//! Reading samples back: the remote-read protocol, and VictoriaMetrics' export in its place.
+//!
+//! An answer is not trusted: every length is checked before it is used, memory is bounded, and
+//! what is not understood is an error that says so, never a panic. Knows no verb.
+
+mod fields;
+pub mod message;
+pub mod victoriametrics;
+
+use std::fmt;
+
+use crate::remote_write::STALE_NAN_BITS;
+use crate::series::{Grid, Sample, TimestampMs};
+
+/// What is taken of an answer's body, and of what it unpacks to.
+pub const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Samples that are taken of one answer.
+const SAMPLES_MAX: usize = 65_536;
+/// Names of labels that other series have and ours do not; more are not told apart.
+pub const OTHER_NAMES_MAX: usize = 100;
+
+/// A range of time, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    /// The first millisecond.
+    pub start: TimestampMs,
+    /// The last millisecond.
+    pub end: TimestampMs,
+}
+
+impl TimeRange {
+    /// Returns the time of `count` ticks from `first` on, up to the next one.
+    pub fn of_ticks(grid: Grid, first: u64, count: u64) -> Self {
+        let mut end = grid.time_of(first + count);
+        end.0 -= 1;
+        TimeRange { start: grid.time_of(first), end }
+    }
+
+    fn holds(self, time: TimestampMs) -> bool {
+        (self.start..=self.end).contains(&time)
+    }
+}
+
+/// Why samples could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// There is an answer, but it is none to what was asked.
+    Unreadable(String),
+    /// The answer is more than is taken at once; a shorter range may do.
+    TooLarge,
+    /// The receiver does not let us read, or not there.
+    Refused {
+        /// The HTTP status; `None` where a certificate is not trusted.
+        status: Option<u16>,
+        /// For the log.
+        reason: String,
+    },
+    /// There was no answer in time.
+    Unreachable(String),
+    /// A signal came.
+    Interrupted,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Unreadable(problem) => write!(f, "the answer cannot be read: {problem}"),
+            ReadError::TooLarge => {
+                let limit = ANSWER_BYTES_MAX / 1024 / 1024;
+                write!(f, "the answer cannot be read: for a single step it is over {limit} MiB")
+            }
+            ReadError::Refused { reason, .. } => write!(f, "refused: {reason}"),
+            ReadError::Unreachable(reason) => write!(f, "no answer in time: {reason}"),
+            ReadError::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+/// Refuses a value that no sender of ours sends. A stale marker is the one NaN that it does.
+fn check_value(sample: Sample) -> Result<(), ReadError> {
+    if sample.value.is_nan() && sample.value.to_bits() != STALE_NAN_BITS {
+        let time = sample.timestamp.0;
+        return unreadable(format!("its sample at {time} ms is NaN, which this series never is"));
+    }
+    Ok(())
+}
+
+/// Returns the error of an answer that cannot be read.
+///
+/// # Errors
+/// Always.
+pub fn unreadable<T>(problem: impl Into<String>) -> Result<T, ReadError> {
+    Err(ReadError::Unreadable(problem.into()))
+}

@@ -1,0 +1,213 @@
+//! VictoriaMetrics, which has no remote read: its label names and its CSV export.
+//!
+//! It keeps about 12 digits of a value, so what is read here is never compared by its bits.
+//! Source: docs.victoriametrics.com, "How to export CSV data"; REMOTE_WRITE.md 3C.4.
+
+use std::collections::BTreeSet;
+
+use super::message::Query;
+use super::{OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable};
+use crate::remote_write::STALE_NAN_BITS;
+use crate::series::{Sample, TimestampMs};
+
+/// How far a value may be from the one that was sent, relative to it.
+pub const RELATIVE_ERROR_MAX: f64 = 2e-12;
+
+/// What it answers, among other words, where another receiver has its remote read.
+pub const ANSWER_TO_REMOTE_READ: &str = "unsupported path requested";
+
+/// Returns the address of the names of all labels that series of this metric have.
+///
+/// From the beginning of time: it would take the last days or minutes only.
+pub fn label_names_url(read_url: &str, metric_name: &str, now: TimestampMs) -> String {
+    let selector = selector([("__name__", metric_name)].into_iter(), now);
+    url(read_url, "labels", &format!("match[]={}&start=1", encoded(&selector)))
+}
+
+/// Returns the address of the samples of the series.
+pub fn export_url(read_url: &str, query: Query<'_>, now: TimestampMs) -> String {
+    let selector = selector(query.matchers(), now);
+    let seconds = |time: TimestampMs| format!("{}.{:03}", time.0 / 1000, time.0.max(0) % 1000);
+    let (start, end) = (seconds(query.range.start), seconds(query.range.end));
+    let parameters = format!(
+        "format=__timestamp__:unix_ms,__value__&match[]={}&start={start}&end={end}",
+        encoded(&selector)
+    );
+    url(read_url, "export/csv", &parameters)
+}
+
+/// Returns the address beside `.../api/v1/read`; what its query holds goes along.
+fn url(read_url: &str, path: &str, parameters: &str) -> String {
+    let (address, own) = read_url.split_once('?').unwrap_or((read_url, ""));
+    let base = address.strip_suffix("/read").unwrap_or(address).trim_end_matches('/');
+    let own = if own.is_empty() { String::new() } else { format!("{own}&") };
+    format!("{base}/{path}?{own}{parameters}")
+}
+
+/// Returns a selector that was never sent before: one that found nothing would go on finding
+/// nothing for ten seconds, whatever came in. What makes it so is a label that no series has.
+/// Source: docs.victoriametrics.com, "MetricsQL"; prometheus.io, "String literals"; the ten
+/// seconds measured on 1.79.5, where new samples show after two otherwise.
+fn selector<'a>(matchers: impl Iterator<Item = (&'a str, &'a str)>, now: TimestampMs) -> String {
+    let quoted = |value: &str| {
+        value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n").replace('\r', r"\r")
+    };
+    let pairs: Vec<String> =
+        matchers.map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
+    format!("{{{},asked_at_{}=\"\"}}", pairs.join(","), now.0)
+}
+
+/// Source: RFC 3986, section 2.3, unreserved characters.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => encoded.push(char::from(b)),
+            b => encoded.push_str(&format!("%{b:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Takes the names out of `{"status":"success","data":["__name__","a"]}`.
+///
+/// # Errors
+/// It is something else, or more than can be told apart.
+pub fn parse_label_names(json: &[u8]) -> Result<BTreeSet<String>, ReadError> {
+    let problem = "it is not a list of label names";
+    let text = str::from_utf8(json).or_else(|_| unreadable(problem))?;
+    let list = text
+        .split_once(r#""data":["#)
+        .filter(|(before, _)| before.contains(r#""status":"success""#))
+        .and_then(|(_, behind)| behind.split_once(']'));
+    let Some((list, _)) = list else { return unreadable(problem) };
+    let mut names = BTreeSet::new();
+    for name in list.split(',').filter(|name| !name.trim().is_empty()) {
+        let name = name.trim().strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+        let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        match name.filter(plain) {
+            Some(name) => names.insert(name.to_owned()),
+            None => {
+                return unreadable("another series of this metric has a name with odd characters");
+            }
+        };
+    }
+    if names.len() > OTHER_NAMES_MAX {
+        return unreadable("series of this metric have too many different labels");
+    }
+    Ok(names)
+}
+
+/// Takes the samples out of lines of `timestamp_ms,value`, and sorts them.
+///
+/// # Errors
+/// A line is something else; a first line of names is none.
+pub fn parse_csv(csv: &[u8], range: TimeRange, samples: &mut Vec<Sample>) -> Result<(), ReadError> {
+    samples.clear();
+    let problem = "it is not a list of timestamps and values";
+    let text = str::from_utf8(csv).or_else(|_| unreadable(problem))?;
+    // From some version on there are names in the first line.
+    let lines = text.lines().enumerate();
+    for (_, line) in lines.filter(|(n, line)| *n > 0 || !line.starts_with("__timestamp__")) {
+        let Some(sample) = parse_line(line) else { return unreadable(problem) };
+        if range.holds(sample.timestamp) {
+            if samples.len() == SAMPLES_MAX {
+                return Err(ReadError::TooLarge);
+            }
+            samples.push(sample);
+        }
+    }
+    // It exports block by block, in no particular order.
+    samples.sort_by_key(|sample| sample.timestamp);
+    Ok(())
+}
+
+fn parse_line(line: &str) -> Option<Sample> {
+    let (timestamp_ms, value) = line.split_once(',')?;
+    let value: f64 = value.parse().ok()?;
+    // The only NaN that it keeps is the stale marker.
+    let value = if value.is_nan() { f64::from_bits(STALE_NAN_BITS) } else { value };
+    Some(Sample { timestamp: TimestampMs(timestamp_ms.parse().ok()?), value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::Random;
+    use crate::labels::LabelSet;
+
+    const RANGE: TimeRange = TimeRange { start: TimestampMs(1500), end: TimestampMs(2000) };
+
+    fn shown(csv: &str) -> String {
+        let mut samples = Vec::new();
+        match parse_csv(csv.as_bytes(), RANGE, &mut samples) {
+            Ok(()) => {
+                let shown: Vec<String> = samples
+                    .iter()
+                    .map(|sample| format!("{}={}", sample.timestamp.0, sample.value))
+                    .collect();
+                shown.join(" ")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn csv_is_read_with_and_without_names_and_sorted() {
+        assert_eq!(shown(""), "");
+        assert_eq!(shown("2000,2.5\n1500,1e-3\n2001,3\n1499,1\n"), "1500=0.001 2000=2.5");
+        assert_eq!(shown("__timestamp__:unix_ms,__value__\n1600,NaN\n"), "1600=NaN");
+        let error = "the answer cannot be read: it is not a list of timestamps and values";
+        for csv in ["<html>", "1600", "1600,", "1600,1\n__timestamp__,", "1600;1", "1.5,1"] {
+            assert_eq!(shown(csv), error, "{csv}");
+        }
+    }
+
+    #[test]
+    fn names_of_labels_are_read() {
+        let shown = |json: &str| match parse_label_names(json.as_bytes()) {
+            Ok(names) => names.into_iter().collect::<Vec<_>>().join(" "),
+            Err(_) => "unreadable".into(),
+        };
+        assert_eq!(shown(r#"{"status":"success","data":["__name__","b","a"]}"#), "__name__ a b");
+        assert_eq!(shown(r#"{"status":"success","isPartial":false,"data":[]}"#), "");
+        for json in [
+            "",
+            "[]",
+            r#"{"data":["a"]}"#,
+            r#"{"status":"success","data":["a"#,
+            r#"{"status":"success","data":["a\"b"]}"#,
+        ] {
+            assert_eq!(shown(json), "unreadable", "{json}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_beside_that_of_remote_read() {
+        let labels = LabelSet::new("cpu", vec![("a".into(), "x\"é&".into())]);
+        let other_names = ["a", "b"].map(String::from).into();
+        let query = Query { labels: &labels, other_names: &other_names, range: RANGE };
+        let url = export_url("http://h/api/v1/read?token=t", query, TimestampMs(7));
+        let selector = "%7B__name__%3D%22cpu%22%2Ca%3D%22x%5C%22%C3%A9%26%22%2Cb%3D%22%22%2C\
+                        asked_at_7%3D%22%22%7D";
+        let format = "token=t&format=__timestamp__:unix_ms,__value__";
+        let times = "&start=1.500&end=2.000";
+        let base = "http://h/api/v1/export/csv";
+        let expected = format!("{base}?{format}&match[]={selector}{times}");
+        assert_eq!(url, expected);
+        let url = label_names_url("http://h/api/v1/", "cpu", TimestampMs(7));
+        let selector = "%7B__name__%3D%22cpu%22%2Casked_at_7%3D%22%22%7D";
+        assert_eq!(url, format!("http://h/api/v1/labels?match[]={selector}&start=1"));
+    }
+
+    #[test]
+    fn generated_answers_never_panic() {
+        let mut random = Random::new(11);
+        for _ in 0..100_000 {
+            let csv = random.mutated("1600,1.5\n1700,-2e9\n");
+            let _ = shown(&csv);
+            let json = random.mutated(r#"{"status":"success","data":["a","b"]}"#);
+            let _ = parse_label_names(json.as_bytes());
+        }
+    }
+}

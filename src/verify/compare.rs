@@ -1,0 +1,149 @@
+//! The comparison of samples that should be there with those that are.
+//!
+//! Pure: no clock, no socket, and no memory but for the first findings of each kind.
+
+use crate::remote_write::STALE_NAN_BITS;
+use crate::series::{Sample, TimestampMs};
+
+/// How equal two values have to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Precision {
+    /// To the bit.
+    Exact,
+    /// As near as this, relative to the expected value.
+    Relative(f64),
+}
+
+impl Precision {
+    fn is_same(self, expected: f64, found: f64) -> bool {
+        match self {
+            Precision::Exact => expected.to_bits() == found.to_bits(),
+            Precision::Relative(error) => (found - expected).abs() <= error * expected.abs(),
+        }
+    }
+}
+
+/// What the comparison says of a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Finding {
+    /// It is there.
+    Matching,
+    /// It is not there; the tick counts from the first expected one.
+    Missing {
+        /// Ticks behind the first expected one.
+        tick: usize,
+    },
+    /// Another value is there.
+    Different {
+        /// The time of both.
+        timestamp: TimestampMs,
+        /// The value of the series.
+        expected: f64,
+        /// The value that is there.
+        found: f64,
+    },
+    /// It is there and no sample of the series is at its time.
+    Unexpected(Sample),
+}
+
+/// Compares the samples of a series with those found, both in the order of time.
+///
+/// A stale marker is not a sample. Of several at one time, all have to match: a receiver that
+/// keeps equal ones twice says nothing else than one that does not.
+pub fn compare(
+    expected: impl Iterator<Item = Sample>,
+    found: &[Sample],
+    precision: Precision,
+    mut on: impl FnMut(Finding),
+) {
+    let samples = |sample: &&Sample| sample.value.to_bits() != STALE_NAN_BITS;
+    let mut found = found.iter().filter(samples).peekable();
+    for (tick, Sample { timestamp, value }) in expected.enumerate() {
+        let mut last = None;
+        while let Some(early) = found.next_if(|sample| sample.timestamp < timestamp) {
+            if last.replace(early.timestamp) != Some(early.timestamp) {
+                on(Finding::Unexpected(*early));
+            }
+        }
+        let mut finding = Finding::Missing { tick };
+        while let Some(here) = found.next_if(|sample| sample.timestamp == timestamp) {
+            let is_same = precision.is_same(value, here.value);
+            if !is_same {
+                finding = Finding::Different { timestamp, expected: value, found: here.value };
+            } else if matches!(finding, Finding::Missing { .. }) {
+                finding = Finding::Matching;
+            }
+        }
+        on(finding);
+    }
+    let mut last = None;
+    for late in found {
+        if last.replace(late.timestamp) != Some(late.timestamp) {
+            on(Finding::Unexpected(*late));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expected are the values 1, 2 and 3 at 10, 20 and 30.
+    #[track_caller]
+    fn check(found: &[(i64, f64)], precision: Precision, shown: &str) {
+        let sample = |&(ms, value): &(i64, f64)| Sample { timestamp: TimestampMs(ms), value };
+        let found: Vec<Sample> = found.iter().map(sample).collect();
+        let expected = [(10, 1.0), (20, 2.0), (30, 3.0)];
+        let mut findings = Vec::new();
+        compare(expected.iter().map(sample), &found, precision, |finding| {
+            findings.push(match finding {
+                Finding::Matching => "match".to_owned(),
+                Finding::Missing { tick } => format!("missing {tick}"),
+                Finding::Different { timestamp, expected, found } => {
+                    format!("{} is {found}, not {expected}", timestamp.0)
+                }
+                Finding::Unexpected(sample) => format!("unexpected {}", sample.timestamp.0),
+            });
+        });
+        assert_eq!(findings.join(", "), shown);
+    }
+
+    #[test]
+    fn samples_match_are_missing_or_differ() {
+        let exact = Precision::Exact;
+        check(&[(10, 1.0), (20, 2.0), (30, 3.0)], exact, "match, match, match");
+        check(&[], exact, "missing 0, missing 1, missing 2");
+        check(&[(20, 2.0)], exact, "missing 0, match, missing 2");
+        let next = 2.0_f64.next_up();
+        check(&[(20, next)], exact, &format!("missing 0, 20 is {next}, not 2, missing 2"));
+        check(&[(30, -3.0)], exact, "missing 0, missing 1, 30 is -3, not 3");
+    }
+
+    #[test]
+    fn what_is_off_the_grid_is_unexpected_once() {
+        let found = [(5, 1.0), (10, 1.0), (15, 1.0), (15, 9.0), (30, 3.0), (31, 0.0), (31, 0.0)];
+        let shown = "unexpected 5, match, unexpected 15, missing 1, match, unexpected 31";
+        check(&found, Precision::Exact, shown);
+    }
+
+    #[test]
+    fn stale_markers_are_no_samples() {
+        let stale = f64::from_bits(STALE_NAN_BITS);
+        let found = [(10, 1.0), (11, stale), (20, stale), (30, 3.0), (31, stale)];
+        check(&found, Precision::Exact, "match, missing 1, match");
+    }
+
+    #[test]
+    fn equal_duplicates_are_one() {
+        let found = [(10, 1.0), (10, 1.0), (20, 2.0), (20, 2.5), (30, 3.5), (30, 3.0)];
+        check(&found, Precision::Exact, "match, 20 is 2.5, not 2, 30 is 3.5, not 3");
+    }
+
+    #[test]
+    fn a_lossy_receiver_is_given_its_digits() {
+        let near = Precision::Relative(2e-12);
+        let found = [(10, 1.0 + 1.9e-12), (20, 2.0 - 4.1e-12), (30, 3.0)];
+        let shown = format!("match, 20 is {}, not 2, match", found[1].1);
+        check(&found, near, &shown);
+    }
+}

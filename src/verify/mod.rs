@@ -1,0 +1,259 @@
+//! The verify verb: reads a window back from the receiver and compares it with the series.
+//!
+//! Changes nothing anywhere. Goes through the window in chunks, so that memory is flat in its
+//! length, and in each through the series, so that what is missing comes in the order of time.
+
+pub mod compare;
+mod findings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::announce::announce_series;
+use crate::cli::config::{Rerun, SeriesConfig, VerifyConfig, Window};
+use crate::clock::{Clock, LastResort};
+use crate::error::{Error, Exit};
+use crate::read_back::{Reader, Source};
+use crate::remote_read::{ReadError, TimeRange};
+use crate::remote_write::describe_status;
+use crate::report::{Field, Level, Report};
+use crate::series::{Sample, SeriesIter};
+use crate::summary::{ReadEnder, Summary};
+use crate::words::counted;
+
+use compare::{Precision, compare};
+use findings::{Findings, Part};
+
+/// Ticks in one answer: about 300 KB.
+const TICKS_PER_CHUNK: u64 = 16_384;
+/// How long a receiver may take to show what it has accepted.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+/// The same where nothing was pushed just now: VictoriaMetrics takes up to two seconds.
+const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(4);
+/// From one look for a missing sample to the next.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What is compared with what.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// The series.
+    pub series: &'a SeriesConfig,
+    /// The ticks.
+    pub window: Window,
+    /// The command line.
+    pub rerun: &'a Rerun,
+    /// Where to read.
+    pub source: &'a Source<'a>,
+}
+
+/// A run of the verify verb.
+pub struct Verify<'a> {
+    config: &'a VerifyConfig,
+    report: Arc<Report>,
+    source: Source<'a>,
+}
+
+impl<'a> Verify<'a> {
+    /// Returns a run of `config`; connects to nothing yet.
+    ///
+    /// # Errors
+    /// When certificates or the proxy cannot be used.
+    pub fn new(config: &'a VerifyConfig, report: Arc<Report>) -> Result<Self, Error> {
+        Ok(Self { config, report, source: Source::new(&config.read)? })
+    }
+
+    /// Returns what ends this run from outside when it does not end by itself.
+    pub fn last_resort(&self) -> impl LastResort + use<> {
+        ReadEnder::new(&self.source)
+    }
+
+    /// Reads the window back and says what it found.
+    pub fn run(&self, clock: &impl Clock) -> Exit {
+        let VerifyConfig { series, window, warnings, rerun, .. } = self.config;
+        announce_series(series, *window, warnings, &self.report);
+        let subject = Subject { series, window: *window, rerun, source: &self.source };
+        subject.announce(&self.report);
+        subject.check(clock, &self.report, Duration::ZERO)
+    }
+}
+
+/// Checks what a run has just pushed, after its summary; returns the exit code of both.
+///
+/// Where all of the window is there, answers that did not say so do not matter any more.
+pub fn after_push(
+    subject: Subject<'_>,
+    clock: &impl Clock,
+    summary: &Summary,
+    pushed: Exit,
+) -> Exit {
+    let is_anything_there = pushed != Exit::Unreachable || summary.tally().unconfirmed > 0;
+    if matches!(pushed, Exit::Interrupted | Exit::Refused) || !is_anything_there {
+        return pushed;
+    }
+    subject.announce(&summary.report);
+    match (pushed, subject.check(clock, &summary.report, SHOWN_WITHIN)) {
+        (_, Exit::Success) => Exit::Success,
+        (pushed, verified) => graver(pushed, verified),
+    }
+}
+
+/// Returns the exit code that comes first in DESIGN's order of precedence.
+fn graver(pushed: Exit, verified: Exit) -> Exit {
+    [Exit::Interrupted, Exit::Refused, Exit::Unreachable, Exit::Incomplete]
+        .into_iter()
+        .find(|exit| [pushed, verified].contains(exit))
+        .unwrap_or(verified)
+}
+
+/// Logs why nothing could be read; returns the exit code.
+pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
+    let exit = match error {
+        ReadError::Unreadable(_) | ReadError::TooLarge | ReadError::Unreachable(_) => {
+            Exit::Unreachable
+        }
+        ReadError::Refused { .. } => Exit::Refused,
+        ReadError::Interrupted => Exit::Interrupted,
+    };
+    report.speak_up();
+    let fields = [("exit_code", Field::Count(exit as u64))];
+    if exit == Exit::Interrupted {
+        report.info("interrupted", &fields, "Interrupted!");
+        return exit;
+    }
+    report.log(Level::Error, "read_failed", &fields, &format!("✗ Read-back failed: {error}"));
+    let hint = match error {
+        ReadError::Refused { status: Some(404 | 405), .. } => {
+            Some("check --read-url; not every receiver can be read by remote read")
+        }
+        ReadError::Refused { status: Some(status), .. } => describe_status(*status),
+        _ => None,
+    };
+    if let Some(hint) = hint {
+        report.log(Level::Error, "read_failed", &[], &format!("  Hint: {hint}"));
+    }
+    exit
+}
+
+impl Subject<'_> {
+    fn announce(&self, report: &Report) {
+        let count = self.window.tick_count * self.series.label_sets.len() as u64;
+        let text = format!(
+            "Verifying {}, read from {}",
+            counted(count, "datapoint"),
+            self.source.config.target.shown_url()
+        );
+        report.info("verifying", &[("planned", Field::Count(count))], &text);
+    }
+
+    fn check(self, clock: &impl Clock, report: &Report, shown_within: Duration) -> Exit {
+        let mut check = Check {
+            subject: self,
+            clock,
+            reader: Reader::new(clock, report, self.source),
+            iters: self.series.iters_from(self.window.first_index).collect(),
+            samples: Vec::new(),
+            shown_within,
+            waiting_since: None,
+            findings: Findings::default(),
+        };
+        match check.all() {
+            Err(error) => report_failure(&error, report),
+            Ok(()) => check.findings.print(self, report, check.reader.relative_error_max()),
+        }
+    }
+}
+
+/// The loop's state.
+struct Check<'a, C> {
+    subject: Subject<'a>,
+    clock: &'a C,
+    reader: Reader<'a, C>,
+    /// The series from the chunk's first tick on.
+    iters: Vec<SeriesIter>,
+    samples: Vec<Sample>,
+    shown_within: Duration,
+    /// When something was missing for the first time, on the steady clock.
+    waiting_since: Option<Duration>,
+    findings: Findings,
+}
+
+impl<C: Clock> Check<'_, C> {
+    fn all(&mut self) -> Result<(), ReadError> {
+        let window = self.subject.window;
+        let mut index = window.first_index;
+        let mut ticks_max = TICKS_PER_CHUNK;
+        while index < window.end_index() {
+            let tick_count = ticks_max.min(window.end_index() - index);
+            let part = match self.chunk(index, tick_count) {
+                // The series has more samples in between than ours.
+                Err(ReadError::TooLarge) if tick_count > 1 => {
+                    ticks_max = tick_count / 2;
+                    continue;
+                }
+                part => part?,
+            };
+            if part.missing > 0 && self.may_look_again()? {
+                continue;
+            }
+            self.findings.add(index, part);
+            let ticks = usize::try_from(tick_count).expect("a chunk fits memory");
+            for iter in &mut self.iters {
+                iter.nth(ticks - 1).expect("a series is endless");
+            }
+            index += tick_count;
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, first: u64, tick_count: u64) -> Result<Part, ReadError> {
+        let grid = self.subject.series.model.grid;
+        let ticks = usize::try_from(tick_count).expect("a chunk fits memory");
+        let range = TimeRange::of_ticks(grid, first, tick_count);
+        let mut part = Part::new(ticks);
+        for (labels, iter) in self.subject.series.label_sets.iter().zip(&self.iters) {
+            if self.clock.is_interrupted() {
+                return Err(ReadError::Interrupted);
+            }
+            self.reader.read(labels, range, &mut self.samples)?;
+            let precision =
+                self.reader.relative_error_max().map_or(Precision::Exact, Precision::Relative);
+            compare(iter.clone().take(ticks), &self.samples, precision, |finding| {
+                part.note(labels, finding);
+            });
+        }
+        Ok(part)
+    }
+
+    /// Waits a little, unless what is missing had its time to show.
+    fn may_look_again(&mut self) -> Result<bool, ReadError> {
+        let shown_within = match self.reader.relative_error_max() {
+            Some(_) => self.shown_within.max(VICTORIAMETRICS_SHOWS_WITHIN),
+            None => self.shown_within,
+        };
+        let now = self.clock.steady();
+        if now - *self.waiting_since.get_or_insert(now) >= shown_within {
+            return Ok(false);
+        }
+        self.clock.sleep(LOOK_INTERVAL).map_err(|_| ReadError::Interrupted)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_of_push_and_verify_have_an_order() {
+        for (pushed, verified, expected) in [
+            (Exit::Success, Exit::Different, Exit::Different),
+            (Exit::Incomplete, Exit::Different, Exit::Incomplete),
+            (Exit::Incomplete, Exit::Unreachable, Exit::Unreachable),
+            (Exit::Success, Exit::Refused, Exit::Refused),
+            (Exit::Unreachable, Exit::Refused, Exit::Refused),
+            (Exit::Incomplete, Exit::Interrupted, Exit::Interrupted),
+        ] {
+            assert_eq!(graver(pushed, verified), expected);
+        }
+    }
+}
