@@ -1,7 +1,7 @@
 #!/bin/sh
 # The newcomer's first command (`make demo`): starts a throw-away Prometheus on a free
-# loopback port, pushes 30 datapoints into it, one a second, and asks Prometheus what it
-# has. Exit 0 only when it has all of them. Nothing is left behind, also after Ctrl+C.
+# loopback port, pushes 30 datapoints into it, one a second, asks Prometheus what it has,
+# draws it and verifies it. Exit 0 only when it has all of them. Nothing is left behind, also after Ctrl+C.
 #
 # Any Prometheus from 2.40 on will do; scripts/receivers.sh brings one.
 set -eu
@@ -80,14 +80,21 @@ say "pushing $datapoint_count datapoints, one a second"
 # An empty environment and an empty folder: no token, proxy, ENV or .env of the user's
 # has a say. In the background, because a trap has to wait for a foreground command.
 cd "$folder"
-env -i ${TZ+"TZ=$TZ"} "$binary" --metric-name demo_cpu_usage \
-    --labels 'cpu=lina_cp_avg,uuid=device-456' --duration "${datapoint_count}s" --interval 1s \
-    --url "$url/api/v1/write" &
+start=$(date +%s)
+end=$((start + datapoint_count))
+run() {
+    verb=$1
+    shift
+    # shellcheck disable=SC2086 # live has no word
+    env -i ${TZ+"TZ=$TZ"} ${TERM+"TERM=$TERM"} ${COLUMNS+"COLUMNS=$COLUMNS"} LANG=C.UTF-8 "$binary" $verb \
+        --metric-name demo_cpu_usage --labels 'cpu=lina_cp_avg,uuid=device-456' \
+        --start-epoch "$start" --end-epoch "$end" "$@"
+}
+run '' --interval 1s --url "$url/api/v1/write" &
 sender_pid=$!
 sender_code=0
 wait "$sender_pid" || sender_code=$?
 sender_pid=
-cd "$root"
 
 query() { env -i "$promtool" query instant "$url" "$1"; }
 number() { query "$1" | sed -n 's/.*=> \([^ ]*\) @.*/\1/p'; }
@@ -102,6 +109,11 @@ found=$(number 'sum(count_over_time(demo_cpu_usage[10m]))')
 found=${found:-0}
 [ "$found" = 0 ] || printf '    min %s, mean %s, max %s\n' "$(number 'min_over_time(demo_cpu_usage[10m])')" \
     "$(number 'avg_over_time(demo_cpu_usage[10m])')" "$(number 'max_over_time(demo_cpu_usage[10m])')"
+echo
+say 'what they look like (push-live-metrics preview), and whether they are right (verify):'
+run preview --step-size 1s
+verify_code=0
+run verify --step-size 1s --url "$url/api/v1/write" || verify_code=$?
 [ "$sender_code" = 0 ] || say "push-live-metrics ended with exit code $sender_code" >&2
 say "$found of $datapoint_count datapoints found in Prometheus"
-[ "$found" = "$datapoint_count" ] && [ "$sender_code" = 0 ]
+[ "$found" = "$datapoint_count" ] && [ "$sender_code" = 0 ] && [ "$verify_code" = 0 ]

@@ -36,14 +36,17 @@ cargo tree --locked -e normal --prefix none --target "$arch-unknown-linux-musl" 
 cargo metadata --locked --format-version 1 --filter-platform "$host" | tr ',' '\n' |
     sed -n 's/.*"manifest_path":"\(.*\)\/Cargo.toml".*/\1/p' >"$folder.sources"
 while read -r crate number _; do
-    source=$(grep "/$crate-${number#v}\$" "$folder.sources")
+    source=$(grep "/$crate-${number#v}\$" "$folder.sources") || {
+        echo "dist: no sources of $crate $number to take its licence from" >&2
+        exit 1
+    }
     for file in "$source"/LICEN[CS]E* "$source"/COPYING* "$source"/UNLICENSE*; do
         [ ! -f "$file" ] || install -m 644 "$file" "$folder/licences/$crate-${file##*/}"
     done
 done <"$folder/licences/CRATES"
 rm "$folder.sources"
-(cd "$folder" && find . -type f | LC_ALL=C sort | xargs sha256sum) >"$folder.sums"
-mv "$folder.sums" "$folder/SHA256SUMS"
+sums=$(cd "$folder" && find . -type f | LC_ALL=C sort | xargs sha256sum)
+echo "$sums" >"$folder/SHA256SUMS"
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime='@0' --mode='u+rw,go=rX,u+rX' \
     -C dist -cf - "${folder##*/}" | gzip -n9 >"$folder.tar.gz"
 (cd dist && sha256sum "${folder##*/}.tar.gz" | tee SHA256SUMS)

@@ -102,7 +102,8 @@ step 'clippy without TLS' cargo clippy --locked --quiet --all-targets --no-defau
 step 'shellcheck' shell_scripts
 if [ "${1:-}" != lint ]; then
     step 'receivers' scripts/receivers.sh
-    step 'tests' cargo test --locked
+    # Most tests wait: for a retry, a tick, a receiver.
+    step 'tests' env RUST_TEST_THREADS=6 cargo test --locked
     step 'chaos' scripts/chaos.sh
     step "golden values, $musl" musl_tests
     step 'budgets' scripts/budgets.sh

@@ -269,7 +269,6 @@ impl<'a, C: Clock> Courier<'a, C> {
     }
 
     fn rejected(&mut self, status: u16, reason: &str, fate_unknown: bool) -> Delivered {
-        self.rejections_in_a_row += 1;
         let is_about_access = matches!(status, 300..=399 | 401 | 403 | 404 | 405 | 407);
         let fields = [("status", Field::Count(u64::from(status)))];
         let log = |text: &str| self.report.log(Level::Error, "rejected", &fields, text);
@@ -277,6 +276,7 @@ impl<'a, C: Clock> Courier<'a, C> {
             log(&format!("✗ Push rejected: {reason}; an attempt before had no answer"));
             return Delivered::Settled(Fate::Unconfirmed);
         }
+        self.rejections_in_a_row += 1;
         log(&format!("✗ Push rejected: {reason}"));
         if let Some(hint) = describe_status(status) {
             log(&format!("  Hint: {hint}"));

@@ -316,10 +316,13 @@ pub fn print_parts(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Resu
 pub fn on_panic(exit: fn() -> !) {
     panic::set_hook(Box::new(move |info| {
         let message = info.payload_as_str().unwrap_or("no message");
-        let text = if message.contains("valid client auth certificate") {
-            "--client-key: does not belong to --client-cert, or is of a kind that is not \
-             supported; give the key that the certificate was made with"
-                .to_owned()
+        let text = if let Some((_, reason)) = message.split_once("valid client auth certificate: ")
+        {
+            format!(
+                "--client-key: is not used with --client-cert: {}; give a certificate (X.509 v3) \
+                 and the key that it was made with",
+                Escaped(reason)
+            )
         } else {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             format!("internal error at {place}: {}; please report this", Escaped(message))

@@ -19,8 +19,8 @@ use crate::series::TimestampMs;
 
 /// What is read, and shown, of the body of an error.
 const ERROR_BODY_BYTES_MAX: u64 = 1024;
-/// What is taken of response headers.
-const RESPONSE_HEADER_BYTES_MAX: usize = 32 * 1024;
+/// What is taken of response headers; also ureq's buffer, which has to hold them.
+const RESPONSE_HEADER_BYTES_MAX: usize = 16 * 1024;
 
 /// What an attempt means for the samples it carried. The only thing that is branched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Sender {
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .max_response_header_size(RESPONSE_HEADER_BYTES_MAX)
-            .input_buffer_size(16 * 1024)
+            .input_buffer_size(RESPONSE_HEADER_BYTES_MAX)
             .output_buffer_size(16 * 1024)
             .timeout_global(Some(target.timeout))
             .timeout_resolve(Some(connect_timeout))
@@ -350,6 +350,7 @@ fn never_connected(kind: io::ErrorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generated::Random;
 
     #[track_caller]
     fn check(text: &str, expected: Option<u64>) {
@@ -369,5 +370,17 @@ mod tests {
         check("1.5", None);
         check("soon", None);
         check("", None);
+    }
+
+    #[test]
+    fn generated_retry_after_never_panics() {
+        let mut random = Random::new(7);
+        for _ in 0..100_000 {
+            let text = match random.below(2) {
+                0 => random.mutated("Sun, 06 Nov 1994 08:49:47 GMT"),
+                _ => random.text("0123456789 :,-.SunNovGMT\u{e9}"),
+            };
+            let _ = retry_after(&text, TimestampMs(i64::MAX));
+        }
     }
 }

@@ -165,6 +165,15 @@ fn an_error_of_ten_megabytes_is_shown_to_its_first_kilobyte() {
 }
 
 #[test]
+fn an_error_that_stops_behind_its_first_kilobyte_is_not_waited_for() {
+    let error = Answer::status(503).body("x".repeat(2000));
+    let receiver = Receiver::start([error.cut(1200, Then::Stall, true).into()]);
+    let run = Sender::to(&receiver.url()).flag("timeout", "20s").run();
+    run.assert_all_delivered(&receiver);
+    assert!(run.took() < 10_000 * MS, "{:?}", run.took());
+}
+
+#[test]
 fn an_error_that_never_ends_is_not_read_to_its_end() {
     let endless = Answer::raw("HTTP/1.1 500 Error\r\n\r\n").endless(&"x".repeat(10_000));
     check([endless.meaning(500).into()], 1);

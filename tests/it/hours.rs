@@ -172,7 +172,8 @@ fn delays_ms(sender: impl FnOnce(Sender) -> Sender, steps: Vec<Step>) -> Vec<i64
     let clock = FakeClock::at(START_MS);
     let count = steps.len();
     let receiver = receiver(&clock, steps);
-    Hours::run(sender(minutes(&receiver, 5)), &clock).assert_all_delivered(&receiver);
+    // Long enough for the flush timeout to be far away.
+    Hours::run(sender(minutes(&receiver, 20)), &clock).assert_all_delivered(&receiver);
     let arrivals = arrivals_ms(&receiver);
     arrivals.windows(2).take(count).map(|pair| pair[1] - pair[0]).collect()
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 /// Accepts every push until the test process ends.
 fn receiver() -> SocketAddr {
@@ -26,11 +27,16 @@ fn receiver() -> SocketAddr {
     address
 }
 
-/// Returns a run of two datapoints, a second apart.
+/// Returns a run of two datapoints, a second apart, the first of them due in a moment: what is
+/// left to wait after it is then a whole second, whenever the test begins.
 fn run() -> String {
+    let start = SystemTime::UNIX_EPOCH.elapsed().unwrap() + Duration::from_millis(400);
+    let start = format!("{}.{:03}", start.as_secs(), start.subsec_millis());
     let binary = env!("CARGO_BIN_EXE_push-live-metrics");
     let url = format!("http://{}/", receiver());
-    format!("{binary} --metric-name cpu --labels a=1 --duration 2s --interval 1s --url {url}")
+    format!(
+        "{binary} --metric-name cpu --labels a=1 --duration 2s --interval 1s --url {url} --start-epoch {start}"
+    )
 }
 
 /// Runs it with stderr on a terminal of 60 columns; returns what the terminal got.
