@@ -10,15 +10,16 @@ name=push-live-metrics
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 host=$(rustc -vV | sed -n 's/^host: //p')
 arch=${host%%-*}
+musl=$arch-unknown-linux-musl
 
-if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$arch-unknown-linux-musl/lib" ] || ! command -v musl-gcc >/dev/null; then
-    scripts/setup.sh test || {
-        echo "dist: needs the musl target and musl-gcc; these two commands bring them:" >&2
-        echo "  rustup target add $arch-unknown-linux-musl" >&2
-        echo "  apt-get install musl-tools" >&2
-        exit 1
-    }
-fi
+has_musl() { [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] && command -v musl-gcc >/dev/null; }
+has_musl || scripts/setup.sh test
+has_musl || {
+    echo "dist: needs the musl target and musl-gcc; these two commands bring them:" >&2
+    echo "  rustup target add $musl" >&2
+    echo "  apt-get install musl-tools" >&2
+    exit 1
+}
 binary=$(scripts/static.sh)
 bytes=$(wc -c <"$binary")
 echo "dist: static binary, $bytes bytes of $binary_bytes_max"
@@ -31,9 +32,9 @@ install -m 755 "$binary" "$folder/$name"
 install -m 644 README.md CHANGELOG.md LICENSE .env.example "$folder/"
 scripts/man.sh "$binary" >"$folder/$name.1"
 # Name, version, licence and, where the crate has them, the texts of what is linked in.
-cargo tree --locked -e normal --prefix none --target "$arch-unknown-linux-musl" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |
+cargo tree --locked -e normal --prefix none --target "$musl" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |
     sort -u | grep -v "^$name v" >"$folder/licences/CRATES"
-cargo metadata --locked --format-version 1 --filter-platform "$host" | tr ',' '\n' |
+cargo metadata --locked --format-version 1 --filter-platform "$musl" | tr ',' '\n' |
     sed -n 's/.*"manifest_path":"\(.*\)\/Cargo.toml".*/\1/p' >"$folder.sources"
 while read -r crate number _; do
     source=$(grep "/$crate-${number#v}\$" "$folder.sources") || {
