@@ -19,6 +19,7 @@ mod receivers_smoke;
 mod secrets;
 mod signals;
 mod spec_v1;
+mod spec_v2;
 mod statuses;
 mod support;
 mod terminal;

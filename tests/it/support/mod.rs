@@ -20,3 +20,4 @@ pub(crate) mod side_by_side;
 pub(crate) mod step;
 pub(crate) mod transport;
 pub(crate) mod wire;
+pub(crate) mod wire_v2;
