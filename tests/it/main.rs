@@ -9,6 +9,7 @@ mod chaos;
 mod continuation;
 mod docs;
 mod export;
+mod fan_out;
 mod faults;
 mod generated;
 mod golden;

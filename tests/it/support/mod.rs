@@ -7,6 +7,7 @@ mod connection;
 pub(crate) mod folder;
 pub(crate) mod json;
 pub(crate) mod ledger;
+pub(crate) mod nginx;
 pub(crate) mod past;
 pub(crate) mod proxy;
 pub(crate) mod push;
