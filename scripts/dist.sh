@@ -31,18 +31,20 @@ install -m 755 "$binary" "$folder/$name"
 install -m 644 README.md CHANGELOG.md LICENSE .env.example "$folder/"
 scripts/man.sh "$binary" >"$folder/$name.1"
 # Name, version, licence and, where the crate has them, the texts of what is linked in.
-cargo tree --locked -e normal --prefix none --target "$host" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |
+cargo tree --locked -e normal --prefix none --target "$arch-unknown-linux-musl" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |
     sort -u | grep -v "^$name v" >"$folder/licences/CRATES"
-sources=$(cargo metadata --locked --format-version 1 --filter-platform "$host" | tr ',' '\n' |
-    sed -n 's/.*"manifest_path":"\(.*\)\/Cargo.toml".*/\1/p')
+cargo metadata --locked --format-version 1 --filter-platform "$host" | tr ',' '\n' |
+    sed -n 's/.*"manifest_path":"\(.*\)\/Cargo.toml".*/\1/p' >"$folder.sources"
 while read -r crate number _; do
-    for source in $sources; do
-        [ "${source##*/}" = "$crate-${number#v}" ] || continue
-        for file in "$source"/LICEN[CS]E* "$source"/COPYING* "$source"/UNLICENSE*; do
-            [ ! -f "$file" ] || install -m 644 "$file" "$folder/licences/$crate-${file##*/}"
-        done
+    source=$(grep "/$crate-${number#v}\$" "$folder.sources") || {
+        echo "dist: no sources of $crate $number to take its licence from" >&2
+        exit 1
+    }
+    for file in "$source"/LICEN[CS]E* "$source"/COPYING* "$source"/UNLICENSE*; do
+        [ ! -f "$file" ] || install -m 644 "$file" "$folder/licences/$crate-${file##*/}"
     done
 done <"$folder/licences/CRATES"
+rm "$folder.sources"
 sums=$(cd "$folder" && find . -type f | LC_ALL=C sort | xargs sha256sum)
 echo "$sums" >"$folder/SHA256SUMS"
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime='@0' --mode='u+rw,go=rX,u+rX' \

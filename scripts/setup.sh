@@ -3,8 +3,8 @@
 #
 # Usage: scripts/setup.sh build    a C compiler and linker (rustc and ring use them)
 #        scripts/setup.sh test     that, rustfmt and clippy, the musl target of this
-#                                  architecture with its compiler, shellcheck, and nginx
-#                                  (unpacked into target/receivers, not installed)
+#                                  architecture with its compiler, shellcheck, openssl,
+#                                  and nginx (unpacked into target/receivers, not installed)
 #
 # Does nothing, and is fast, where all is there. What it cannot install (not root, no
 # apt, no rustup) it names with the command that does; exit 0 all the same, because the
@@ -76,6 +76,7 @@ need cc gcc libc6-dev
 if [ "$1" = test ]; then
     need musl-gcc musl-tools
     need shellcheck shellcheck
+    need openssl openssl
 fi
 [ -z "$packages" ] || install_packages
 

@@ -78,6 +78,21 @@ musl_tests() {
     return "$musl_code"
 }
 
+# The build without TLS says what it is, and sends nothing in the clear that was to be encrypted.
+without_tls() {
+    binary=$(scripts/static.sh --no-default-features) || return 1
+    "$binary" --version | grep -q ' (without TLS)$' || { echo "--version: $("$binary" --version)"; return 1; }
+    # Nobody listens on port 9, so an attempt would end otherwise.
+    "$binary" --metric-name m --labels a=b --duration 1 --url https://127.0.0.1:9/ >"$folder/stdout" 2>"$folder/stderr" &&
+        tls_code=0 || tls_code=$?
+    cat "$folder/stderr"
+    if [ "$tls_code" != 2 ] || [ -s "$folder/stdout" ] || [ "$(wc -l <"$folder/stderr")" != 1 ] ||
+        ! grep -q 'https://127.0.0.1:9/.*needs TLS' "$folder/stderr"; then
+        echo "an https URL: exit $tls_code, not 2 with one line that says why"
+        return 1
+    fi
+}
+
 scripts/setup.sh test
 musl=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')-unknown-linux-musl
 
@@ -92,6 +107,8 @@ if [ "${1:-}" != lint ]; then
     step 'chaos' scripts/chaos.sh
     step "golden values, $musl" musl_tests
     step 'budgets' scripts/budgets.sh
+    step 'without TLS' without_tls
+    step 'empty root' scripts/empty-root.sh
     step 'Makefile' scripts/test-makefile.sh
 fi
 

@@ -1,4 +1,5 @@
-//! README against the program itself: what `--help` says stands there, and the same way.
+//! README and the man page against the program itself: what `--help` says stands there, and the
+//! same way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,6 +43,48 @@ fn the_table_of_flags_is_that_of_the_help() {
     let output = Command::new(script).arg("--check").arg(BINARY).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+/// Returns the words of the man page as they are shown, one space between them.
+fn man_page() -> String {
+    let script = root().join("scripts/man.sh");
+    let output = Command::new(script).arg(BINARY).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut page = String::from_utf8(output.stdout).unwrap();
+    for (escape, shown) in
+        [("\\fB", ""), ("\\fI", ""), ("\\fR", ""), ("\\&", ""), ("\\-", "-"), ("\\(aq", "'")]
+    {
+        page = page.replace(escape, shown);
+    }
+    let is_request = |line: &&str| !line.starts_with(".TP") && !line.ends_with(".nf");
+    let words = page.lines().filter(is_request).flat_map(str::split_whitespace);
+    words.map(|word| word.replace("\\e", "\\")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_man_page_has_all_of_the_help() {
+    let page = man_page();
+    let help = help();
+    let mut paragraph = Vec::new();
+    let mut paragraph_count = 0;
+    // A paragraph is a flag or a name with its text; headings and USAGE have a form of their own.
+    let is_start = |line: &str| line.starts_with("  ") && !line.starts_with("   ");
+    for line in help.lines().chain([""]) {
+        if (line.is_empty() || is_start(line)) && !paragraph.is_empty() {
+            let text = std::mem::take(&mut paragraph).join(" ");
+            assert!(page.contains(&text), "the man page has: {text}");
+            paragraph_count += 1;
+        }
+        let is_heading = !line.contains(|c: char| c.is_ascii_lowercase()) && !line.starts_with(' ');
+        if !is_heading && !line.contains("[FLAGS]") {
+            paragraph.extend(line.split_whitespace());
+        }
+    }
+    assert!(paragraph_count > 60, "{paragraph_count}");
+    for line in section(&help, "USAGE") {
+        let (usage, _) = line.trim().split_once("  ").unwrap();
+        assert!(page.contains(usage), "the man page has: {usage}");
+    }
 }
 
 #[test]

@@ -1,0 +1,26 @@
+//! A `.env` file: never a panic, every name that of a variable, every error with a line that is
+//! there.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+// Private to the crate and with nothing around it that is needed, so the file itself is taken.
+#[path = "../../src/cli/dotenv.rs"]
+mod dotenv;
+
+fuzz_target!(|text: &str| {
+    match dotenv::parse(text) {
+        Ok(variables) => {
+            for (name, value) in variables {
+                assert!(!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()));
+                assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{name}");
+                assert!(!value.contains('\n'));
+            }
+        }
+        Err(bad) => {
+            assert!((1..=text.lines().count()).contains(&bad.number));
+            assert!(!bad.problem.is_empty());
+        }
+    }
+});

@@ -1,0 +1,33 @@
+//! `--metric-name` in the first line, one `--labels` in each of the others: never a panic, and
+//! what is taken is what a receiver takes.
+
+#![no_main]
+
+use std::collections::HashSet;
+
+use libfuzzer_sys::fuzz_target;
+use push_live_metrics::labels::{parse, sanitise_metric_name};
+
+fuzz_target!(|text: &str| {
+    let mut lines = text.split('\n');
+    let mut warnings = Vec::new();
+    let Ok(metric_name) = sanitise_metric_name(lines.next().unwrap_or(""), &mut warnings) else {
+        return;
+    };
+    let typed: Vec<&str> = lines.collect();
+    let Ok(parsed) = parse(&typed, &metric_name) else { return };
+    assert!(parsed.label_sets.len() <= 10_000);
+    assert_eq!(parsed.label_sets.iter().collect::<HashSet<_>>().len(), parsed.label_sets.len());
+    // Of a fan-out only one value differs, so the first and the last will do.
+    for label_set in parsed.label_sets.iter().take(2).chain(parsed.label_sets.last()) {
+        let pairs = label_set.pairs();
+        assert!(pairs.is_sorted_by(|a, b| a.0 < b.0), "sorted and unique: {label_set}");
+        for (name, value) in pairs {
+            assert!(!value.is_empty());
+            assert!(name == "__name__" || !name.starts_with("__"), "{name}");
+            assert!(!name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty());
+            assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{name}");
+        }
+        assert!(!label_set.to_string().contains('\n'));
+    }
+});
