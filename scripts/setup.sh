@@ -3,7 +3,8 @@
 #
 # Usage: scripts/setup.sh build    a C compiler and linker (rustc and ring use them)
 #        scripts/setup.sh test     that, rustfmt and clippy, the musl target of this
-#                                  architecture with its compiler, shellcheck, openssl
+#                                  architecture with its compiler, shellcheck, openssl,
+#                                  and nginx (unpacked into target/receivers, not installed)
 #
 # Does nothing, and is fast, where all is there. What it cannot install (not root, no
 # apt, no rustup) it names with the command that does; exit 0 all the same, because the
@@ -44,6 +45,31 @@ rustup_add() {
     rustup "$1" add "$2" || say "*** failed ***: rustup $1 add $2" >&2
 }
 
+# Unpacks Debian's nginx beside the receivers unless there is one. Not installed: the package
+# would start a service.
+bring_nginx() {
+    receivers=$(cd "$(dirname "$0")/.." && pwd)/target/receivers
+    for nginx in nginx /usr/sbin/nginx "$receivers/nginx/usr/sbin/nginx"; do
+        ! command -v "$nginx" >/dev/null || return 0
+    done
+    say 'apt-get download nginx'
+    mkdir -p "$receivers"
+    fresh=$(mktemp -d "$receivers/.nginx.XXXXXX")
+    if { download_nginx || { [ "$(id -u)" = 0 ] && apt-get -qq update && download_nginx; }; } \
+        && dpkg -x "$fresh"/nginx_*.deb "$fresh/nginx" && "$fresh/nginx/usr/sbin/nginx" -v 2>"$fresh/log"; then
+        rm -rf "$receivers/nginx"
+        mv -T "$fresh/nginx" "$receivers/nginx"
+    else
+        say "*** missing *** nginx: $(tail -n 1 "$fresh/log")" >&2
+    fi
+    rm -rf "$fresh"
+}
+
+# The sandbox user of apt cannot write here, and its warning would be all that is new.
+download_nginx() {
+    (cd "$fresh" && apt-get -qq -o APT::Sandbox::User=root download nginx) >"$fresh/log" 2>&1
+}
+
 case ${1:-} in build | test) ;; *) echo 'usage: scripts/setup.sh build|test' >&2; exit 2 ;; esac
 
 need cc gcc libc6-dev
@@ -59,4 +85,5 @@ if [ "$1" = test ]; then
     [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] || rustup_add target "$musl"
     cargo fmt --version >/dev/null 2>&1 || rustup_add component rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup_add component clippy
+    bring_nginx
 fi

@@ -243,8 +243,11 @@ impl<'a, C: Clock> Courier<'a, C> {
                 Some("2xx without Written headers: the 2.0 message was not understood".into())
             }
             Outcome::Rejected { status: 415, reason } => Some(reason.clone()),
+            // With Written headers it was understood, and a part of it may be stored.
             Outcome::Rejected { status: 400, reason }
-                if request.may_fall_back && !self.is_anything_accepted =>
+                if request.may_fall_back
+                    && !self.is_anything_accepted
+                    && reply.written.is_none() =>
             {
                 Some(reason.clone())
             }

@@ -34,9 +34,8 @@ fn run() -> String {
     let start = format!("{}.{:03}", start.as_secs(), start.subsec_millis());
     let binary = env!("CARGO_BIN_EXE_push-live-metrics");
     let url = format!("http://{}/", receiver());
-    format!(
-        "{binary} --metric-name cpu --labels a=1 --duration 2s --interval 1s --url {url} --start-epoch {start}"
-    )
+    let window = format!("--duration 2s --interval 1s --start-epoch {start}");
+    format!("{binary} --metric-name cpu --labels a=1 --url {url} {window}")
 }
 
 /// Runs it with stderr on a terminal of 60 columns; returns what the terminal got.

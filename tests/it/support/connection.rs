@@ -102,7 +102,8 @@ impl Connection<'_> {
         }
         let at_ms = (self.shared.now)();
         let (content, status) = (WriteRequest::default(), step.seen_status());
-        let mut request = Request { line, headers, body, content, at_ms, status };
+        let written = step.written_count();
+        let mut request = Request { line, headers, body, content, at_ms, status, written };
         let mut state = self.shared.lock();
         state.ledger.receive(&mut request);
         state.ledger.answer(&request, step.meaning());

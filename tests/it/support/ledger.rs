@@ -4,10 +4,27 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::wire::{self, Labels, Point, WriteRequest};
+use super::wire_v2;
 
 /// The value that only stale markers have.
 /// Source: prometheus model/value/value.go.
 pub(crate) const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// Which messages a receiver takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Messages {
+    /// Of 1.0 only.
+    #[default]
+    V1,
+    /// Of 2.0 only.
+    V2,
+    /// Of 2.0 until an answer shows that the receiver has none, then of 1.0.
+    Auto,
+}
+
+/// The content type of each version.
+const CONTENT_TYPES: [&str; 2] =
+    ["application/x-protobuf", "application/x-protobuf;proto=io.prometheus.write.v2.Request"];
 
 /// What may happen beside the usual.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +41,8 @@ pub(crate) struct Allowed {
     pub(crate) anything: bool,
     /// Steps that are left over.
     pub(crate) steps_left: bool,
+    /// The version of the messages.
+    pub(crate) messages: Messages,
 }
 
 /// What an answer means to the sender.
@@ -60,6 +79,8 @@ pub(crate) struct Request {
     pub(crate) at_ms: i64,
     /// What it was answered with; 0 for nothing.
     pub(crate) status: u16,
+    /// The samples that the answer said were written.
+    pub(crate) written: Option<u64>,
 }
 
 impl Request {
@@ -74,6 +95,11 @@ impl Request {
     /// Returns the timestamp of its datapoints.
     pub(crate) fn timestamp_ms(&self) -> i64 {
         self.content.points[0].timestamp_ms
+    }
+
+    /// Tells whether it says that it is of 2.0.
+    pub(crate) fn is_v2(&self) -> bool {
+        self.header("Content-Type") == Some(CONTENT_TYPES[1])
     }
 
     /// Returns the number of the attempt, 0 for the first.
@@ -96,6 +122,12 @@ pub(crate) struct Ledger {
     pending: Option<Vec<u8>>,
     /// Attempts since the last one that settled something.
     attempt_count: u32,
+    /// Something was answered with 2xx, or a part of it was written.
+    is_anything_accepted: bool,
+    /// From here on messages are of 1.0.
+    has_fallen_back: bool,
+    /// What has to come again, as a message of 1.0.
+    to_resend: Option<Vec<Point>>,
     violations: Vec<String>,
 }
 
@@ -111,6 +143,9 @@ impl Ledger {
         self.newest.clear();
         self.pending = None;
         self.attempt_count = 0;
+        self.is_anything_accepted = false;
+        self.has_fallen_back = false;
+        self.to_resend = None;
     }
 
     /// Notes what must not be.
@@ -146,10 +181,19 @@ impl Ledger {
             return;
         }
         let count = self.violations.len();
-        self.check_head(request);
-        match wire::decode(&request.body) {
+        let is_v2 = match self.allowed.messages {
+            Messages::V1 => false,
+            Messages::V2 => true,
+            Messages::Auto => !self.has_fallen_back,
+        };
+        self.check_head(request, is_v2);
+        let decode = if is_v2 { wire_v2::decode } else { wire::decode };
+        match decode(&request.body) {
             Ok(content) => request.content = content,
             Err(error) => self.violation(error),
+        }
+        if self.to_resend.take().is_some_and(|points| points != request.content.points) {
+            self.violation("not the same samples after the 2.0 message was refused".into());
         }
         self.check_attempt(request);
         for point in &request.content.points {
@@ -173,22 +217,46 @@ impl Ledger {
     pub(crate) fn answer(&mut self, request: &Request, meaning: Meaning) {
         match meaning {
             Meaning::Retryable | Meaning::Unanswered => return,
-            Meaning::Final => {
-                let key = |point: &Point| (point.labels.clone(), point.timestamp_ms);
-                self.refused.extend(request.content.points.iter().map(key));
+            Meaning::Final | Meaning::Accepted if self.ends_2_0(request, meaning) => {
+                self.has_fallen_back = true;
+                self.to_resend = Some(request.content.points.clone());
             }
-            Meaning::Accepted => {
-                for point in &request.content.points {
+            Meaning::Final | Meaning::Accepted => {
+                let points = &request.content.points;
+                let whole = if meaning == Meaning::Accepted { points.len() } else { 0 };
+                // Which ones it wrote a receiver does not say; here it is the first ones.
+                let written = match request.written.filter(|_| request.is_v2()) {
+                    Some(written) => usize::try_from(written).expect("a test has few"),
+                    None if request.is_v2() => 0,
+                    None => whole,
+                };
+                let (stored, refused) = points.split_at(written.min(points.len()));
+                self.is_anything_accepted |= !stored.is_empty();
+                for point in stored {
                     let samples = self.stored.entry(point.labels.clone()).or_default();
                     samples.insert(point.timestamp_ms, point.bits);
                 }
+                let key = |point: &Point| (point.labels.clone(), point.timestamp_ms);
+                self.refused.extend(refused.iter().map(key));
             }
         }
         self.pending = None;
         self.attempt_count = 0;
     }
 
-    fn check_head(&mut self, request: &Request) {
+    /// Tells whether the answer says that the receiver has no 2.0, to a sender that asks it so.
+    /// Source: REMOTE_WRITE.md 2.6, 2.8 and 3F.
+    fn ends_2_0(&self, request: &Request, meaning: Meaning) -> bool {
+        let is_unknown = match meaning {
+            Meaning::Accepted => request.written.is_none(),
+            _ if request.status == 400 => !self.is_anything_accepted && request.written.is_none(),
+            _ => request.status == 415,
+        };
+        let may = self.allowed.messages == Messages::Auto && !self.has_fallen_back;
+        may && is_unknown
+    }
+
+    fn check_head(&mut self, request: &Request, is_v2: bool) {
         if !request.line.starts_with("POST /") || !request.line.ends_with(" HTTP/1.1") {
             self.violation(format!("the request line is {:?}", request.line));
         }
@@ -196,9 +264,9 @@ impl Ledger {
         let length = request.body.len().to_string();
         let exactly = [
             ("content-encoding", "snappy"),
-            ("content-type", "application/x-protobuf"),
+            ("content-type", CONTENT_TYPES[usize::from(is_v2)]),
             ("user-agent", agent),
-            ("x-prometheus-remote-write-version", "0.1.0"),
+            ("x-prometheus-remote-write-version", if is_v2 { "2.0.0" } else { "0.1.0" }),
             ("content-length", &length),
         ];
         for (name, value) in exactly {

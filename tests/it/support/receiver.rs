@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::ledger::{Allowed, Ledger, Request};
+use super::ledger::{Allowed, Ledger, Messages, Request};
 use super::serving::{Choose, Gate, Now, PATIENCE, Shared, State};
 use super::step::Step;
 use super::transport::Wrap;
@@ -79,6 +79,12 @@ impl Script {
     /// Takes newer datapoints although an older one is not settled.
     pub(crate) fn giving_up(self) -> Script {
         self.allow(|allowed| allowed.giving_up = true)
+    }
+
+    /// Takes 2.0 messages, each with this many samples, and says that it wrote them; `messages`
+    /// tells whether 1.0 ones may follow.
+    pub(crate) fn v2(self, messages: Messages, sample_count: u64) -> Script {
+        self.allow(|allowed| allowed.messages = messages).otherwise(Step::written(sample_count))
     }
 
     /// Takes any body: what is sent is not the question.

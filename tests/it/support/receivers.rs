@@ -337,7 +337,7 @@ impl Drop for Receiver {
 /// Returns a loopback port that is free now. Not one of the kernel's choosing (those start
 /// at 32768): while a receiver is down for a restart, an outgoing connection could take
 /// such a port, even a retry to that very port, connected to itself.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;

@@ -59,6 +59,8 @@ pub(crate) struct Answer {
     pub(crate) then: Then,
     /// Whether the sender takes the connection to go on.
     pub(crate) status: u16,
+    /// The samples that it says were written, as a receiver of 2.0 does.
+    pub(crate) written: Option<u64>,
 }
 
 impl Answer {
@@ -74,6 +76,7 @@ impl Answer {
             pace: None,
             then: Then::KeepAlive,
             status,
+            written: None,
         }
     }
 
@@ -103,6 +106,12 @@ impl Answer {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Answer {
         self.head += &format!("{name}: {value}\r\n");
         self
+    }
+
+    /// Says how many samples were written.
+    pub(crate) fn written(self, count: u64) -> Answer {
+        let answer = self.header("X-Prometheus-Remote-Write-Samples-Written", &count.to_string());
+        Answer { written: Some(count), ..answer }
     }
 
     /// Adds a body.
@@ -184,6 +193,11 @@ impl Step {
         Answer::status(status).into()
     }
 
+    /// Returns a 204 that says how many samples were written.
+    pub(crate) fn written(count: u64) -> Step {
+        Answer::status(204).written(count).into()
+    }
+
     /// Returns an answer with a status and a `Retry-After`.
     pub(crate) fn retry_after(status: u16, value: &str) -> Step {
         Answer::status(status).header("Retry-After", value).into()
@@ -205,6 +219,11 @@ impl Step {
             Step::Answer(answer) if answer.status > 0 => Meaning::of_status(answer.status),
             _ => Meaning::Unanswered,
         }
+    }
+
+    /// Returns how many samples it says were written.
+    pub(crate) fn written_count(&self) -> Option<u64> {
+        if let Step::Answer(answer) = self { answer.written } else { None }
     }
 
     /// Returns the status that the sender sees, 0 for none.

@@ -23,7 +23,7 @@ pub(crate) struct Metadata {
     pub(crate) help: String,
 }
 
-/// A whole `prometheus.WriteRequest`.
+/// A whole `prometheus.WriteRequest`, or what `wire_v2.rs` makes of the 2.0 message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WriteRequest {
     pub(crate) points: Vec<Point>,
@@ -32,15 +32,19 @@ pub(crate) struct WriteRequest {
 
 /// Decodes a body: a snappy block that holds a write request, and nothing behind it.
 pub(crate) fn decode(body: &[u8]) -> Result<WriteRequest, String> {
+    let request = write_request(&uncompressed(body)?)?;
+    check(&request)?;
+    Ok(request)
+}
+
+/// Returns what is in a snappy block.
+pub(super) fn uncompressed(body: &[u8]) -> Result<Vec<u8>, String> {
     if body.starts_with(b"\xff\x06\x00\x00sNaPpY") {
         return Err("the body is in snappy's framing format, not a block".into());
     }
-    let message = snap::raw::Decoder::new()
+    snap::raw::Decoder::new()
         .decompress_vec(body)
-        .map_err(|error| format!("the body is no snappy block: {error}"))?;
-    let request = write_request(&message)?;
-    check(&request)?;
-    Ok(request)
+        .map_err(|error| format!("the body is no snappy block: {error}"))
 }
 
 /// Decodes a write request that is not compressed, whatever its labels are like.
@@ -85,7 +89,7 @@ fn label(bytes: &[u8]) -> Result<(String, String), String> {
     Ok((name.ok_or("a label has no name")?, value.ok_or("a label has no value")?))
 }
 
-fn sample(bytes: &[u8]) -> Result<(i64, u64), String> {
+pub(super) fn sample(bytes: &[u8]) -> Result<(i64, u64), String> {
     let (mut bits, mut timestamp_ms) = (None, None);
     for field in Fields(bytes) {
         match field? {
@@ -113,12 +117,12 @@ fn metadata(bytes: &[u8]) -> Result<Metadata, String> {
     Ok(metadata)
 }
 
-fn text(bytes: &[u8]) -> Result<String, String> {
+pub(super) fn text(bytes: &[u8]) -> Result<String, String> {
     String::from_utf8(bytes.to_vec()).map_err(|_| format!("{bytes:?} is not UTF-8"))
 }
 
-/// What Remote-Write 1.0 says of series and samples.
-fn check(request: &WriteRequest) -> Result<(), String> {
+/// What Remote-Write says of series and samples.
+pub(super) fn check(request: &WriteRequest) -> Result<(), String> {
     if request.points.is_empty() {
         return Err("the request holds no sample".into());
     }
@@ -152,14 +156,14 @@ fn is_name(name: &str, more: &str) -> bool {
 }
 
 #[derive(Debug)]
-enum Payload<'a> {
+pub(super) enum Payload<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
 }
 
 /// The fields of a message, in their order.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
@@ -171,7 +175,7 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
-    fn varint(&mut self) -> Result<u64, String> {
+    pub(super) fn varint(&mut self) -> Result<u64, String> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.take(1)?[0];

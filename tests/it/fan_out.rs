@@ -1,0 +1,210 @@
+//! Many series against real receivers, by both versions of the protocol: what is stored is what
+//! the series give, to the bit; a series that conflicts takes the others with it, or not; tenants.
+//!
+//! FAN_OUT_INTERVAL_MS=1000 has the ticks a second apart; without it they come 50 ms apart.
+
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::support::nginx::Nginx;
+use crate::support::receivers::{Receiver, Setup};
+use crate::support::sender::{Run, Sender};
+
+const SERIES_COUNT: u64 = 500;
+const TICK_COUNT: u64 = 20;
+const LABELS: &str = "cpu=snort_avg,uuid=device-{001..500}";
+
+fn interval_ms() -> u64 {
+    match std::env::var("FAN_OUT_INTERVAL_MS") {
+        Ok(ms) => ms.parse().expect("FAN_OUT_INTERVAL_MS is a number"),
+        Err(_) => 50,
+    }
+}
+
+/// Series of one origin, for one address.
+struct Fleet {
+    base_url: String,
+    origin: String,
+    header: Option<&'static str>,
+}
+
+impl Fleet {
+    /// Begins now.
+    fn new(base_url: String) -> Fleet {
+        let since_epoch = SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
+        let origin = format!("{}.{:03}", since_epoch.as_secs(), since_epoch.subsec_millis());
+        Fleet { base_url, origin, header: None }
+    }
+
+    /// Returns the command that pushes its first ticks.
+    fn push(&self, protocol: &str, tick_count: u64) -> Sender {
+        let sender = Sender::to(&format!("{}/api/v1/write", self.base_url))
+            .flag("metric-name", "fleet")
+            .flag("labels", LABELS)
+            .flag("origin", &self.origin)
+            .flag("start-epoch", &self.origin)
+            .flag("protocol", protocol)
+            .ticks(tick_count, interval_ms());
+        self.header.iter().fold(sender, |sender, header| sender.flag("header", header))
+    }
+
+    /// Reads its ticks back; returns the exit code and the line that adds up.
+    fn verify(&self, tick_count: u64) -> (i32, String) {
+        let origin_ms: u64 = self.origin.replace('.', "").parse().unwrap();
+        let end_ms = origin_ms + tick_count * interval_ms();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_push-live-metrics"));
+        command.args(["verify", "--metric-name", "fleet", "--labels", LABELS]);
+        command.args(["--url", &format!("{}/api/v1/write", self.base_url)]);
+        command.args(["--origin", &self.origin, "--start-epoch", &self.origin]);
+        command.args(["--end-epoch", &format!("{}.{:03}", end_ms / 1000, end_ms % 1000)]);
+        command.args(["--step-size", &format!("{}ms", interval_ms())]);
+        command.args(self.header.iter().flat_map(|header| ["--header", header]));
+        let output = command.env_clear().current_dir("/").output().expect("the binary was built");
+        let log = String::from_utf8(output.stderr).unwrap();
+        let sum = log.lines().find_map(|line| line.split_once("Verify: "));
+        let sum = sum.unwrap_or_else(|| panic!("no sum in\n{log}")).1.to_owned();
+        println!("{sum}");
+        (output.status.code().expect("no signal has ended it"), sum)
+    }
+}
+
+/// Returns the line of a verify that found these counts.
+fn sum(matching: u64, missing: u64, different: u64) -> String {
+    let planned = matching + missing + different;
+    format!(
+        "{planned} planned = {matching} matching + {missing} missing + {different} different; \
+         0 unexpected"
+    )
+}
+
+/// Pushes all of it, and finds it; returns the run.
+#[track_caller]
+fn check_all_there(setup: Setup, protocol: &str) -> Option<Run> {
+    let receiver = setup.start()?;
+    let fleet = Fleet::new(receiver.url());
+    let run = fleet.push(protocol, TICK_COUNT).run();
+    run.assert_code(0);
+    println!("--protocol {protocol}: {:?}, {:.1?}", run.summary(), run.took());
+    assert_eq!(run.summary().counts(), [SERIES_COUNT * TICK_COUNT, 0, 0, 0, 0]);
+    assert_eq!(fleet.verify(TICK_COUNT), (0, sum(SERIES_COUNT * TICK_COUNT, 0, 0)));
+    Some(run)
+}
+
+#[test]
+fn fan_out_into_prometheus3_by_1_0() {
+    check_all_there(Receiver::prometheus3(), "1");
+}
+
+#[test]
+fn fan_out_into_prometheus3_by_2_0() {
+    check_all_there(Receiver::prometheus3(), "2");
+}
+
+#[test]
+fn fan_out_into_prometheus3_by_auto_stays_at_2_0() {
+    let Some(run) = check_all_there(Receiver::prometheus3(), "auto") else { return };
+    assert_eq!(run.log().events("fallback").len(), 0, "{}", run.stderr);
+}
+
+#[test]
+fn fan_out_into_prometheus2_by_auto_falls_back_once() {
+    let Some(run) = check_all_there(Receiver::prometheus2(), "auto") else { return };
+    assert_eq!(run.log().events("fallback").len(), 1, "{}", run.stderr);
+    assert_eq!(run.summary().retries, 0);
+}
+
+#[test]
+fn fan_out_into_prometheus2_by_2_0_is_rejected() {
+    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let run = Fleet::new(receiver.url()).push("2", 5).run();
+    run.assert_code(3);
+    assert_eq!(run.summary().accepted, 0, "it answers 204 and stores nothing");
+}
+
+/// Pushes into a receiver that has another value for the first tick of one series.
+#[track_caller]
+fn check_conflict(protocol: &str, rejected: u64) {
+    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let fleet = Fleet::new(receiver.url());
+    let conflict = fleet.push("2", 1).flag("labels", "cpu=snort_avg,uuid=device-123");
+    conflict.flag("seed", "7").run().assert_code(0);
+
+    let run = fleet.push(protocol, 5).run();
+    run.assert_code(1);
+    let planned = 5 * SERIES_COUNT;
+    assert_eq!(run.summary().counts(), [planned - rejected, rejected, 0, 0, 0]);
+    assert_eq!(run.log().events("fallback").len(), 0, "{}", run.stderr);
+    assert_eq!(run.log().events("rejected").len(), 1, "{}", run.stderr);
+    assert_eq!(fleet.verify(5), (5, sum(planned - rejected, rejected - 1, 1)));
+}
+
+#[test]
+fn one_conflict_by_2_0_costs_one_sample() {
+    check_conflict("2", 1);
+}
+
+#[test]
+fn one_conflict_by_auto_costs_one_sample() {
+    check_conflict("auto", 1);
+}
+
+#[test]
+fn one_conflict_by_1_0_costs_the_whole_request() {
+    check_conflict("1", SERIES_COUNT);
+}
+
+#[test]
+fn tenants_behind_nginx_have_their_own_receivers() {
+    let (Some(first), Some(second)) =
+        (Receiver::prometheus3().start(), Receiver::prometheus2().start())
+    else {
+        return;
+    };
+    let tenants = [("tenant-a", first.address()), ("tenant-b", second.address())];
+    let Some(nginx) = Nginx::start(&tenants) else { return };
+    let fleet = |header| Fleet { header, ..Fleet::new(nginx.url()) };
+
+    let ours = fleet(Some("X-Scope-OrgID: tenant-a"));
+    ours.push("2", 5).run().assert_code(0);
+    let count = 5 * SERIES_COUNT;
+    assert_eq!(ours.verify(5), (0, sum(count, 0, 0)));
+    // The other tenant has nothing of it, and a receiver that only knows 1.0.
+    let theirs = Fleet { header: Some("X-Scope-OrgID: tenant-b"), ..ours };
+    assert_eq!(theirs.verify(5), (5, sum(0, count, 0)));
+    let run = theirs.push("auto", 5).run();
+    run.assert_code(0);
+    assert_eq!(run.log().events("fallback").len(), 1, "{}", run.stderr);
+    assert_eq!(theirs.verify(5), (0, sum(count, 0, 0)));
+    let direct = |receiver: &Receiver| Fleet {
+        base_url: receiver.url(),
+        origin: theirs.origin.clone(),
+        header: None,
+    };
+    assert_eq!(direct(&first).verify(5), (0, sum(count, 0, 0)));
+    assert_eq!(direct(&second).verify(5), (0, sum(count, 0, 0)));
+
+    for header in [None, Some("X-Scope-OrgID: tenant-c")] {
+        let run = fleet(header).push("2", 5).run();
+        run.assert_code(3);
+        let hint = "check the token or password, and the tenant header";
+        assert!(run.stderr.contains("no org id") && run.stderr.contains(hint), "{}", run.stderr);
+    }
+}
+
+/// The description of a 2.0 message: README's note on Prometheus says what becomes of it.
+#[test]
+fn prometheus3_keeps_the_description_and_does_not_list_it() {
+    let Some(receiver) = Receiver::prometheus3().flag("--no-storage.tsdb.wal-compression").start()
+    else {
+        return;
+    };
+    let help = "A description of our own";
+    let push = Fleet::new(receiver.url()).push("2", 1).flag("labels", "k=v");
+    push.flag("description", help).run().assert_code(0);
+    // That lists what active scrape targets said, and nothing else.
+    let (status, listed) = receiver.get("/api/v1/metadata");
+    assert_eq!((status, listed.contains("\"data\":{}")), (200, true), "{listed}");
+    let log = std::fs::read(receiver.data_folder().join("wal/00000000")).unwrap();
+    let count = log.windows(help.len()).filter(|part| *part == help.as_bytes()).count();
+    assert_eq!(count, 1, "it is in the write-ahead log, with its series");
+}

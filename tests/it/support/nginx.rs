@@ -1,0 +1,100 @@
+//! An nginx that sends each tenant's requests to a receiver of its own, as the gateways in front
+//! of shared receivers do: by the header X-Scope-OrgID, and 401 without one.
+//!
+//! One process, a child of its test, on a loopback port, its files in a folder of its own; never
+//! as a service. `scripts/setup.sh test` brings the binary.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::folder::Folder;
+use super::receivers::free_port;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(5);
+
+/// A running nginx. Dropping it ends the process.
+pub(crate) struct Nginx {
+    child: Child,
+    port: u16,
+    folder: Folder,
+}
+
+impl Nginx {
+    /// Starts it for these tenants; None, said aloud, when it is not installed.
+    pub(crate) fn start(tenants: &[(&str, SocketAddr)]) -> Option<Nginx> {
+        let Some(binary) = binary() else {
+            let missing = "nginx (scripts/setup.sh test brings it)";
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no {missing}");
+            // Not eprintln, which the test harness would capture.
+            let _ = writeln!(io::stderr(), "*** SKIPPED *** a test without {missing}");
+            return None;
+        };
+        let (port, folder) = (free_port(), Folder::new());
+        folder.write("nginx.conf", configuration(port, folder.path(), tenants));
+        let child = Command::new(binary)
+            .arg("-p")
+            .arg(folder.path())
+            .args(["-c", "nginx.conf", "-e", "error.log"])
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nginx starts");
+        let mut nginx = Nginx { child, port, folder };
+        nginx.wait_until_ready();
+        Some(nginx)
+    }
+
+    /// Returns the base URL, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let log = || std::fs::read_to_string(self.folder.path().join("error.log"));
+            let ended = self.child.try_wait().expect("our child can be waited for");
+            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}: {:?}", log());
+            thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Without a master process there is this one only.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn binary() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/nginx/usr/sbin");
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), unpacked]);
+    folders.map(|folder| folder.join("nginx")).find(|binary| binary.is_file())
+}
+
+fn configuration(port: u16, folder: &Path, tenants: &[(&str, SocketAddr)]) -> String {
+    let folder = folder.display();
+    let map: String =
+        tenants.iter().map(|(tenant, address)| format!("    {tenant} {address};\n")).collect();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|kind| format!("  {kind}_temp_path {folder}/{kind};\n"))
+        .collect();
+    format!(
+        "daemon off;\nmaster_process off;\npid {folder}/pid;\nevents {{}}\nhttp {{\n\
+         \x20 access_log off;\n{temporary}\
+         \x20 map $http_x_scope_orgid $receiver {{\n{map}  }}\n\
+         \x20 server {{\n\
+         \x20   listen 127.0.0.1:{port};\n\
+         \x20   if ($receiver = '') {{ return 401 'no org id'; }}\n\
+         \x20   location / {{ proxy_pass http://$receiver; }}\n\
+         \x20 }}\n}}\n"
+    )
+}
