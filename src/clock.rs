@@ -28,6 +28,12 @@ pub trait Clock {
     /// Returns the wall clock, in whole milliseconds, rounded down.
     fn now(&self) -> TimestampMs;
 
+    /// Returns what is left until the wall clock shows `time`; nothing when it does.
+    fn left_until(&self, time: TimestampMs) -> Duration {
+        let left_ms = time.0.saturating_sub(self.now().0);
+        Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+    }
+
     /// Returns what has passed on a steady clock since some fixed moment.
     fn steady(&self) -> Duration;
 
@@ -72,11 +78,10 @@ pub fn wait_and_tell(
             on_step(step_ms);
             offset_before_ms += step_ms;
         }
-        let left_ms = time.0.saturating_sub(clock.now().0);
-        let Ok(left_ms @ 1..) = u64::try_from(left_ms) else {
+        let left = clock.left_until(time);
+        if left.is_zero() {
             return if clock.is_interrupted() { Err(Interrupted) } else { Ok(()) };
-        };
-        let left = Duration::from_millis(left_ms);
+        }
         on_slice(left);
         clock.sleep(left.min(SLICE_MAX))?;
     }
@@ -110,6 +115,12 @@ impl Clock for SystemClock {
         // A clock before 1970 counts as 1970: no sample has a time before it.
         let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         TimestampMs(as_ms(since_epoch))
+    }
+
+    fn left_until(&self, time: TimestampMs) -> Duration {
+        // Finer than `now`, by which a tick would be up to a millisecond late.
+        let due = Duration::from_millis(u64::try_from(time.0).unwrap_or(0));
+        due.saturating_sub(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
     }
 
     fn steady(&self) -> Duration {
