@@ -1,6 +1,6 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
-use crate::cli::config::{DryRunConfig, Protocol, Target};
+use crate::cli::config::{DryRunConfig, Target};
 use crate::error::{Error, Escaped, Exit};
 use crate::push::{SAMPLES_PER_REQUEST_MAX, first_version};
 use crate::remote_write::{Body, Metadata, TimeSeries, Version, shown_headers};
@@ -19,8 +19,7 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
     for warning in &config.warnings {
         report.log(Level::Warning, "config", &[], warning);
     }
-    let protocol = config.target.as_ref().map_or(Protocol::V1, |target| target.protocol);
-    let version = first_version(protocol);
+    let version = first_version(config.protocol);
     let mut lines = vec!["Dry run: nothing is sent.".to_owned(), String::new()];
     match &config.target {
         Some(target) => lines.extend(request_head(version, target)),

@@ -36,6 +36,8 @@ pub struct DryRunConfig {
     pub window: Window,
     /// Ticks in one request: 1, but for a backfill.
     pub ticks_per_request: u64,
+    /// Which messages would be sent.
+    pub protocol: Protocol,
     /// Where to, if that is known.
     pub target: Option<Target>,
     /// How warnings are given.
@@ -212,8 +214,7 @@ pub struct Patience {
 /// A receiver, how to reach it and with which credentials.
 #[derive(Clone)]
 pub struct Target {
-    /// Absolute http or https URL, without user name and password. Its query may hold a secret,
-    /// so that only `shown_url` may be logged.
+    /// Absolute URL without user and password. Its query may hold a secret: log `shown_url`.
     pub url: String,
     /// Where the URL came from, in words, as in "--url" or "ENV in .env".
     pub source: String,

@@ -128,9 +128,10 @@ fn dry_run(
     };
     let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
     let target = target::if_known(args, &settings, &mut warnings)?;
+    let protocol = args.parsed("protocol", units::protocol)?;
     patience(args)?;
     let output = output(args)?;
-    Ok(DryRunConfig { series, window, ticks_per_request, target, output, warnings })
+    Ok(DryRunConfig { series, window, ticks_per_request, protocol, target, output, warnings })
 }
 
 /// Returns what tells how long a live run is, and whether it was given.

@@ -224,6 +224,12 @@ fn a_dry_run_needs_neither_target_nor_token() {
     let (stdout, stderr) = warned(&[]);
     assert!(stdout.contains("\nPOST to no target: none is named\n"), "{stdout}");
     assert!(stderr.contains("[WARNING] target: is not named; give --url"), "{stderr}");
+    // A fleet's size depends on the version, whoever takes it.
+    let size = |protocol: &str| {
+        let (stdout, _) = warned(&["--labels", "k={1..500}", "--protocol", protocol]);
+        stdout.lines().find(|line| line.starts_with("The first: ")).unwrap().to_owned()
+    };
+    assert!(size("1") != size("2") && size("2") == size("auto"), "{}", size("2"));
     let (stdout, stderr) = warned(&["--env", "us"]);
     assert!(stdout.contains("\nPOST https://www.defenseorchestrator.com/"), "{stdout}");
     assert!(
