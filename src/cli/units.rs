@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use time::{Date, Month, Time};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::config::Protocol;
 use crate::series::{Seasonality, TimestampMs};
@@ -162,54 +163,35 @@ fn epoch_ms(seconds: &str, fraction: &str) -> Result<i64, Unusable> {
 
 fn fraction_ms(digits: &str) -> Result<i64, Unusable> {
     if digits.trim_end_matches('0').len() > 3 {
-        return Err(unusable("is finer than a millisecond", "give at most 3 decimals"));
+        return Err(too_fine());
     }
     let padded = format!("{digits:0<3}");
     Ok(padded[..3].parse().expect("three digits are a number"))
 }
 
+fn too_fine() -> Unusable {
+    unusable("is finer than a millisecond", "give at most 3 decimals")
+}
+
 /// Parses `2025-12-17T11:00:00Z`, with a fraction or an offset.
 /// Source: RFC 3339, section 5.6.
 fn rfc3339_ms(text: &str) -> Result<i64, Unusable> {
-    let not_a_time =
-        || unusable("is not a time", "give epoch seconds or RFC 3339, as in 2025-12-17T11:00:00Z");
-    if !text.is_ascii() || text.len() < 19 {
-        return Err(not_a_time());
-    }
-    let (date_time, behind) = text.split_at(19);
-    let (fraction, offset) = match behind.strip_prefix('.') {
-        None => ("0", behind),
-        Some(behind) => {
-            let digits = behind.trim_start_matches(|c: char| c.is_ascii_digit());
-            behind.split_at(behind.len() - digits.len())
+    let parse = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
+    // The library takes any character between date and time.
+    let has_separator = matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' '));
+    match parse(text).filter(|_| has_separator) {
+        Some(time) if time.nanosecond().is_multiple_of(1_000_000) => {
+            Ok(time.unix_timestamp() * 1000 + i64::from(time.millisecond()))
         }
-    };
-    let local = local_seconds(date_time).ok_or_else(not_a_time)?;
-    let fraction =
-        if is_number(fraction) { fraction_ms(fraction)? } else { return Err(not_a_time()) };
-    let offset_ms = match offset {
-        "Z" | "z" => 0,
-        "" => return Err(unusable("has no offset from UTC", "add Z for UTC, or one like +01:00")),
-        offset => utc_offset_ms(offset).map_err(|_| not_a_time())?,
-    };
-    Ok(local * 1000 + fraction - offset_ms)
-}
-
-/// Returns the epoch seconds of `2025-12-17T11:00:00`, read as UTC.
-fn local_seconds(date_time: &str) -> Option<i64> {
-    let shape: String =
-        date_time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    if !["0000-00-00T00:00:00", "0000-00-00t00:00:00", "0000-00-00 00:00:00"]
-        .contains(&shape.as_str())
-    {
-        return None;
+        Some(_) => Err(too_fine()),
+        None if has_separator && parse(&format!("{text}Z")).is_some() => {
+            Err(unusable("has no offset from UTC", "add Z for UTC, or one like +01:00"))
+        }
+        None => {
+            let way_out = "give epoch seconds or RFC 3339, as in 2025-12-17T11:00:00Z";
+            Err(unusable("is not a time", way_out))
+        }
     }
-    let number =
-        |at: usize| date_time[at..at + 2].parse::<u8>().expect("the shape has digits there");
-    let year = date_time[..4].parse().expect("the shape has digits there");
-    let date = Date::from_calendar_date(year, Month::try_from(number(5)).ok()?, number(8)).ok()?;
-    let time = Time::from_hms(number(11), number(14), number(17)).ok()?;
-    Some(date.with_time(time).assume_utc().unix_timestamp())
 }
 
 /// Parses `+HH:MM` or `-HH:MM` to milliseconds.
