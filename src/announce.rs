@@ -1,6 +1,7 @@
 //! The first lines of a run's log: what is generated and where it goes.
 
-use crate::cli::config::{SeriesConfig, Target, Window};
+use crate::cli::config::{SeriesConfig, Window};
+use crate::remote_write::Target;
 use crate::report::{Field, Level, Report};
 use crate::words::{epoch_seconds, in_words};
 

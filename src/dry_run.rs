@@ -1,9 +1,9 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
-use crate::cli::config::{DryRunConfig, Target};
+use crate::cli::config::DryRunConfig;
 use crate::error::{Error, Escaped, Exit};
-use crate::push::{SAMPLES_PER_REQUEST_MAX, first_version};
-use crate::remote_write::{Body, Metadata, TimeSeries, Version, shown_headers};
+use crate::push::SAMPLES_PER_REQUEST_MAX;
+use crate::remote_write::{Body, Metadata, Target, TimeSeries, Version, shown_headers};
 use crate::report::{Level, Report, print_parts};
 use crate::series::Sample;
 use crate::words::{counted, step_in_words};
@@ -19,7 +19,7 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
     for warning in &config.warnings {
         report.log(Level::Warning, "config", &[], warning);
     }
-    let version = first_version(config.protocol);
+    let version = config.protocol.first_version();
     let mut lines = vec!["Dry run: nothing is sent.".to_owned(), String::new()];
     match &config.target {
         Some(target) => lines.extend(request_head(version, target)),

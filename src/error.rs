@@ -76,6 +76,18 @@ pub struct BadInput {
     pub way_out: String,
 }
 
+impl BadInput {
+    /// Returns the error of an input; no `value` where there is none, or where it is a secret.
+    pub fn new(subject: &str, value: Option<&str>, problem: &str, way_out: &str) -> BadInput {
+        BadInput {
+            subject: subject.into(),
+            value: value.map(Into::into),
+            problem: problem.into(),
+            way_out: way_out.into(),
+        }
+    }
+}
+
 impl Error {
     /// Returns the exit code that this error ends the process with.
     pub fn exit(&self) -> Exit {

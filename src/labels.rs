@@ -68,18 +68,14 @@ pub struct Parsed {
 /// # Errors
 /// The name is empty or too long.
 pub fn sanitise_metric_name(typed: &str, warnings: &mut Vec<String>) -> Result<String, BadInput> {
-    let bad = |problem: String| BadInput {
-        subject: "--metric-name".into(),
-        value: Some(typed.into()),
-        problem,
-        way_out: "give a name like cpu_usage".into(),
-    };
+    let way_out = "give a name like cpu_usage";
+    let bad = |problem: &str| BadInput::new("--metric-name", Some(typed), problem, way_out);
     if typed.is_empty() {
-        return Err(bad("is empty".into()));
+        return Err(bad("is empty"));
     }
     let name = sanitise(typed, |c| c == ':');
     if name.len() > NAME_BYTES_MAX {
-        return Err(bad(format!("is longer than the {NAME_BYTES_MAX} bytes that Mimir takes")));
+        return Err(bad(&format!("is longer than the {NAME_BYTES_MAX} bytes that Mimir takes")));
     }
     if name != typed {
         warn(warnings, format!("metric name '{}' is sent as '{name}'", Escaped(typed)));
@@ -123,12 +119,7 @@ fn warn(warnings: &mut Vec<String>, warning: String) {
 }
 
 fn bad_labels(text: &str, problem: String, way_out: &str) -> BadInput {
-    BadInput {
-        subject: "--labels".into(),
-        value: Some(text.into()),
-        problem,
-        way_out: way_out.into(),
-    }
+    BadInput::new("--labels", Some(text), &problem, way_out)
 }
 
 /// Makes a name of `[a-zA-Z0-9_]`, and of what else is allowed, that begins with no digit.
@@ -265,13 +256,7 @@ impl<'a> Pair<'a> {
 }
 
 fn bad_pair(typed: &str, problem: &str, way_out: &str) -> BadInput {
-    let subject = "--labels pair".into();
-    BadInput {
-        subject,
-        value: Some(typed.into()),
-        problem: problem.into(),
-        way_out: way_out.into(),
-    }
+    BadInput::new("--labels pair", Some(typed), problem, way_out)
 }
 
 /// What is wrong, and the way out.

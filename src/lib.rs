@@ -24,7 +24,7 @@
 //! cli/window.rs                the grid and its window, from flags and the time of the start
 //! cli/settings.rs              variables: the environment first, then .env
 //! cli/dotenv.rs                the lines of a .env
-//! cli/target.rs                where it goes: URL or environment, certificates, proxy
+//! cli/target.rs                which receiver: URL or environment, certificates, proxy
 //! cli/url.rs                   URLs, and what of them may be shown
 //! cli/credentials.rs           as whom, each secret for its own target
 //! cli/headers.rs               additional request headers
@@ -55,6 +55,7 @@
 //! summary.rs                   the end of a run in words, and the commands that repair it
 //!
 //! remote_write/mod.rs          the sending side of the protocol
+//! remote_write/target.rs       a receiver: where it is, what it speaks, as whom
 //! remote_write/v1.rs           the message of 1.0
 //! remote_write/v2.rs           the message of 2.0
 //! remote_write/body.rs         a message in snappy block format
@@ -63,7 +64,7 @@
 //! remote_write/hints.rs        the words of errors
 //! remote_write/tls.rs          certificates and keys
 //! remote_write/base64.rs       for basic authentication
-//! remote_write/http_date.rs    for Retry-After and Date
+//! remote_write/header_time.rs  Date and Retry-After
 //! remote_write/retry.rs        when to try again: backoff
 //!
 //! remote_read/mod.rs           the reading side: what an answer may hold, and why it is refused

@@ -60,12 +60,9 @@ fn check_count(series: &SeriesConfig, window: Window) -> Result<(), BadInput> {
     if count <= DRAWN_COUNT_MAX {
         return Ok(());
     }
-    Err(BadInput {
-        subject: "chart".into(),
-        value: None,
-        problem: format!("has {count} datapoints to draw, and takes {DRAWN_COUNT_MAX} at most"),
-        way_out: "show a shorter window or a longer step, or print it with --format csv".into(),
-    })
+    let problem = format!("has {count} datapoints to draw, and takes {DRAWN_COUNT_MAX} at most");
+    let way_out = "show a shorter window or a longer step, or print it with --format csv";
+    Err(BadInput::new("chart", None, &problem, way_out))
 }
 
 /// Returns series `k` in the window.

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::cli::config::{Protocol, SeriesConfig, Window};
+use crate::cli::config::{SeriesConfig, Window};
 use crate::clock::Clock;
 use crate::delivery::{AfterSilence, Courier, Delivered, Request};
-use crate::remote_write::{Body, Metadata, TimeSeries, Version};
+use crate::remote_write::{Body, Metadata, Protocol, TimeSeries, Version};
 use crate::report::Level;
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, Summary};
@@ -36,7 +36,7 @@ impl<'a, C: Clock> Pusher<'a, C> {
         protocol: Protocol,
     ) -> Self {
         let last_due = series.model.grid.time_of(window.end_index() - 1);
-        let version = first_version(protocol);
+        let version = protocol.first_version();
         let may_fall_back = protocol == Protocol::Auto;
         let body = Body::default();
         Self { courier, series, summary, last_due, body, version, may_fall_back }
@@ -158,14 +158,6 @@ impl<'a, C: Clock> Pusher<'a, C> {
             self.summary.report.log(Level::Warning, "fallback", &[], &text);
             (self.version, self.may_fall_back) = (Version::V1, false);
         }
-    }
-}
-
-/// Returns the version of a run's first request.
-pub fn first_version(protocol: Protocol) -> Version {
-    match protocol {
-        Protocol::V1 => Version::V1,
-        Protocol::V2 | Protocol::Auto => Version::V2,
     }
 }
 

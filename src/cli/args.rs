@@ -42,7 +42,7 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInp
             Ok(Some(Long("version"))) => return Ok(Typed::Version),
             Ok(Some(Long(name))) => name.to_string(),
             Ok(Some(Short(c))) => {
-                return Err(bad(&format!("-{c}"), None, "is not a flag", "see -h"));
+                return Err(BadInput::new(&format!("-{c}"), None, "is not a flag", "see -h"));
             }
             Ok(Some(Value(text))) => {
                 let text = text.to_string_lossy();
@@ -50,7 +50,12 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInp
                 match found.filter(|_| is_first) {
                     Some(found) => verb = *found,
                     None => {
-                        return Err(bad("argument", Some(&text), "belongs to no flag", "see -h"));
+                        return Err(BadInput::new(
+                            "argument",
+                            Some(&text),
+                            "belongs to no flag",
+                            "see -h",
+                        ));
                     }
                 }
                 is_first = false;
@@ -178,17 +183,7 @@ impl Args {
 
 /// Returns the error of a flag; no `value` where it was not given or is a secret.
 pub(super) fn bad_flag(name: &str, value: Option<&str>, problem: &str, way_out: &str) -> BadInput {
-    bad(&format!("--{name}"), value, problem, way_out)
-}
-
-/// Returns the error of anything else that was given.
-pub(super) fn bad(subject: &str, value: Option<&str>, problem: &str, way_out: &str) -> BadInput {
-    BadInput {
-        subject: subject.into(),
-        value: value.map(Into::into),
-        problem: problem.into(),
-        way_out: way_out.into(),
-    }
+    BadInput::new(&format!("--{name}"), value, problem, way_out)
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 //!
 //! Values that hold secrets print as `***`; nothing here reads a clock or a socket.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::url::redacted;
 use crate::labels::LabelSet;
+use crate::remote_write::{Protocol, Target};
 use crate::series::{Series, SeriesIter};
 
 /// What the command line asks for.
@@ -211,42 +210,6 @@ pub struct Patience {
     pub flush_timeout: Duration,
 }
 
-/// A receiver, how to reach it and with which credentials.
-#[derive(Clone)]
-pub struct Target {
-    /// Absolute URL without user and password. Its query may hold a secret: log `shown_url`.
-    pub url: String,
-    /// Where the URL came from, in words, as in "--url" or "ENV in .env".
-    pub source: String,
-    /// Credentials for this target only.
-    pub auth: Auth,
-    /// Additional request headers, none of them reserved.
-    pub headers: Vec<(String, Secret)>,
-    /// Certificates and verification.
-    pub tls: TlsOptions,
-    /// The proxy for this URL, chosen by its scheme; may hold credentials.
-    pub proxy: Option<Secret>,
-    /// Which messages are sent.
-    pub protocol: Protocol,
-    /// Limit for one attempt, from connect to the end of the answer.
-    pub timeout: Duration,
-}
-
-impl Target {
-    /// Returns the URL with the secrets in its query replaced.
-    pub fn shown_url(&self) -> String {
-        redacted(&self.url)
-    }
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Target");
-        shown.field("url", &self.shown_url()).field("source", &self.source);
-        shown.field("auth", &self.auth).finish_non_exhaustive()
-    }
-}
-
 /// Where and how samples are read back.
 #[derive(Clone, Debug)]
 pub struct ReadConfig {
@@ -267,62 +230,6 @@ pub enum ReadApi {
     Prometheus,
     /// The CSV export of VictoriaMetrics.
     VictoriaMetrics,
-}
-
-/// Which version of remote write is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// 1.0 only.
-    V1,
-    /// 2.0 only.
-    V2,
-    /// 2.0, and 1.0 from the moment that the receiver turns out not to know it.
-    Auto,
-}
-
-/// Credentials of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Auth {
-    /// None.
-    None,
-    /// `Authorization: Bearer TOKEN`.
-    Bearer(Secret),
-    /// `Authorization: Basic`.
-    Basic {
-        /// User name.
-        username: String,
-        /// Password.
-        password: Secret,
-    },
-}
-
-/// A value that must not be printed: given, or read from a file again for each request.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// The value itself.
-    Inline(String),
-    /// A file that holds the value; a trailing line end is not part of it.
-    File(PathBuf),
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Secret::Inline(_) => f.write_str("***"),
-            Secret::File(path) => write!(f, "@{}", path.display()),
-        }
-    }
-}
-
-/// TLS settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsOptions {
-    /// PEM file of the roots that replace the bundled ones.
-    pub ca_file: Option<PathBuf>,
-    /// PEM files of the client certificate chain and its key.
-    pub client_cert: Option<(PathBuf, PathBuf)>,
-    /// Accept any certificate.
-    pub insecure_skip_verify: bool,
 }
 
 /// How a run speaks.

@@ -1,9 +1,8 @@
 //! As whom datapoints are sent. Each secret goes to its own target, and none is ever shown.
 
-use super::args::bad;
-use super::config::{Auth, Secret};
-use super::settings::{self, Setting, Settings};
-use crate::error::Error;
+use super::settings::{Setting, Settings};
+use crate::error::{BadInput, Error};
+use crate::remote_write::{Auth, Secret};
 
 /// Returns the token that every Cisco environment needs.
 ///
@@ -15,7 +14,7 @@ pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<Auth
     }
     let problem = format!("is not set, and {} '{}' needs it", env.place, env.value);
     let way_out = "set it in the environment or .env, or name its file in CDO_TOKEN_FILE";
-    Err(bad("CDO_TOKEN", None, &problem, way_out).into())
+    Err(BadInput::new("CDO_TOKEN", None, &problem, way_out).into())
 }
 
 /// Returns the credentials for a URL, which may have a token, or a user name with a password.
@@ -32,21 +31,24 @@ pub(super) fn url_auth(settings: &Settings<'_>) -> Result<Auth, Error> {
         (None, Some(username), Some((_, password))) => {
             check_text(&username.value)
                 .and(if username.value.contains(':') { Err("has a ':' in it") } else { Ok(()) })
-                .map_err(|problem| bad(&username.place, None, problem, "set another one"))?;
+                .map_err(|problem| {
+                    BadInput::new(&username.place, None, problem, "set another one")
+                })?;
             Ok(Auth::Basic { username: username.value, password })
         }
         (Some((place, _)), Some(Setting { place: other, .. }), _)
         | (Some((place, _)), None, Some((other, _))) => {
             let problem = format!("is set together with {other}");
-            Err(bad(&place, None, &problem, "keep the token or the password, not both").into())
+            Err(BadInput::new(&place, None, &problem, "keep the token or the password, not both")
+                .into())
         }
         (None, Some(Setting { place, .. }), None) => {
             let problem = "is set without REMOTE_WRITE_PASSWORD";
-            Err(bad(&place, None, problem, "set both or none").into())
+            Err(BadInput::new(&place, None, problem, "set both or none").into())
         }
         (None, None, Some((place, _))) => {
             let problem = "is set without REMOTE_WRITE_USERNAME";
-            Err(bad(&place, None, problem, "set both or none").into())
+            Err(BadInput::new(&place, None, problem, "set both or none").into())
         }
     }
 }
@@ -65,18 +67,23 @@ fn secret(
         (None, None) => Ok(None),
         (Some(value), Some(file)) => {
             let problem = format!("is set together with {}", file.place);
-            Err(bad(&value.place, None, &problem, "keep one of them").into())
+            Err(BadInput::new(&value.place, None, &problem, "keep one of them").into())
         }
         (Some(Setting { place, value }), None) => {
-            check(&value).map_err(|problem| bad(&place, None, problem, way_out))?;
+            check(&value).map_err(|problem| BadInput::new(&place, None, problem, way_out))?;
             Ok(Some((place, Secret::Inline(value))))
         }
         (None, Some(Setting { place, value: path })) => {
-            let value = settings::read_secret(path.as_ref())?;
-            check(&value).map_err(|problem| {
-                bad(&place, Some(&path), &format!("names a file that {problem}"), "write it again")
+            let secret = Secret::File((&path).into());
+            check(&secret.read()?).map_err(|problem| {
+                BadInput::new(
+                    &place,
+                    Some(&path),
+                    &format!("names a file that {problem}"),
+                    "write it again",
+                )
             })?;
-            Ok(Some((place, Secret::File(path.into()))))
+            Ok(Some((place, secret)))
         }
     }
 }

@@ -2,9 +2,8 @@
 //! none is ever shown.
 
 use super::args::{Args, bad_flag};
-use super::config::Secret;
-use super::settings;
 use crate::error::Error;
+use crate::remote_write::Secret;
 
 /// Headers that a `--header` must not replace.
 /// Source: Prometheus's `reservedHeaders` (REMOTE_WRITE.md 4.9), and what the connection needs.
@@ -61,11 +60,11 @@ pub(super) fn headers(args: &Args) -> Result<Vec<(String, Secret)>, Error> {
         if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
             return Err(bad_header("is given twice", "leave one of them out").into());
         }
-        let (content, secret) = match value.strip_prefix('@') {
-            Some(path) => (settings::read_secret(path.as_ref())?, Secret::File(path.into())),
-            None => (value.to_string(), Secret::Inline(value.into())),
+        let secret = match value.strip_prefix('@') {
+            Some(path) => Secret::File(path.into()),
+            None => Secret::Inline(value.into()),
         };
-        check_header_value(&content)
+        check_header_value(&secret.read()?)
             .map_err(|problem| bad_header(problem, "give plain ASCII text"))?;
         headers.push((name.into(), secret));
     }

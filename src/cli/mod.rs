@@ -252,7 +252,7 @@ fn check_required(args: &Args, window: (&str, bool)) -> Result<(), BadInput> {
         return Ok(());
     }
     let problem = if missing.len() == 1 { "is required" } else { "are required" };
-    Err(args::bad(&missing.join(", "), None, problem, "see -h for an example"))
+    Err(BadInput::new(&missing.join(", "), None, problem, "see -h for an example"))
 }
 
 fn series(

@@ -7,7 +7,7 @@ use super::config::Rerun;
 use super::flags::{self, Verb};
 use super::target::Choice;
 use super::units::{show_duration, show_time};
-use super::url::{REDACTED, looks_secret, redacted};
+use crate::remote_write::{REDACTED, looks_secret, redacted};
 use crate::series::{Grid, TimestampMs};
 
 impl Rerun {

@@ -9,11 +9,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::args::bad;
 use super::dotenv;
 use crate::error::{BadInput, Error, Escaped};
 
-/// Largest `.env`, and largest file of one secret, in bytes.
+/// Largest `.env` in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What the process was started with, beside its arguments. Not `Debug`: it holds secrets.
@@ -70,7 +69,7 @@ impl<'a> Settings<'a> {
         let (text, mode) = read(&path, "read variables from")?;
         settings.file = dotenv::parse(&text).map_err(|line| {
             let subject = format!("{} line {}", settings.file_name, line.number);
-            bad(&subject, None, line.problem, "write KEY=VALUE")
+            BadInput::new(&subject, None, line.problem, "write KEY=VALUE")
         })?;
         let is_secret = |key: &str| key.ends_with("_TOKEN") || key.ends_with("_PASSWORD");
         if mode & 0o077 != 0 && settings.file.iter().any(|(key, _)| is_secret(key)) {
@@ -99,7 +98,7 @@ impl<'a> Settings<'a> {
         };
         match value.to_str() {
             Some(value) => Ok(Some(Setting { place: name.into(), value: value.into() })),
-            None => Err(bad(name, None, "is not UTF-8", "set it again")),
+            None => Err(BadInput::new(name, None, "is not UTF-8", "set it again")),
         }
     }
 
@@ -108,14 +107,6 @@ impl<'a> Settings<'a> {
         let (_, value) = self.file.iter().rev().find(|(key, _)| key == name)?;
         Some(Setting { place: format!("{name} in {}", self.file_name), value: value.clone() })
     }
-}
-
-/// Reads a file that holds one secret; a trailing line end is not part of it.
-pub(super) fn read_secret(path: &Path) -> Result<String, Error> {
-    let (mut text, _) = read(path, "read the secret in")?;
-    let length = text.trim_end_matches(['\r', '\n']).len();
-    text.truncate(length);
-    Ok(text)
 }
 
 /// Returns whether a file can be opened for reading.
@@ -141,7 +132,7 @@ fn read(path: &Path, doing: &'static str) -> Result<(String, u32), Error> {
             Error::File { doing, path: path.into(), source, way_out }
         })?;
     let bad_file = |problem: &str, way_out: &str| {
-        bad(&format!("file {}", path.display()), None, problem, way_out)
+        BadInput::new(&format!("file {}", path.display()), None, problem, way_out)
     };
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(bad_file("is larger than 64 KiB", "leave out what is not needed").into());

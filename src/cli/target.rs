@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::args::{Args, bad, bad_flag};
-use super::config::{Auth, ReadApi, ReadConfig, Secret, Target, TlsOptions};
+use super::args::{Args, bad_flag};
+use super::config::{ReadApi, ReadConfig};
 use super::credentials::{preset_auth, url_auth};
 use super::headers::headers;
 use super::settings::{self, Setting, Settings};
 use super::units;
-use super::url::{HttpUrl, looks_secret, redacted};
+use super::url::HttpUrl;
 use crate::error::{BadInput, Error, Escaped};
+use crate::remote_write::{Auth, Secret, Target, TlsOptions, looks_secret, redacted};
 
 /// Hosts of the environments that are known by name; others are `www.NAME.cdo.cisco.com`.
 const PRESETS: &[(&str, &str)] = &[
@@ -72,7 +73,7 @@ pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, Bad
     };
     let way_out = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
                    --env, or set REMOTE_WRITE_URL or ENV, also in .env";
-    Err(bad("target", None, &problem, way_out))
+    Err(BadInput::new("target", None, &problem, way_out))
 }
 
 /// Returns what is known of the target for a run that does not take place; what is missing for
@@ -153,7 +154,7 @@ pub(super) fn check_read(
         if (&url.host, url.https) != (&own.host, own.https) {
             let problem = format!("is not on https://{}, the only host for CDO_TOKEN", own.host);
             let way_out = "name an address there, or push with --url";
-            return Err(bad(place, Some(&redacted(&url.text)), &problem, way_out).into());
+            return Err(BadInput::new(place, Some(&redacted(&url.text)), &problem, way_out).into());
         }
     }
     check_encryption(&url, place, (&target.auth, &target.headers), args)?;
@@ -218,14 +219,14 @@ fn check_encryption(
     }
     let problem = "is plain http, which would show the credentials to anyone on the way";
     let way_out = "use https, or add --allow-plain-http-credentials";
-    Err(bad(source, Some(&redacted(&url.text)), problem, way_out))
+    Err(BadInput::new(source, Some(&redacted(&url.text)), problem, way_out))
 }
 
 fn parse_url(setting: &Setting) -> Result<HttpUrl, BadInput> {
     HttpUrl::parse(&setting.value).map_err(|error| {
         let shown = redacted(&setting.value);
         let shown = (!setting.value.contains('@')).then_some(shown.as_str());
-        bad(&setting.place, shown, &error.problem, &error.way_out)
+        BadInput::new(&setting.place, shown, &error.problem, &error.way_out)
     })
 }
 
@@ -239,7 +240,12 @@ fn preset_url(env: &Setting) -> Result<HttpUrl, BadInput> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if name.is_empty() || !name.chars().all(allowed) {
         let problem = "is not a name of letters, digits and '-'";
-        return Err(bad(&env.place, Some(name), problem, "give one like us, or use --url"));
+        return Err(BadInput::new(
+            &env.place,
+            Some(name),
+            problem,
+            "give one like us, or use --url",
+        ));
     }
     let host = preset_host(name).map_or(format!("www.{name}.cdo.cisco.com"), Into::into);
     let url = format!("https://{host}{PRESET_PATH}");
@@ -309,7 +315,7 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<Secret>, BadIn
     let without_user = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     HttpUrl::parse(&format!("{scheme}://{without_user}")).map_err(|error| {
         let way_out = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
-        bad(&place, None, &error.problem, way_out)
+        BadInput::new(&place, None, &error.problem, way_out)
     })?;
     Ok(Some(Secret::Inline(value)))
 }

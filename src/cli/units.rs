@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::config::Protocol;
+use crate::remote_write::Protocol;
 use crate::series::{Seasonality, TimestampMs};
 
 /// Why a text cannot be used, and what to write instead.

@@ -1,16 +1,9 @@
 //! The headers of a request: those of the protocol, and the secrets in the others.
 
-use std::fs::File;
-use std::io::{self, Read};
-
-use super::Version;
-use crate::cli::config::{Auth, Secret, Target};
-use crate::error::Error;
+use super::{Auth, Target, Version};
 
 /// How the sender names itself.
 pub(super) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-/// What is read of a file that holds a secret.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Returns what every request with `version` has.
 pub(super) fn protocol_headers(version: Version) -> [(&'static str, &'static str); 3] {
@@ -41,28 +34,4 @@ pub fn shown_headers(version: Version, target: &Target) -> Vec<(String, String)>
     }
     headers.extend(target.headers.iter().map(|(name, value)| (name.clone(), format!("{value:?}"))));
     headers
-}
-
-/// Returns the secret; that of a file as it is now.
-///
-/// # Errors
-/// When the file cannot be read or holds nothing.
-pub(super) fn read_secret(secret: &Secret) -> Result<String, Error> {
-    let path = match secret {
-        Secret::Inline(value) => return Ok(value.clone()),
-        Secret::File(path) => path,
-    };
-    let mut text = String::new();
-    let read = File::open(path)
-        .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
-        .and_then(|_| match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(io::Error::other("it is empty")),
-            value => Ok(value.to_owned()),
-        });
-    read.map_err(|source| Error::File {
-        doing: "read the secret in",
-        path: path.clone(),
-        source,
-        way_out: "put the value there, or name another file",
-    })
 }

@@ -10,10 +10,9 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, Proxy, RequestBuilder, Timeout};
 
-use super::headers::{USER_AGENT, protocol_headers, read_secret};
+use super::headers::{USER_AGENT, protocol_headers};
 use super::hints::{is_certificate_problem, other_roots};
-use super::{Version, http_date};
-use crate::cli::config::{Auth, Secret, Target};
+use super::{Auth, Secret, Target, Version, base64, header_time};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
 
@@ -90,10 +89,10 @@ impl Sender {
     /// When a certificate file cannot be read or used, or the proxy's URL is none.
     pub fn new(target: &Target) -> Result<Self, Error> {
         if cfg!(not(feature = "tls")) && target.url.starts_with("https:") {
-            let (subject, value) = (target.source.clone(), Some(target.shown_url()));
-            let problem = "needs TLS, which this binary was built without".into();
-            let way_out = "use the ordinary binary, or an http URL".into();
-            return Err(BadInput { subject, value, problem, way_out }.into());
+            let problem = "needs TLS, which this binary was built without";
+            let way_out = "use the ordinary binary, or an http URL";
+            let url = target.shown_url();
+            return Err(BadInput::new(&target.source, Some(&url), problem, way_out).into());
         }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         // Below the limit of the whole, so that an attempt that never got through says so.
@@ -203,51 +202,56 @@ impl Sender {
         match &self.target.auth {
             Auth::None => {}
             Auth::Bearer(token) => {
-                let value = format!("Bearer {}", read_secret(token)?);
-                headers.push(("Authorization", sensitive("the bearer token", &value)?));
+                let bearer = |token: &str| format!("Bearer {token}");
+                headers.push(("Authorization", sensitive("the bearer token", token, bearer)?));
             }
             Auth::Basic { username, password } => {
-                let credentials = format!("{username}:{}", read_secret(password)?);
-                let value = format!("Basic {}", super::base64::encode(credentials.as_bytes()));
-                headers.push(("Authorization", sensitive("the basic credentials", &value)?));
+                let basic = |password: &str| {
+                    format!("Basic {}", base64::encode(format!("{username}:{password}").as_bytes()))
+                };
+                headers.push(("Authorization", sensitive("the password", password, basic)?));
             }
         }
         for (name, value) in &self.target.headers {
-            headers.push((name, sensitive(name, &read_secret(value)?)?));
+            headers.push((name, sensitive(name, value, str::to_owned)?));
         }
         Ok(headers)
     }
 }
 
-fn sensitive(name: &str, value: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| BadInput {
-        subject: name.to_owned(),
-        value: None,
-        problem: "holds a character that no HTTP header can carry".into(),
-        way_out: "write it again, on one line".into(),
-    })?;
+/// Returns the value of a header, which `write` makes of a secret.
+fn sensitive(
+    name: &str,
+    secret: &Secret,
+    write: impl Fn(&str) -> String,
+) -> Result<HeaderValue, Error> {
+    let bad = |problem: &str, way_out| BadInput::new(name, None, problem, way_out);
+    let secret = secret.read()?;
+    if secret.is_empty() {
+        return Err(bad("is empty", "write it again").into());
+    }
+    let problem = "holds a character that no HTTP header can carry";
+    let mut value = HeaderValue::from_str(&write(&secret))
+        .map_err(|_| bad(problem, "write it again, on one line"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn proxy(url: &Secret) -> Result<Proxy, Error> {
-    let bad = || BadInput {
-        subject: "the proxy in the environment".into(),
-        value: None,
-        problem: "is not a URL such as http://proxy.example:3128".into(),
-        way_out: "correct HTTPS_PROXY or HTTP_PROXY, or list the receiver's host in NO_PROXY"
-            .into(),
-    };
-    Proxy::new(&read_secret(url)?).map_err(|_| bad().into())
+    let problem = "is not a URL such as http://proxy.example:3128";
+    let way_out = "correct HTTPS_PROXY or HTTP_PROXY, or list the receiver's host in NO_PROXY";
+    let bad = || BadInput::new("the proxy in the environment", None, problem, way_out);
+    Proxy::new(&url.read()?).map_err(|_| bad().into())
 }
 
 fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
     let status = response.status().as_u16();
     let headers = response.headers();
-    let date = header_text(headers, "Date").and_then(http_date::parse);
+    let date = header_text(headers, "Date").and_then(header_time::imf_date);
     let written = header_text(headers, "X-Prometheus-Remote-Write-Samples-Written")
         .and_then(|text| text.parse().ok());
-    let after = header_text(headers, "Retry-After").and_then(|text| retry_after(text, now));
+    let after =
+        header_text(headers, "Retry-After").and_then(|text| header_time::retry_after(text, now));
     let location = header_text(headers, "Location").map(str::to_owned);
     let outcome = match status {
         // The body of a success is not read: "MUST ignore".
@@ -265,17 +269,6 @@ fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// Returns the duration of a `Retry-After` header; `None` when negative, past or neither form.
-/// Source: RFC 9110, section 10.2.3.
-fn retry_after(text: &str, now: TimestampMs) -> Option<Duration> {
-    let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let ahead_ms = http_date::parse(text)?.0.checked_sub(now.0)?;
-    u64::try_from(ahead_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis)
 }
 
 /// Returns status and body as they came, on one line.
@@ -345,42 +338,4 @@ fn never_connected(kind: io::ErrorKind) -> bool {
             | NetworkUnreachable
             | NotConnected
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::generated::Random;
-
-    #[track_caller]
-    fn check(text: &str, expected: Option<u64>) {
-        let now = TimestampMs(784_111_777_000);
-        assert_eq!(retry_after(text, now), expected.map(Duration::from_secs), "{text:?}");
-    }
-
-    #[test]
-    fn retry_after_takes_seconds_and_imf_dates() {
-        check("0", Some(0));
-        check(" 120 ", Some(120));
-        check("99999999999999999999999", Some(u64::MAX));
-        check("Sun, 06 Nov 1994 08:49:47 GMT", Some(10));
-        check("Sun, 06 Nov 1994 08:49:37 GMT", None);
-        check("Sun, 06 Nov 1994 08:49:07 GMT", None);
-        check("-5", None);
-        check("1.5", None);
-        check("soon", None);
-        check("", None);
-    }
-
-    #[test]
-    fn generated_retry_after_never_panics() {
-        let mut random = Random::new(7);
-        for _ in 0..100_000 {
-            let text = match random.below(2) {
-                0 => random.mutated("Sun, 06 Nov 1994 08:49:47 GMT"),
-                _ => random.text("0123456789 :,-.SunNovGMT\u{e9}"),
-            };
-            let _ = retry_after(&text, TimestampMs(i64::MAX));
-        }
-    }
 }

@@ -4,11 +4,12 @@
 
 mod base64;
 mod body;
+mod header_time;
 mod headers;
 mod hints;
 mod http;
-mod http_date;
 mod retry;
+mod target;
 #[cfg(feature = "tls")]
 mod tls;
 pub mod v1;
@@ -19,6 +20,7 @@ pub use headers::shown_headers;
 pub use hints::describe_status;
 pub use http::{Outcome, Question, Reply, Sender};
 pub use retry::Backoff;
+pub use target::{Auth, Protocol, REDACTED, Secret, Target, TlsOptions, looks_secret, redacted};
 
 use crate::labels::LabelSet;
 use crate::series::Sample;

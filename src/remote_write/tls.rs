@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use crate::cli::config::TlsOptions;
+use super::TlsOptions;
 use crate::error::Error;
 
 /// Returns ureq's TLS settings for `options`; the bundled roots where no file is named.

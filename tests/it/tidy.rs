@@ -27,7 +27,7 @@ const IMPORTERS: &[(&str, &[&str])] = &[
     // One message module each; the other half of the wire reads answers.
     ("quick_protobuf", &["src/remote_write/v1.rs", "src/remote_write/v2.rs", "src/remote_read"]),
     ("snap", &["src/remote_write/body.rs", "src/remote_read"]),
-    ("time", &["src/report.rs", "src/cli/units.rs", "src/remote_write/http_date.rs"]),
+    ("time", &["src/report.rs", "src/cli/units.rs", "src/remote_write/header_time.rs"]),
     // Certificates are handed over in ureq's own types, in a file that a build without TLS omits.
     ("ureq", &["src/remote_write/http.rs", "src/remote_write/tls.rs"]),
     // Comes with ureq; its error texts are read, its types are for tests.
@@ -44,9 +44,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tally", &["error"]),
     ("clock", &["series"]),
     ("openmetrics", &["labels", "remote_write", "series"]),
-    ("cli", &["error", "labels", "series"]),
-    ("remote_write", &["cli::config", "error", "labels", "series"]),
-    ("remote_read", &["cli::config", "error", "labels", "remote_write", "series"]),
+    ("remote_write", &["error", "labels", "series"]),
+    ("remote_read", &["error", "labels", "remote_write", "series"]),
+    ("cli", &["error", "labels", "remote_write", "series"]),
 ];
 
 /// The verbs: only `main.rs` and one another may know them.
@@ -61,7 +61,7 @@ const PURE: &[&str] = &[
     "src/words.rs",
     "src/remote_write/base64.rs",
     "src/remote_write/body.rs",
-    "src/remote_write/http_date.rs",
+    "src/remote_write/header_time.rs",
     "src/remote_write/retry.rs",
     "src/remote_write/v1.rs",
     "src/remote_write/v2.rs",
