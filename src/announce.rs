@@ -1,43 +1,36 @@
 //! The first lines of a run's log: what is generated and where it goes.
 
-use crate::cli::config::{SeriesConfig, Window};
+use std::ops::Range;
+
+use crate::cli::config::Plan;
 use crate::remote_write::Target;
-use crate::report::{Field, Level, Report};
-use crate::words::{epoch_seconds, in_words};
+use crate::report::{Field, Report};
+use crate::words::in_words;
 
 /// Label sets that are logged one by one.
 const LABEL_SETS_MAX: usize = 3;
 
 /// Logs the window, the series and the origin that continues it.
-pub fn announce_series(
-    series: &SeriesConfig,
-    window: Window,
-    warnings: &[String],
-    report: &Report,
-) {
-    let grid = series.model.grid;
-    for warning in warnings {
-        report.log(Level::Warning, "config", &[], warning);
-    }
-    let (start, end) = (grid.time_of(window.first_index), grid.time_of(window.end_index()));
+pub fn announce_plan(plan: &Plan, report: &Report) {
+    let Range { start, end } = plan.times();
     let (from, to) = (report.local_time(start), report.local_time(end));
     let times = [("start", Field::Time(start)), ("end", Field::Time(end))];
     report.info("window", &times, &format!("Generating timeseries from {from} to {to}"));
     let duration = in_words(end.0.abs_diff(start.0));
     report.info("duration", &[], &format!("Duration: {duration}"));
-    let name = [("name", Field::Text(&series.metric_name))];
-    report.info("metric", &name, &format!("Metric: {}", series.metric_name));
-    for labels in series.label_sets.iter().take(LABEL_SETS_MAX) {
+    let name = [("name", Field::Text(&plan.metric_name))];
+    report.info("metric", &name, &format!("Metric: {}", plan.metric_name));
+    for labels in plan.label_sets.iter().take(LABEL_SETS_MAX) {
         report.info("labels", &[], &format!("Labels: {labels}"));
     }
-    if let Some(more @ 1..) = series.label_sets.len().checked_sub(LABEL_SETS_MAX) {
+    if let Some(more @ 1..) = plan.label_sets.len().checked_sub(LABEL_SETS_MAX) {
         report.info("labels", &[], &format!("(and {more} more series)"));
     }
-    let (origin, end) = (epoch_seconds(grid.origin), epoch_seconds(end));
+    let origin = plan.model.grid.origin;
     let text = format!(
         "Origin: {origin} (to continue or verify this run: --origin {origin} --end-epoch {end})"
     );
-    report.info("origin", &[("origin", Field::Time(grid.origin))], &text);
+    report.info("origin", &[("origin", Field::Time(origin))], &text);
 }
 
 /// Logs the target and where it came from.

@@ -1,20 +1,18 @@
-//! The backfill verb by remote write: the past of a series at once.
+//! The backfill verb by remote write: the past of a series at once. (Into a file: export.rs.)
 //!
 //! Sends batches of ticks, oldest first. A batch whose fate is unknown is never simply sent
 //! again: its oldest tick goes alone first, and its answer tells whether the batch is there.
 //! Memory is flat in the window's length.
 
 use std::ops::Range;
-use std::path::Path;
 use std::process;
 use std::sync::Arc;
 
-use crate::announce::{announce_series, announce_target};
-use crate::cli::config::{BackfillConfig, Destination, PushConfig};
-use crate::clock::{Clock, LastResort, SystemClock, watch_signals};
+use crate::announce::{announce_plan, announce_target};
+use crate::cli::config::{BackfillConfig, Plan};
+use crate::clock::{Clock, LastResort, SystemClock};
 use crate::delivery::{AfterSilence, Courier, Delivered};
-use crate::error::{Error, Escaped, Exit};
-use crate::export::{Cleanup, Export, Temporary};
+use crate::error::{Error, Exit};
 use crate::progress::Progress;
 use crate::push::Pusher;
 use crate::read_back::Source;
@@ -30,53 +28,9 @@ use crate::words::counted;
 /// Source: half of its head's block of two hours, prometheus tsdb/head_append.go.
 const HEAD_MS: i64 = 3_600_000;
 
-/// Pushes or writes the window of `config`.
-///
-/// # Errors
-/// Certificates or the proxy cannot be used, or the file cannot be written.
-pub fn run(
-    config: &BackfillConfig,
-    report: Arc<Report>,
-    clock: &Arc<SystemClock>,
-) -> Result<Exit, Error> {
-    let export = Export { series: &config.series, window: config.window, report: &report };
-    match &config.destination {
-        Destination::Push(push) => {
-            let backfill = Backfill::new(config, push, report)?;
-            watch_signals(clock.interrupt(), backfill.last_resort(Arc::clone(clock)));
-            Ok(backfill.run(&**clock))
-        }
-        Destination::File { path } => {
-            let temporary = Temporary::default();
-            let _cleanup = Cleanup(temporary.clone());
-            watch_signals(clock.interrupt(), temporary.clone());
-            let exit = export.into_file(path, &temporary, &**clock)?;
-            report_export(exit, config, path, &report);
-            Ok(exit)
-        }
-        Destination::Stdout => {
-            watch_signals(clock.interrupt(), Temporary::default());
-            export.into_stdout(&**clock)
-        }
-    }
-}
-
-fn report_export(exit: Exit, config: &BackfillConfig, path: &Path, report: &Report) {
-    let name = Escaped(&path.to_string_lossy()).to_string();
-    if exit == Exit::Success {
-        let count = config.window.tick_count * config.series.label_sets.len() as u64;
-        let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
-        report.info("written", &[("written", Field::Count(count))], &text);
-    } else {
-        report.speak_up();
-        report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
-    }
-}
-
 /// A backfill by remote write.
 pub struct Backfill<'a> {
     config: &'a BackfillConfig,
-    push: &'a PushConfig,
     sender: Sender,
     /// Where to read back.
     source: Option<Source<'a>>,
@@ -88,15 +42,11 @@ impl<'a> Backfill<'a> {
     ///
     /// # Errors
     /// When certificates or the proxy cannot be used.
-    pub fn new(
-        config: &'a BackfillConfig,
-        push: &'a PushConfig,
-        report: Arc<Report>,
-    ) -> Result<Self, Error> {
-        let sender = Sender::new(&push.target)?;
-        let summary = Summary::new(report, &config.series, config.window, config.rerun.clone());
-        let source = push.read.as_ref().map(Source::new).transpose()?;
-        Ok(Self { config, push, sender, source, summary: Arc::new(summary) })
+    pub fn new(config: &'a BackfillConfig, report: Arc<Report>) -> Result<Self, Error> {
+        let sender = Sender::new(&config.target)?;
+        let summary = Summary::new(report, &config.plan, config.rerun.clone());
+        let source = config.read.as_ref().map(Source::new).transpose()?;
+        Ok(Self { config, sender, source, summary: Arc::new(summary) })
     }
 
     /// Returns what ends this run from outside when it does not end by itself.
@@ -108,25 +58,25 @@ impl<'a> Backfill<'a> {
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let report: &Report = &self.summary.report;
         self.announce(clock.now());
+        let BackfillConfig { plan, target, patience, .. } = self.config;
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, &self.summary, &self.sender, self.push.patience, seed);
-        let (series, window) = (&self.config.series, self.config.window);
+        let courier = Courier::new(clock, &self.summary, &self.sender, *patience, seed);
         let mut batches = Batches {
-            config: self.config,
+            plan,
             summary: &self.summary,
             clock,
-            progress: Progress::new(report, self.summary.tally().planned(), clock.steady()),
-            pusher: Pusher::new(courier, series, &self.summary, window, self.push.target.protocol),
-            samples: vec![Vec::new(); series.label_sets.len()],
+            progress: Progress::new(report, plan.sample_count(), clock.steady()),
+            pusher: Pusher::new(courier, plan, &self.summary, target.protocol),
+            samples: vec![Vec::new(); plan.label_sets.len()],
         };
-        let ending = match batches.all(self.push.batch_size) {
+        let ending = match batches.all(self.config.batch_size) {
             Err(ending) => ending,
             Ok(()) => Ending::Finished,
         };
         self.summary.give_up_due(clock.now());
         let exit = self.summary.print(ending);
         let Some(source) = &self.source else { return exit };
-        let subject = Subject { series, window, rerun: &self.config.rerun, source };
+        let subject = Subject { plan, rerun: &self.config.rerun, source };
         verify::after_push(subject, clock, &self.summary, exit)
     }
 }
@@ -134,17 +84,17 @@ impl<'a> Backfill<'a> {
 impl Backfill<'_> {
     fn announce(&self, now: TimestampMs) {
         let report: &Report = &self.summary.report;
-        announce_series(&self.config.series, self.config.window, &self.config.warnings, report);
-        announce_target(&self.push.target, report);
-        let (grid, window) = (self.config.series.model.grid, self.config.window);
-        if now.0 - grid.time_of(window.first_index).0 > HEAD_MS {
+        let plan = &self.config.plan;
+        announce_plan(plan, report);
+        announce_target(&self.config.target, report);
+        if now.0 - plan.times().start.0 > HEAD_MS {
             let text = "The window begins more than an hour ago: a Prometheus that has newer data \
                         takes it only with storage.tsdb.out_of_order_time_window set in its \
                         configuration; for blocks instead, see --output";
             report.log(Level::Warning, "old_window", &[], text);
         }
         report.rule();
-        let count = self.summary.tally().planned();
+        let count = plan.sample_count();
         let text = format!("Starting backfill of {}", counted(count, "datapoint"));
         report.info("starting", &[("planned", Field::Count(count))], &text);
     }
@@ -152,7 +102,7 @@ impl Backfill<'_> {
 
 /// The loop's state.
 struct Batches<'a, C> {
-    config: &'a BackfillConfig,
+    plan: &'a Plan,
     summary: &'a Summary,
     clock: &'a C,
     progress: Progress<'a>,
@@ -163,8 +113,8 @@ struct Batches<'a, C> {
 
 impl<C: Clock> Batches<'_, C> {
     fn all(&mut self, batch_size: usize) -> Result<(), Ending> {
-        let window = self.config.window;
-        let mut iters: Vec<_> = self.config.series.iters_from(window.first_index).collect();
+        let window = self.plan.window;
+        let mut iters: Vec<_> = self.plan.iters_from(window.first_index).collect();
         let ticks_per_batch = (batch_size / iters.len()).max(1) as u64;
         let mut index = window.first_index;
         while index < window.end_index() && !self.pusher.is_over() {
@@ -221,8 +171,7 @@ impl<C: Clock> Batches<'_, C> {
     /// Sends `count` ticks at most of those generated, from the one at `start` on.
     fn send(&mut self, start: usize, count: usize, after_silence: AfterSilence) -> Delivered {
         let series: Vec<TimeSeries<'_>> = self
-            .config
-            .series
+            .plan
             .label_sets
             .iter()
             .zip(&self.samples)
@@ -244,7 +193,7 @@ impl<C: Clock> Batches<'_, C> {
         log("Stopped at the first rejection: what follows would most likely be rejected, too;");
         log("  a Prometheus that has newer data takes older only with an out_of_order_time_window");
         let last = self.summary.tally().last_accepted();
-        match last.map(|index| self.config.series.model.grid.time_of(index)) {
+        match last.map(|index| self.plan.model.grid.time_of(index)) {
             Some(time) => log(&format!(
                 "The last accepted datapoint: {} (epoch {})",
                 report.local_time(time),

@@ -4,10 +4,12 @@
 //! clock. Nothing here knows what is waited for.
 
 use std::fs;
+use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::error::Exit;
 use crate::series::TimestampMs;
 
 /// No wait goes on longer than this without a look at the wall clock.
@@ -103,11 +105,6 @@ impl SystemClock {
     pub fn new(interrupt: Arc<Interrupt>) -> Self {
         Self { start: Instant::now(), interrupt }
     }
-
-    /// Returns what ends this clock's waits.
-    pub fn interrupt(&self) -> &Arc<Interrupt> {
-        &self.interrupt
-    }
 }
 
 impl Clock for SystemClock {
@@ -171,15 +168,11 @@ impl Interrupt {
 }
 
 /// What a signal may do to a run that does not come to its end by itself.
-pub trait LastResort: Send + 'static {
+pub trait LastResort: Send + Sync + 'static {
     /// Ends the request under way.
-    fn cancel_request(&mut self);
-
-    /// Ends the process after a summary.
-    fn exit(&mut self);
-
-    /// Ends the process and waits for nothing: `exit` may be stuck in a log that nobody reads.
-    fn exit_at_once();
+    fn cancel_request(&self) {}
+    /// Does what is to be done before the process ends; the main thread is stuck.
+    fn wind_up(&self) {}
 }
 
 /// Has SIGINT, SIGTERM and SIGHUP set `interrupt`; what still runs then is first cancelled
@@ -187,33 +180,32 @@ pub trait LastResort: Send + 'static {
 ///
 /// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
 /// terminal: ctrlc can only take all three signals or none.
-pub fn watch_signals<L: LastResort>(interrupt: &Arc<Interrupt>, last_resort: L) {
+pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
     if is_hangup_ignored() {
         return;
     }
     let interrupt = Arc::clone(interrupt);
-    let last_resort = Arc::new(Mutex::new(last_resort));
+    let last_resort = Arc::new(last_resort);
+    let exit = || process::exit(i32::from(Exit::Interrupted as u8));
     let handler = move || {
+        // Whatever is still being wound up: it may be stuck in a log that nobody reads.
         if interrupt.set() {
-            L::exit_at_once();
+            exit();
         }
         let last_resort = Arc::clone(&last_resort);
         // Apart from the handler's thread, which has the second signal to wait for.
         let watch = move || {
             thread::sleep(REQUEST_GRACE);
-            lock(&last_resort).cancel_request();
+            last_resort.cancel_request();
             thread::sleep(CANCEL_GRACE);
-            lock(&last_resort).exit();
+            last_resort.wind_up();
+            exit();
         };
         drop(thread::Builder::new().spawn(watch));
     };
     // Without a handler a signal ends the process as it would any other; that is no reason
     // not to run.
     drop(ctrlc::set_handler(handler));
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_hangup_ignored() -> bool {

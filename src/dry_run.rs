@@ -1,10 +1,10 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
-use crate::cli::config::DryRunConfig;
+use crate::cli::config::{DryRunConfig, Plan};
 use crate::error::{Error, Escaped, Exit};
 use crate::push::SAMPLES_PER_REQUEST_MAX;
-use crate::remote_write::{Body, Metadata, Target, TimeSeries, Version, shown_headers};
-use crate::report::{Level, Report, print_parts};
+use crate::remote_write::{Body, Target, TimeSeries, Version, shown_headers};
+use crate::report::{Report, print_parts};
 use crate::series::Sample;
 use crate::words::{counted, step_in_words};
 
@@ -16,9 +16,6 @@ const FIRST_SAMPLES: u64 = 3;
 /// # Errors
 /// When stdout cannot take it.
 pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
-    for warning in &config.warnings {
-        report.log(Level::Warning, "config", &[], warning);
-    }
     let version = config.protocol.first_version();
     let mut lines = vec!["Dry run: nothing is sent.".to_owned(), String::new()];
     match &config.target {
@@ -26,7 +23,7 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
         None => lines.push("POST to no target: none is named".into()),
     }
     lines.push(String::new());
-    lines.extend(content(config, report));
+    lines.extend(content(&config.plan, report));
     lines.push(String::new());
     lines.extend(sizes(config, version));
     let parts = lines.into_iter().map(|line| line + "\n");
@@ -43,25 +40,25 @@ fn request_head(version: Version, target: &Target) -> Vec<String> {
 }
 
 /// Returns the labels, the metadata and the samples, as the message holds them.
-fn content(config: &DryRunConfig, report: &Report) -> Vec<String> {
-    let (series, window) = (&config.series, config.window);
-    let count = series.label_sets.len() as u64;
+fn content(plan: &Plan, report: &Report) -> Vec<String> {
+    let window = plan.window;
+    let count = plan.label_sets.len() as u64;
     let of = if count == 1 { String::new() } else { format!(" of the first of {count} series") };
     let mut lines = vec![format!("Labels{of}, in the order of the message:")];
-    let pairs = series.label_sets[0].pairs().iter();
+    let pairs = plan.label_sets[0].pairs().iter();
     lines.extend(pairs.map(|(name, value)| format!("  {name}=\"{}\"", Escaped(value))));
-    lines.push(format!("Metadata: gauge, help \"{}\"", Escaped(&series.description)));
-    let step = step_in_words(series.model.grid.step_ms);
+    lines.push(format!("Metadata: gauge, help \"{}\"", Escaped(&plan.description)));
+    let step = step_in_words(plan.model.grid.step_ms);
     lines.push(format!("Samples{of}: {}, 1 per {step}", window.tick_count));
     let line = |sample: Sample| {
         let Sample { timestamp, value } = sample;
         format!("  {} ({}) {value:?}", timestamp.0, report.local_time(timestamp))
     };
     let first_count = window.tick_count.min(FIRST_SAMPLES);
-    let first = (0..first_count).zip(series.model.iter_from(window.first_index));
+    let first = (0..first_count).zip(plan.model.iter_from(window.first_index));
     lines.extend(first.map(|(_, sample)| line(sample)));
     if window.tick_count > FIRST_SAMPLES {
-        let last = series.model.iter_from(window.end_index() - 1).next();
+        let last = plan.model.iter_from(window.end_index() - 1).next();
         lines.extend((window.tick_count > FIRST_SAMPLES + 1).then(|| "  ...".to_owned()));
         lines.extend(last.map(line));
     }
@@ -70,8 +67,8 @@ fn content(config: &DryRunConfig, report: &Report) -> Vec<String> {
 
 /// Returns how many requests there would be, and the size of the first one.
 fn sizes(config: &DryRunConfig, version: Version) -> [String; 2] {
-    let (series, window) = (&config.series, config.window);
-    let series_count = series.label_sets.len();
+    let (plan, window) = (&config.plan, config.plan.window);
+    let series_count = plan.label_sets.len();
     let series_per_request = match config.ticks_per_request {
         1 => series_count.min(SAMPLES_PER_REQUEST_MAX),
         _ => series_count,
@@ -80,22 +77,16 @@ fn sizes(config: &DryRunConfig, version: Version) -> [String; 2] {
     let tick_count = usize::try_from(ticks).expect("a request fits memory");
     let request_count = window.tick_count.div_ceil(config.ticks_per_request)
         * series_count.div_ceil(series_per_request) as u64;
-    let samples: Vec<Vec<Sample>> = (0..)
-        .zip(&series.label_sets[..series_per_request])
-        .map(|(k, _)| {
-            let iter = series.model.with_seed_plus(k).iter_from(window.first_index);
-            iter.take(tick_count).collect()
-        })
-        .collect();
-    let first: Vec<TimeSeries<'_>> = series
+    let iters = plan.iters_from(window.first_index).take(series_per_request);
+    let samples: Vec<Vec<Sample>> = iters.map(|iter| iter.take(tick_count).collect()).collect();
+    let first: Vec<TimeSeries<'_>> = plan
         .label_sets
         .iter()
         .zip(&samples)
         .map(|(labels, samples)| TimeSeries { labels, samples })
         .collect();
-    let metadata = Metadata { metric_name: &series.metric_name, help: &series.description };
     let mut body = Body::default();
-    let snappy_bytes = body.encode(version, &first, metadata).len();
+    let snappy_bytes = body.encode(version, &first, plan.metadata()).len();
     let sample_count = counted(ticks * series_per_request as u64, "sample");
     let size = format!("{} bytes of protobuf, {snappy_bytes} after snappy", body.message_bytes());
     [format!("Requests: {request_count}"), format!("The first: {sample_count}, {size}")]

@@ -6,18 +6,19 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::mem;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cli::config::{SeriesConfig, Window};
+use crate::cli::config::ExportConfig;
 use crate::clock::{Clock, LastResort};
-use crate::error::{Error, Exit};
+use crate::error::{Error, Escaped, Exit};
 use crate::openmetrics::{self, Lines};
 use crate::progress::Progress;
-use crate::remote_write::Metadata;
-use crate::report::Report;
+use crate::report::{Field, Report};
+use crate::words::counted;
 
 /// What is written at once.
 const BYTES_PER_WRITE: usize = 64 * 1024;
@@ -25,57 +26,72 @@ const BYTES_PER_WRITE: usize = 64 * 1024;
 /// What to know when there is nothing to take back.
 const NOT_WHOLE: &str = "what was read is not whole";
 
-/// What is written.
-#[derive(Clone, Copy)]
+/// A backfill into a file or to stdout. Leaves half of a file behind in no case.
 pub struct Export<'a> {
-    /// The series.
-    pub series: &'a SeriesConfig,
-    /// The ticks.
-    pub window: Window,
-    /// Told how far it is.
-    pub report: &'a Report,
+    config: &'a ExportConfig,
+    report: Arc<Report>,
+    temporary: Temporary,
 }
 
-impl Export<'_> {
-    /// Writes into the file at `path`, which is there when all is written, and not before.
-    ///
-    /// Returns `Exit::Interrupted`, and leaves nothing behind, after a signal.
+impl<'a> Export<'a> {
+    /// Returns a run of `config`; writes nothing yet.
+    pub fn new(config: &'a ExportConfig, report: Arc<Report>) -> Self {
+        Self { config, report, temporary: Temporary::default() }
+    }
+
+    /// Returns what ends this run from outside when it does not end by itself.
+    pub fn last_resort(&self) -> impl LastResort + use<> {
+        self.temporary.clone()
+    }
+
+    /// Writes the window; returns when it is all written, or interrupted.
     ///
     /// # Errors
-    /// The file cannot be written; a part of it is not left behind.
-    pub fn into_file(
-        self,
-        path: &Path,
-        temporary: &Temporary,
-        clock: &impl Clock,
-    ) -> Result<Exit, Error> {
+    /// Not all could be written.
+    pub fn run(&self, clock: &impl Clock) -> Result<Exit, Error> {
+        let Some(path) = &self.config.path else { return self.to_stdout(clock) };
+        let exit = self.to_file(path, clock)?;
+        let name = Escaped(&path.to_string_lossy()).to_string();
+        if exit == Exit::Success {
+            let count = self.config.plan.sample_count();
+            let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
+            self.report.info("written", &[("written", Field::Count(count))], &text);
+        } else {
+            self.report.speak_up();
+            self.report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
+        }
+        Ok(exit)
+    }
+
+    /// Writes into the file at `path`, which is there when all is written, and not before.
+    fn to_file(&self, path: &Path, clock: &impl Clock) -> Result<Exit, Error> {
         let replaced = path.metadata().ok();
         if replaced.as_ref().is_some_and(|metadata| !metadata.is_file()) {
-            return self.into_device(path, clock);
+            return self.to_device(path, clock);
         }
         let target = without_links(path);
         let mut file =
-            temporary.create_beside(&target).map_err(|source| cannot_create(path, source))?;
+            self.temporary.create_beside(&target).map_err(|source| cannot_create(path, source))?;
         if let Some(metadata) = replaced {
             // As if it had been written into: only its owner may give it away, hence no error.
             let _ = fchown(&file, Some(metadata.uid()), Some(metadata.gid()));
             let _ = file.set_permissions(metadata.permissions());
         }
-        match self.into_writer(&mut file, clock).map_err(|source| cannot_write(path, source))? {
+        match self.write(&mut file, clock).map_err(|source| cannot_write(path, source))? {
             Exit::Success => {}
             exit => return Ok(exit),
         }
         // The name must not be there before the bytes are.
         file.sync_all().map_err(|source| cannot_write(path, source))?;
-        temporary.rename_to(&target).map_err(|source| cannot_create(path, source))?;
+        self.temporary.rename_to(&target).map_err(|source| cannot_create(path, source))?;
         Ok(Exit::Success)
     }
 
     /// Writes into what is there and is no file, such as a FIFO.
-    fn into_device(self, path: &Path, clock: &impl Clock) -> Result<Exit, Error> {
+    fn to_device(&self, path: &Path, clock: &impl Clock) -> Result<Exit, Error> {
         let mut device =
             File::options().write(true).open(path).map_err(|source| cannot_create(path, source))?;
-        self.into_writer(&mut device, clock).map_err(|source| Error::Unwritten {
+        self.write(&mut device, clock).map_err(|source| Error::Unwritten {
             path: Some(path.to_owned()),
             source,
             aftermath: NOT_WHOLE,
@@ -83,30 +99,23 @@ impl Export<'_> {
     }
 
     /// Writes to stdout; a reader that leaves early is an error, for what it has is not whole.
-    ///
-    /// Returns `Exit::Interrupted` after a signal.
-    ///
-    /// # Errors
-    /// Stdout does not take it.
-    pub fn into_stdout(self, clock: &impl Clock) -> Result<Exit, Error> {
-        self.into_writer(&mut io::stdout().lock(), clock).map_err(|source| Error::Unwritten {
+    fn to_stdout(&self, clock: &impl Clock) -> Result<Exit, Error> {
+        self.write(&mut io::stdout().lock(), clock).map_err(|source| Error::Unwritten {
             path: None,
             source,
             aftermath: NOT_WHOLE,
         })
     }
 
-    fn into_writer(self, out: &mut impl Write, clock: &impl Clock) -> io::Result<Exit> {
-        let Self { series, window, report } = self;
-        let total = window.tick_count * series.label_sets.len() as u64;
-        let mut progress = Progress::new(report, total, clock.steady());
+    fn write(&self, out: &mut impl Write, clock: &impl Clock) -> io::Result<Exit> {
+        let plan = &self.config.plan;
+        let mut progress = Progress::new(&self.report, plan.sample_count(), clock.steady());
         let mut done = 0;
-        let metadata = Metadata { metric_name: &series.metric_name, help: &series.description };
-        let mut text = openmetrics::header(metadata);
-        let iters = series.iters_from(window.first_index);
-        for (labels, iter) in series.label_sets.iter().zip(iters) {
+        let mut text = openmetrics::header(plan.metadata());
+        let iters = plan.iters_from(plan.window.first_index);
+        for (labels, iter) in plan.label_sets.iter().zip(iters) {
             let lines = Lines::of(labels);
-            for (_, sample) in (0..window.tick_count).zip(iter) {
+            for (_, sample) in (0..plan.window.tick_count).zip(iter) {
                 lines.push(sample, &mut text);
                 done += 1;
                 if text.len() >= BYTES_PER_WRITE {
@@ -126,10 +135,16 @@ impl Export<'_> {
     }
 }
 
-/// The file that is being written, until it has its name. It goes when this is dropped, or when
-/// a signal ends the process while the main thread is stuck in a write.
+impl Drop for Export<'_> {
+    fn drop(&mut self) {
+        remove(&mut self.temporary.slot());
+    }
+}
+
+/// The file that is being written, until it has its name. It goes at the end of the run, however
+/// that comes, also by a signal while the main thread is stuck in a write.
 #[derive(Clone, Debug, Default)]
-pub struct Temporary(Arc<Mutex<Option<PathBuf>>>);
+struct Temporary(Arc<Mutex<Option<PathBuf>>>);
 
 impl Temporary {
     fn create_beside(&self, target: &Path) -> io::Result<File> {
@@ -163,27 +178,13 @@ impl Temporary {
     }
 }
 
-/// Removes the temporary file at the end of the run, however it ends.
-pub struct Cleanup(pub Temporary);
-
-impl Drop for Cleanup {
-    fn drop(&mut self) {
-        remove(&mut self.0.slot());
-    }
-}
-
 impl LastResort for Temporary {
-    fn cancel_request(&mut self) {}
-
-    fn exit(&mut self) {
-        // Held to the end, so that the main thread cannot take it for a file that is there.
+    fn wind_up(&self) {
         let mut slot = self.slot();
         remove(&mut slot);
-        Self::exit_at_once();
-    }
-
-    fn exit_at_once() {
-        process::exit(i32::from(Exit::Interrupted as u8));
+        // Held to the end of the process, so that the main thread cannot take it for a file
+        // that is there.
+        mem::forget(slot);
     }
 }
 

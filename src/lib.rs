@@ -21,6 +21,7 @@
 //! cli/flags.rs                 the table of flags, for the parser and for the help; the verbs
 //! cli/args.rs                  the arguments as typed
 //! cli/units.rs                 numbers, durations, times and offsets, from text
+//! cli/plan.rs                  what a run is about: the series, and its window
 //! cli/window.rs                the grid and its window, from flags and the time of the start
 //! cli/settings.rs              variables: the environment first, then .env
 //! cli/dotenv.rs                the lines of a .env
@@ -35,7 +36,7 @@
 //!
 //! live.rs                      verb: pushes each datapoint when its time has come
 //! backfill.rs                  verb: pushes the past at once, in batches
-//! export.rs                    verb backfill, --output: the past as a file
+//! export.rs                    verb backfill, --output: the past into a file
 //! openmetrics.rs               the text of that file
 //! preview.rs                   verb: shows any window, as a chart or as CSV
 //! preview/chart.rs             samples as lines of text, with both axes

@@ -6,7 +6,7 @@
 use std::process;
 use std::sync::Arc;
 
-use crate::announce::{announce_series, announce_target};
+use crate::announce::{announce_plan, announce_target};
 use crate::cli::config::{LiveConfig, Window};
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_and_tell};
 use crate::delivery::{Courier, report_step};
@@ -39,7 +39,7 @@ impl<'a> Live<'a> {
     pub fn new(config: &'a LiveConfig, report: Arc<Report>) -> Result<Self, Error> {
         let sender = Sender::new(&config.target)?;
         let source = config.read.as_ref().map(Source::new).transpose()?;
-        let summary = Summary::new(report, &config.series, config.window, config.rerun.clone());
+        let summary = Summary::new(report, &config.plan, config.rerun.clone());
         Ok(Self { config, sender, source, summary: Arc::new(summary) })
     }
 
@@ -57,7 +57,7 @@ impl<'a> Live<'a> {
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let report: &Report = &self.summary.report;
         announce(self.config, report);
-        let mut window = self.config.window;
+        let mut window = self.config.plan.window;
         if self.config.resume {
             match self.resume(clock) {
                 Ok(rest) => window = rest,
@@ -74,10 +74,10 @@ impl<'a> Live<'a> {
     /// Returns what the receiver does not have of the window yet.
     fn resume(&self, clock: &impl Clock) -> Result<Window, ReadError> {
         let report: &Report = &self.summary.report;
-        let window = self.config.window;
+        let plan = &self.config.plan;
+        let window = plan.window;
         let source = self.source.as_ref().expect("who resumes knows where to read");
-        let series = &self.config.series;
-        let first_index = resume::first_index(series, window, source, clock, report)?;
+        let first_index = resume::first_index(plan, source, clock, report)?;
         let (done, count) = (first_index - window.first_index, window.tick_count);
         let text = format!("Resuming: {done} of {} are there", counted(count, "datapoint"));
         report.info("resuming", &[("ticks_there", Field::Count(done))], &text);
@@ -87,19 +87,17 @@ impl<'a> Live<'a> {
 
     /// Returns the whole window as something to read back.
     fn subject(&self) -> Option<Subject<'_>> {
-        let LiveConfig { series, window, rerun, .. } = self.config;
-        let source = self.source.as_ref();
-        source.map(|source| Subject { series, window: *window, rerun, source })
+        let LiveConfig { plan, rerun, .. } = self.config;
+        self.source.as_ref().map(|source| Subject { plan, rerun, source })
     }
 
     fn push(&self, window: Window, clock: &impl Clock) -> Exit {
-        let series = &self.config.series;
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         let on_wait = |left| self.summary.show_wait("next attempt", left, clock.now());
         let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience, seed)
             .with_on_wait(&on_wait);
         let protocol = self.config.target.protocol;
-        let pusher = Pusher::new(courier, series, &self.summary, window, protocol);
+        let pusher = Pusher::new(courier, &self.config.plan, &self.summary, protocol);
         let mut push = Push { config: self.config, window, summary: &self.summary, clock, pusher };
         let ending = push.all_ticks();
         if ending != Ending::Finished {
@@ -114,19 +112,19 @@ impl<'a> Live<'a> {
 
 /// Logs what is going to be pushed, from where and to where.
 fn announce(config: &LiveConfig, report: &Report) {
-    let (series, window) = (&config.series, config.window);
-    announce_series(series, window, &config.warnings, report);
+    let plan = &config.plan;
+    announce_plan(plan, report);
     announce_target(&config.target, report);
-    let count = window.tick_count;
+    let count = plan.window.tick_count;
     let fields = [("ticks", Field::Count(count))];
-    let each = match series.label_sets.len() {
+    let each = match plan.label_sets.len() {
         1 => String::new(),
         series_count => format!(" for each of {series_count} series"),
     };
     let text = format!("Generated {}{each}", counted(count, "datapoint"));
     report.info("generated", &fields, &text);
     report.rule();
-    let step = step_in_words(series.model.grid.step_ms);
+    let step = step_in_words(plan.model.grid.step_ms);
     let text = format!("Starting live metric push (1 datapoint per {step})");
     report.info("starting", &[], &text);
     report.info("starting", &[], "Press Ctrl+C to stop");
@@ -149,7 +147,7 @@ impl<'a, C: Clock> Push<'a, C> {
         // What makes the samples of later ticks is kept only where there are any: for ten
         // thousand series it is 26 MB, and touching them half of the time of a tick from cron.
         let mut series = Vec::new();
-        let first = self.config.series.iters_from(window.first_index);
+        let first = self.config.plan.iters_from(window.first_index);
         let mut samples: Vec<Sample> = if window.tick_count == 1 {
             first.filter_map(|mut iter| iter.next()).collect()
         } else {
@@ -177,7 +175,7 @@ impl<'a, C: Clock> Push<'a, C> {
 
     fn wait_for_tick(&self, index: u64) -> Result<(), Interrupted> {
         let report = &self.summary.report;
-        let due = self.config.series.model.grid.time_of(index);
+        let due = self.config.plan.model.grid.time_of(index);
         if let Ok(left_ms @ 1..) = u64::try_from(due.0 - self.clock.now().0) {
             report.info("sleeping", &[], &format!("Sleeping for {}...", rounded_seconds(left_ms)));
         }
@@ -188,10 +186,10 @@ impl<'a, C: Clock> Push<'a, C> {
     /// Pushes the samples of one tick, one for each series.
     fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<(), Ending> {
         // Of the whole window, also when a part of it is there already.
-        let number = index - self.config.window.first_index + 1;
-        let time = self.config.series.model.grid.time_of(index);
+        let number = index - self.config.plan.window.first_index + 1;
+        let time = self.config.plan.model.grid.time_of(index);
         let report = &self.summary.report;
-        let (count, local_time) = (self.config.window.tick_count, report.local_time(time));
+        let (count, local_time) = (self.config.plan.window.tick_count, report.local_time(time));
         let fields = [("tick", Field::Count(number)), ("timestamp", Field::Time(time))];
         report.info("tick", &fields, &format!("[{number}/{count}] Timestamp: {local_time}"));
         if self.pusher.tick(index, samples)? {
@@ -201,9 +199,9 @@ impl<'a, C: Clock> Push<'a, C> {
     }
 
     fn log_pushed(&self, samples: &[Sample]) {
-        let series = &self.config.series;
-        let name = &series.metric_name;
-        if let ([sample], [labels]) = (samples, &series.label_sets[..]) {
+        let plan = &self.config.plan;
+        let name = &plan.metric_name;
+        if let ([sample], [labels]) = (samples, &plan.label_sets[..]) {
             let text = format!("✓ Pushed {name} = {:.2} (labels: {labels})", sample.value);
             let fields = [
                 ("timestamp", Field::Time(sample.timestamp)),
@@ -224,7 +222,7 @@ impl<'a, C: Clock> Push<'a, C> {
         if !self.summary.report.is_verbose() {
             return; // ten thousand lines are not worth making for nobody
         }
-        for (labels, sample) in series.label_sets.iter().zip(samples) {
+        for (labels, sample) in plan.label_sets.iter().zip(samples) {
             let text = format!("  {name} = {:.2} (labels: {labels})", sample.value);
             self.summary.report.log(Level::Debug, "sample", &[], &text);
         }
@@ -239,7 +237,7 @@ impl<'a, C: Clock> Push<'a, C> {
             log(Level::Warning, "No stale marker: the newest datapoint is not there");
             return;
         };
-        let after_last = TimestampMs(self.config.series.model.grid.time_of(last).0 + 1);
+        let after_last = TimestampMs(self.config.plan.model.grid.time_of(last).0 + 1);
         // What is delivered patiently waits until its time has come; after a signal nothing waits.
         if self.clock.now() < after_last && ending != Ending::Finished {
             log(Level::Warning, "No stale marker: it would be in the future");
@@ -247,7 +245,7 @@ impl<'a, C: Clock> Push<'a, C> {
         }
         let timestamp = self.clock.now().max(after_last);
         let marker = Sample { timestamp, value: f64::from_bits(STALE_NAN_BITS) };
-        let markers = vec![marker; self.config.series.label_sets.len()];
+        let markers = vec![marker; self.config.plan.label_sets.len()];
         match self.pusher.markers(&markers, ending == Ending::Finished) {
             true => log(Level::Info, "✓ Pushed a stale marker"),
             false => log(Level::Warning, "✗ The stale marker was not accepted"),

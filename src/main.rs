@@ -4,14 +4,15 @@ use std::env;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 
-use push_live_metrics::backfill;
+use push_live_metrics::backfill::Backfill;
 use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
 use push_live_metrics::dry_run;
 use push_live_metrics::error::{Error, Exit};
+use push_live_metrics::export::Export;
 use push_live_metrics::live::Live;
 use push_live_metrics::preview;
-use push_live_metrics::report::{self, Report};
+use push_live_metrics::report::{self, Level, Report};
 use push_live_metrics::verify::Verify;
 
 fn main() -> ExitCode {
@@ -26,26 +27,35 @@ fn main() -> ExitCode {
 fn run() -> Result<Exit, Error> {
     let interrupt = Arc::new(Interrupt::default());
     let clock = Arc::new(SystemClock::new(Arc::clone(&interrupt)));
-    match cli::parse(env::args_os().skip(1), &Environment::of_process(), clock.now())? {
+    let invocation = cli::parse(env::args_os().skip(1), &Environment::of_process(), clock.now())?;
+    // Before the first thread: the local time's offset is read here.
+    let report = Arc::new(Report::to_stderr(invocation.output));
+    for warning in &invocation.warnings {
+        report.log(Level::Warning, "config", &[], warning);
+    }
+    match invocation.command {
         Command::Print(text) => report::print(&text).map(|()| Exit::Success).map_err(Error::Stdout),
         Command::Live(config) => {
-            // Before the first thread: the local time's offset is read here.
-            let report = Arc::new(Report::to_stderr(config.output));
             let live = Live::new(&config, report)?;
             watch_signals(&interrupt, live.last_resort(Arc::clone(&clock)));
             Ok(live.run(&*clock))
         }
         Command::Backfill(config) => {
-            let report = Arc::new(Report::to_stderr(config.output));
-            backfill::run(&config, report, &clock)
+            let backfill = Backfill::new(&config, report)?;
+            watch_signals(&interrupt, backfill.last_resort(Arc::clone(&clock)));
+            Ok(backfill.run(&*clock))
+        }
+        Command::Export(config) => {
+            let export = Export::new(&config, report);
+            watch_signals(&interrupt, export.last_resort());
+            export.run(&*clock)
         }
         Command::Verify(config) => {
-            let report = Arc::new(Report::to_stderr(config.output));
             let verify = Verify::new(&config, report)?;
             watch_signals(&interrupt, verify.last_resort());
             Ok(verify.run(&*clock))
         }
-        Command::Preview(config) => preview::run(&config, &Report::to_stderr(config.output)),
-        Command::DryRun(config) => dry_run::run(&config, &Report::to_stderr(config.output)),
+        Command::Preview(config) => preview::run(&config),
+        Command::DryRun(config) => dry_run::run(&config, &report),
     }
 }

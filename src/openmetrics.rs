@@ -56,19 +56,8 @@ impl Lines {
     pub fn push(&self, sample: Sample, text: &mut String) {
         text.push_str(&self.prefix);
         // Debug, not Display: that writes 1e300 with 301 digits.
-        let _ = write!(text, "{:?} ", sample.value);
-        push_seconds(sample.timestamp.0, text);
-        text.push('\n');
+        let _ = writeln!(text, "{:?} {}", sample.value, sample.timestamp);
     }
-}
-
-/// Appends milliseconds as seconds: "1700000000" or "1700000000.125".
-fn push_seconds(ms: i64, text: &mut String) {
-    if ms < 0 {
-        text.push('-');
-    }
-    let (seconds, rest) = (ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000);
-    let _ = if rest == 0 { write!(text, "{seconds}") } else { write!(text, "{seconds}.{rest:03}") };
 }
 
 /// Returns `text` escaped as HELP and label values are.

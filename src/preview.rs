@@ -11,13 +11,13 @@ use std::iter;
 
 use chart::{COLUMNS_MIN, Style, chart, wrapped};
 
-use crate::cli::config::{PreviewConfig, PreviewForm, SeriesConfig, Window};
+use crate::cli::config::{Plan, PreviewConfig, PreviewForm};
 use crate::error::{BadInput, Error, Exit};
 use crate::openmetrics::series_name;
-use crate::report::{Level, Report, print_parts, utc_time};
+use crate::report::{print_parts, utc_time};
 use crate::series::{Sample, SeriesIter, TimestampMs};
 use crate::terminal;
-use crate::words::{counted, epoch_seconds, step_in_words};
+use crate::words::{counted, step_in_words};
 
 /// The width of a chart where no terminal says otherwise.
 const COLUMNS: usize = 80;
@@ -33,30 +33,28 @@ const DRAWN_COUNT_MAX: u64 = 20_000_000;
 ///
 /// # Errors
 /// When stdout cannot take it.
-pub fn run(config: &PreviewConfig, report: &Report) -> Result<Exit, Error> {
-    for warning in &config.warnings {
-        report.log(Level::Warning, "config", &[], warning);
-    }
+pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
+    let plan = &config.plan;
     let printed = match config.form {
-        PreviewForm::Csv => print_parts(csv(&config.series, config.window)),
+        PreviewForm::Csv => print_parts(csv(plan)),
         PreviewForm::Chart { columns, is_ascii } => {
-            check_count(&config.series, config.window)?;
+            check_count(plan)?;
             let style = Style {
                 columns: columns.or_else(terminal::columns).unwrap_or(COLUMNS).max(COLUMNS_MIN),
-                rows: if config.series.label_sets.len() == 1 { ROWS } else { ROWS_OF_SEVERAL },
+                rows: if plan.label_sets.len() == 1 { ROWS } else { ROWS_OF_SEVERAL },
                 is_ascii: is_ascii || !terminal::shows_braille(),
-                utc_offset_ms: config.series.model.utc_offset_ms,
+                utc_offset_ms: plan.model.utc_offset_ms,
             };
-            print_parts(charts(&config.series, config.window, style))
+            print_parts(charts(plan, style))
         }
     };
     printed.map(|()| Exit::Success).map_err(Error::Stdout)
 }
 
 /// Refuses what would take too long to draw.
-fn check_count(series: &SeriesConfig, window: Window) -> Result<(), BadInput> {
-    let chart_count = series.label_sets.len().min(CHART_COUNT_MAX) as u64;
-    let count = chart_count.saturating_mul(window.tick_count);
+fn check_count(plan: &Plan) -> Result<(), BadInput> {
+    let chart_count = plan.label_sets.len().min(CHART_COUNT_MAX) as u64;
+    let count = chart_count.saturating_mul(plan.window.tick_count);
     if count <= DRAWN_COUNT_MAX {
         return Ok(());
     }
@@ -66,25 +64,24 @@ fn check_count(series: &SeriesConfig, window: Window) -> Result<(), BadInput> {
 }
 
 /// Returns series `k` in the window.
-fn samples(series: &SeriesConfig, k: u32, window: Window) -> iter::Take<SeriesIter> {
-    let count = usize::try_from(window.tick_count).unwrap_or(usize::MAX);
-    series.model.with_seed_plus(k).iter_from(window.first_index).take(count)
+fn samples(plan: &Plan, k: u32) -> iter::Take<SeriesIter> {
+    let count = usize::try_from(plan.window.tick_count).unwrap_or(usize::MAX);
+    plan.model.with_seed_plus(k).iter_from(plan.window.first_index).take(count)
 }
 
 /// Returns the lines of the CSV, its heading first: epoch seconds, and values in the fewest
 /// digits that give the same bits. Of several series each comes whole, with its name behind.
-fn csv(series: &SeriesConfig, window: Window) -> impl Iterator<Item = String> {
-    let is_several = series.label_sets.len() > 1;
+fn csv(plan: &Plan) -> impl Iterator<Item = String> {
+    let is_several = plan.label_sets.len() > 1;
     let heading = if is_several { "timestamp,value,series\n" } else { "timestamp,value\n" };
-    let lines = (0..).zip(&series.label_sets).flat_map(move |(k, labels)| {
+    let lines = (0..).zip(&plan.label_sets).flat_map(move |(k, labels)| {
         let name = if is_several {
             ",".to_owned() + &csv_field(&series_name(labels))
         } else {
             String::new()
         };
-        samples(series, k, window).map(move |Sample { timestamp, value }| {
-            format!("{},{value:?}{name}\n", epoch_seconds(timestamp))
-        })
+        samples(plan, k)
+            .map(move |Sample { timestamp, value }| format!("{timestamp},{value:?}{name}\n"))
     });
     iter::once(heading.to_owned()).chain(lines)
 }
@@ -95,32 +92,32 @@ fn csv_field(text: &str) -> String {
 }
 
 /// Returns the lines of the charts of the first series, each under its name.
-fn charts(series: &SeriesConfig, window: Window, style: Style) -> impl Iterator<Item = String> {
+fn charts(plan: &Plan, style: Style) -> impl Iterator<Item = String> {
     let line = move |text: &str| {
         let text = if style.is_ascii { ascii(text) } else { text.to_owned() };
         wrapped(&text, style.columns)
     };
-    let drawn = (0..).zip(&series.label_sets).take(CHART_COUNT_MAX).flat_map(move |(k, labels)| {
+    let drawn = (0..).zip(&plan.label_sets).take(CHART_COUNT_MAX).flat_map(move |(k, labels)| {
         let mut lines = line(&series_name(labels));
-        lines.extend(chart(samples(series, k, window), style));
+        lines.extend(chart(samples(plan, k), style));
         lines
     });
-    let more = series.label_sets.len().saturating_sub(CHART_COUNT_MAX);
+    let more = plan.label_sets.len().saturating_sub(CHART_COUNT_MAX);
     let more =
         (more > 0).then(|| line(&format!("(and {more} more series; --format csv prints all)")));
-    line(&window_in_words(series, window))
+    line(&window_in_words(plan))
         .into_iter()
         .chain(drawn)
         .chain(more.into_iter().flatten())
         .map(|line| line + "\n")
 }
 
-fn window_in_words(series: &SeriesConfig, window: Window) -> String {
-    let model = &series.model;
+fn window_in_words(plan: &Plan) -> String {
+    let model = &plan.model;
     let time = |index| utc_time(TimestampMs(model.grid.time_of(index).0 + model.utc_offset_ms));
-    let (first, last) = (time(window.first_index), time(window.end_index() - 1));
+    let (first, last) = (time(plan.window.first_index), time(plan.window.end_index() - 1));
     let step = step_in_words(model.grid.step_ms);
-    let count = counted(window.tick_count, "datapoint");
+    let count = counted(plan.window.tick_count, "datapoint");
     let zone = match model.utc_offset_ms / 60_000 {
         0 => "UTC".to_owned(),
         minutes => {

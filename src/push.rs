@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::cli::config::{SeriesConfig, Window};
+use crate::cli::config::Plan;
 use crate::clock::Clock;
 use crate::delivery::{AfterSilence, Courier, Delivered, Request};
-use crate::remote_write::{Body, Metadata, Protocol, TimeSeries, Version};
+use crate::remote_write::{Body, Protocol, TimeSeries, Version};
 use crate::report::Level;
 use crate::series::{Sample, TimestampMs};
 use crate::summary::{Ending, Summary};
@@ -18,7 +18,7 @@ pub const SAMPLES_PER_REQUEST_MAX: usize = 2000;
 /// Sends requests of one run and keeps its tally.
 pub struct Pusher<'a, C> {
     courier: Courier<'a, C>,
-    series: &'a SeriesConfig,
+    plan: &'a Plan,
     summary: &'a Summary,
     last_due: TimestampMs,
     body: Body,
@@ -30,16 +30,15 @@ impl<'a, C: Clock> Pusher<'a, C> {
     /// Returns a pusher that has sent nothing yet.
     pub fn new(
         courier: Courier<'a, C>,
-        series: &'a SeriesConfig,
+        plan: &'a Plan,
         summary: &'a Summary,
-        window: Window,
         protocol: Protocol,
     ) -> Self {
-        let last_due = series.model.grid.time_of(window.end_index() - 1);
+        let last_due = plan.model.grid.time_of(plan.window.end_index() - 1);
         let version = protocol.first_version();
         let may_fall_back = protocol == Protocol::Auto;
         let body = Body::default();
-        Self { courier, series, summary, last_due, body, version, may_fall_back }
+        Self { courier, plan, summary, last_due, body, version, may_fall_back }
     }
 
     /// Tells whether the time for what is pending is over.
@@ -110,7 +109,7 @@ impl<'a, C: Clock> Pusher<'a, C> {
 
     /// Sends one sample for each series from `start` on.
     fn part(&mut self, start: usize, samples: &[Sample], deliver: Deliver<'a, C>) -> Delivered {
-        let series: Vec<TimeSeries<'_>> = self.series.label_sets[start..]
+        let series: Vec<TimeSeries<'_>> = self.plan.label_sets[start..]
             .iter()
             .zip(samples.chunks(1))
             .map(|(labels, samples)| TimeSeries { labels, samples })
@@ -125,8 +124,6 @@ impl<'a, C: Clock> Pusher<'a, C> {
         mut after_silence: AfterSilence,
         deliver: Deliver<'a, C>,
     ) -> Delivered {
-        let metadata =
-            Metadata { metric_name: &self.series.metric_name, help: &self.series.description };
         let newest = series
             .iter()
             .filter_map(|series| series.samples.last())
@@ -140,7 +137,7 @@ impl<'a, C: Clock> Pusher<'a, C> {
                 &mut self.courier,
                 Request {
                     version,
-                    body: self.body.encode(version, series, metadata),
+                    body: self.body.encode(version, series, self.plan.metadata()),
                     sample_count,
                     newest,
                     may_fall_back: self.may_fall_back,

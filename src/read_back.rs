@@ -13,7 +13,7 @@ use crate::labels::LabelSet;
 use crate::remote_read::message::{self, Found, Query};
 use crate::remote_read::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
 use crate::remote_read::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, unreadable};
-use crate::remote_write::{Backoff, Outcome, Question, Sender};
+use crate::remote_write::{Backoff, Canceller, Outcome, Question, Sender};
 use crate::report::{Level, Report};
 use crate::series::Sample;
 
@@ -34,8 +34,8 @@ impl<'a> Source<'a> {
         Ok(Self { config, sender: Sender::new(&config.target)? })
     }
 
-    /// Returns a function that ends the request under way, from another thread.
-    pub fn canceller(&self) -> impl FnOnce() + Send + 'static {
+    /// Returns what ends the request under way, from another thread.
+    pub fn canceller(&self) -> Canceller {
         self.sender.canceller()
     }
 }

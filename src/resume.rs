@@ -5,7 +5,7 @@
 
 use std::cmp;
 
-use crate::cli::config::{SeriesConfig, Window};
+use crate::cli::config::Plan;
 use crate::clock::Clock;
 use crate::read_back::{Reader, Source};
 use crate::remote_read::{ReadError, TimeRange};
@@ -23,18 +23,17 @@ const TICKS_PER_CHUNK: u64 = 16_384;
 /// # Errors
 /// The receiver's samples cannot be read.
 pub fn first_index(
-    series: &SeriesConfig,
-    window: Window,
+    plan: &Plan,
     source: &Source<'_>,
     clock: &impl Clock,
     report: &Report,
 ) -> Result<u64, ReadError> {
-    let grid = series.model.grid;
+    let (grid, window) = (plan.model.grid, plan.window);
     let due_end = grid.index_at_or_before(clock.now()).map_or(0, |index| index + 1);
     let mut reader = Reader::new(clock, report, source);
     let mut samples = Vec::new();
     let mut resume_index = window.end_index();
-    for labels in &series.label_sets {
+    for labels in &plan.label_sets {
         let mut end = window.end_index().min(due_end.max(window.first_index));
         let mut ticks_max = TICKS_PER_CHUNK;
         // Backwards from now, as the newest one is what is looked for.

@@ -1,17 +1,17 @@
 //! The end of a run in words: the counts, and the commands that send what is missing.
 
-use std::process;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::cli::config::{Rerun, SeriesConfig, Window};
+use crate::cli::config::{Plan, Rerun};
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
 use crate::read_back::Source;
-use crate::remote_write::Sender;
+use crate::remote_write::{Canceller, Sender};
 use crate::report::{Field, Level, Report, json_text};
-use crate::series::{Grid, TimestampMs};
+use crate::series::TimestampMs;
 use crate::tally::{IndexRange, Ranges, Tally};
 use crate::words::counted;
 
@@ -34,18 +34,16 @@ pub struct Summary {
     /// The log.
     pub report: Arc<Report>,
     tally: Mutex<Tally>,
-    grid: Grid,
     rerun: Rerun,
     is_printed: AtomicBool,
 }
 
 impl Summary {
     /// Returns the summary of a run that has not begun.
-    pub fn new(report: Arc<Report>, series: &SeriesConfig, window: Window, rerun: Rerun) -> Self {
-        let series_count = series.label_sets.len() as u64;
+    pub fn new(report: Arc<Report>, plan: &Plan, rerun: Rerun) -> Self {
+        let (window, series_count) = (plan.window, plan.label_sets.len() as u64);
         let tally = Tally::new(window.first_index, window.tick_count, series_count);
-        let (grid, is_printed) = (series.model.grid, AtomicBool::new(false));
-        Self { report, tally: Mutex::new(tally), grid, rerun, is_printed }
+        Self { report, tally: Mutex::new(tally), rerun, is_printed: AtomicBool::new(false) }
     }
 
     /// Returns the counts, for as short a time as it takes to change one.
@@ -62,15 +60,18 @@ impl Summary {
 
     /// Counts as undelivered what was due by `now` and is not settled.
     pub fn give_up_due(&self, now: TimestampMs) {
-        let mut tally = self.tally();
-        let due_end = self.due_end(&tally, now);
+        self.give_up(&mut self.tally(), now);
+    }
+
+    fn give_up(&self, tally: &mut Tally, now: TimestampMs) {
+        let due_end = self.due_end(tally, now);
         tally.give_up_before(due_end);
     }
 
     /// Returns the index behind the last tick that is due.
     fn due_end(&self, tally: &Tally, now: TimestampMs) -> u64 {
         let (first, count) = (tally.first_index, tally.tick_count);
-        let due_end = self.grid.index_at_or_before(now).map_or(first, |index| index + 1);
+        let due_end = self.rerun.grid.index_at_or_before(now).map_or(first, |index| index + 1);
         due_end.clamp(first, first + count)
     }
 
@@ -90,7 +91,11 @@ impl Summary {
 
     /// Prints the summary, once in a run, and returns the exit code.
     pub fn print(&self, ending: Ending) -> Exit {
-        let tally = self.tally().clone();
+        self.print_held(&self.tally(), ending)
+    }
+
+    /// Prints while the counts are held, so that nothing more is counted.
+    fn print_held(&self, tally: &Tally, ending: Ending) -> Exit {
         let exit = match ending {
             Ending::Finished => tally.exit(),
             Ending::Interrupted => Exit::Interrupted,
@@ -102,7 +107,7 @@ impl Summary {
         if exit != Exit::Success {
             self.report.speak_up();
         }
-        self.print_counts(&tally, ending, exit);
+        self.print_counts(tally, ending, exit);
         exit
     }
 
@@ -110,7 +115,6 @@ impl Summary {
         let headline = headline(tally, ending);
         let missing = Missing {
             ranges: &tally.missing(),
-            grid: self.grid,
             series_count: tally.series_count,
             rerun: &self.rerun,
             is_older: tally.is_older_missing(),
@@ -145,8 +149,6 @@ impl Summary {
 pub struct Missing<'a> {
     /// The ticks.
     pub ranges: &'a Ranges,
-    /// Their grid.
-    pub grid: Grid,
     /// Samples a tick.
     pub series_count: u64,
     /// The command line.
@@ -167,7 +169,7 @@ impl Missing<'_> {
             log(&format!(
                 "  {} from {}: {}",
                 counted((range.last - range.first + 1) * self.series_count, "datapoint"),
-                report.local_time(self.grid.time_of(range.first)),
+                report.local_time(self.rerun.grid.time_of(range.first)),
                 self.command(*range)
             ));
         }
@@ -185,8 +187,8 @@ impl Missing<'_> {
         let ranges = self.ranges.kept().iter().map(|range| {
             format!(
                 r#"{{"first":{},"last":{},"command":{}}}"#,
-                self.grid.time_of(range.first).0,
-                self.grid.time_of(range.last).0,
+                self.rerun.grid.time_of(range.first).0,
+                self.rerun.grid.time_of(range.last).0,
                 json_text(&self.command(*range))
             )
         });
@@ -194,14 +196,14 @@ impl Missing<'_> {
     }
 
     fn command(&self, range: IndexRange) -> String {
-        let end = self.grid.time_of(range.last + 1);
-        self.rerun.command(self.grid.time_of(range.first), end)
+        let end = self.rerun.grid.time_of(range.last + 1);
+        self.rerun.command(self.rerun.grid.time_of(range.first), end)
     }
 }
 
 /// Ends a run whose main thread is stuck in a request.
 pub struct RunEnder {
-    cancel: Option<Box<dyn FnOnce() + Send>>,
+    cancellers: Vec<Canceller>,
     summary: Arc<Summary>,
     clock: Arc<SystemClock>,
 }
@@ -214,63 +216,34 @@ impl RunEnder {
         summary: &Arc<Summary>,
         clock: Arc<SystemClock>,
     ) -> Self {
-        let cancel_push = sender.canceller();
-        let cancel_read = source.map(Source::canceller);
-        let cancel = move || {
-            cancel_push();
-            if let Some(cancel_read) = cancel_read {
-                cancel_read();
-            }
-        };
-        Self { cancel: Some(Box::new(cancel)), summary: Arc::clone(summary), clock }
+        let cancellers = [sender.canceller()].into_iter().chain(source.map(Source::canceller));
+        Self { cancellers: cancellers.collect(), summary: Arc::clone(summary), clock }
     }
 }
 
 impl LastResort for RunEnder {
-    fn cancel_request(&mut self) {
-        if let Some(cancel) = self.cancel.take() {
-            cancel();
+    fn cancel_request(&self) {
+        self.cancellers.iter().for_each(Canceller::cancel);
+    }
+
+    fn wind_up(&self) {
+        if self.summary.is_printed.load(Ordering::SeqCst) {
+            return;
         }
-    }
-
-    fn exit(&mut self) {
+        let mut tally = self.summary.tally();
         // Stuck in a connect or a name look-up: this attempt sent nothing. One before it may have.
-        self.summary.tally().settle_open();
-        self.summary.give_up_due(self.clock.now());
-        self.summary.print(Ending::Interrupted);
-        Self::exit_at_once();
-    }
-
-    fn exit_at_once() {
-        process::exit(i32::from(Exit::Interrupted as u8));
+        tally.settle_open();
+        self.summary.give_up(&mut tally, self.clock.now());
+        self.summary.print_held(&tally, Ending::Interrupted);
+        // Held to the end of the process: the main thread may come free just now.
+        mem::forget(tally);
     }
 }
 
 /// Ends a run that only reads. There is no summary to print.
-pub struct ReadEnder {
-    cancel: Option<Box<dyn FnOnce() + Send>>,
-}
-
-impl ReadEnder {
-    /// Returns what ends a run that reads `source`.
-    pub fn new(source: &Source<'_>) -> Self {
-        Self { cancel: Some(Box::new(source.canceller())) }
-    }
-}
-
-impl LastResort for ReadEnder {
-    fn cancel_request(&mut self) {
-        if let Some(cancel) = self.cancel.take() {
-            cancel();
-        }
-    }
-
-    fn exit(&mut self) {
-        Self::exit_at_once();
-    }
-
-    fn exit_at_once() {
-        process::exit(i32::from(Exit::Interrupted as u8));
+impl LastResort for Canceller {
+    fn cancel_request(&self) {
+        self.cancel();
     }
 }
 

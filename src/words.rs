@@ -1,7 +1,5 @@
 //! Durations, times and counts in words, as the log has them.
 
-use crate::series::TimestampMs;
-
 /// Returns a duration in the largest unit that divides it: "30 minutes", "90 seconds", "20 ms".
 pub fn in_words(duration_ms: u64) -> String {
     match duration_ms {
@@ -18,15 +16,6 @@ pub fn step_in_words(step_ms: u64) -> String {
         60_000 => "minute".to_owned(),
         1000 => "second".to_owned(),
         step_ms => in_words(step_ms),
-    }
-}
-
-/// Returns a time as epoch seconds, with milliseconds where it has any: "1765969200.5".
-pub fn epoch_seconds(time: TimestampMs) -> String {
-    let (sign, ms) = (if time.0 < 0 { "-" } else { "" }, time.0.unsigned_abs());
-    match ms % 1000 {
-        0 => format!("{sign}{}", ms / 1000),
-        rest => format!("{sign}{}.{rest:03}", ms / 1000).trim_end_matches('0').to_owned(),
     }
 }
 

@@ -2,22 +2,36 @@
 //!
 //! Values that hold secrets print as `***`; nothing here reads a clock or a socket.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::labels::LabelSet;
-use crate::remote_write::{Protocol, Target};
-use crate::series::{Series, SeriesIter};
+use crate::remote_write::{Metadata, Protocol, Target};
+use crate::series::{Grid, Series, SeriesIter, TimestampMs};
 
-/// What the command line asks for.
+/// What the command line asks for, and how it is to be told of.
+#[derive(Debug)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// How it speaks.
+    pub output: OutputConfig,
+    /// What was noticed while checking, for the log's first lines.
+    pub warnings: Vec<String>,
+}
+
+/// What is to be done.
 #[derive(Debug)]
 pub enum Command {
     /// Print this text to stdout.
     Print(String),
     /// Push each datapoint when its time has come.
     Live(Box<LiveConfig>),
-    /// Push, or write, the past at once.
+    /// Push the past at once.
     Backfill(Box<BackfillConfig>),
+    /// Write the past as OpenMetrics text.
+    Export(Box<ExportConfig>),
     /// Read datapoints back and compare them.
     Verify(Box<VerifyConfig>),
     /// Draw or print a window.
@@ -26,38 +40,71 @@ pub enum Command {
     DryRun(Box<DryRunConfig>),
 }
 
-/// Everything that is known of a run that is not to take place.
+/// What the live verb needs.
 #[derive(Debug)]
-pub struct DryRunConfig {
-    /// What would be generated.
-    pub series: SeriesConfig,
-    /// The ticks that would be sent.
-    pub window: Window,
-    /// Ticks in one request: 1, but for a backfill.
-    pub ticks_per_request: u64,
-    /// Which messages would be sent.
-    pub protocol: Protocol,
-    /// Where to, if that is known.
-    pub target: Option<Target>,
-    /// How warnings are given.
-    pub output: OutputConfig,
-    /// What was noticed while checking.
-    pub warnings: Vec<String>,
+pub struct LiveConfig {
+    /// The ticks to push.
+    pub plan: Plan,
+    /// Where to, and as whom.
+    pub target: Target,
+    /// How long to try.
+    pub patience: Patience,
+    /// Whether a stale marker ends the series.
+    pub stale_marker: bool,
+    /// Where to read, for `resume` and `verify`; there when one of them is set.
+    pub read: Option<ReadConfig>,
+    /// Whether to go on after what the receiver has of the window.
+    pub resume: bool,
+    /// Whether to read the window back in the end.
+    pub verify: bool,
+    /// The command line without its window, to print commands that continue this run.
+    pub rerun: Rerun,
 }
 
-/// Everything that the preview verb needs.
+/// What the backfill verb needs to push.
+#[derive(Debug)]
+pub struct BackfillConfig {
+    /// The ticks to push.
+    pub plan: Plan,
+    /// Where to, and as whom.
+    pub target: Target,
+    /// How long to try.
+    pub patience: Patience,
+    /// Samples in one request at most.
+    pub batch_size: usize,
+    /// Where to read the window back in the end, if at all.
+    pub read: Option<ReadConfig>,
+    /// The command line without its window, to print commands that continue this run.
+    pub rerun: Rerun,
+}
+
+/// What the backfill verb needs to write a file.
+#[derive(Debug)]
+pub struct ExportConfig {
+    /// The ticks to write.
+    pub plan: Plan,
+    /// The file, which is there when it is complete, and not before; stdout where there is none.
+    pub path: Option<PathBuf>,
+}
+
+/// What the verify verb needs.
+#[derive(Debug)]
+pub struct VerifyConfig {
+    /// The ticks that are expected.
+    pub plan: Plan,
+    /// Where to read them.
+    pub read: ReadConfig,
+    /// The command line without its window, to print commands that send what is missing.
+    pub rerun: Rerun,
+}
+
+/// What the preview verb needs.
 #[derive(Debug)]
 pub struct PreviewConfig {
-    /// What is generated.
-    pub series: SeriesConfig,
-    /// The datapoints to show.
-    pub window: Window,
+    /// The ticks to show.
+    pub plan: Plan,
     /// As what.
     pub form: PreviewForm,
-    /// How warnings are given.
-    pub output: OutputConfig,
-    /// What was noticed while checking.
-    pub warnings: Vec<String>,
 }
 
 /// As what a window is shown.
@@ -74,97 +121,22 @@ pub enum PreviewForm {
     Csv,
 }
 
-/// Everything that the backfill verb needs.
+/// Everything that is known of a run that is not to take place.
 #[derive(Debug)]
-pub struct BackfillConfig {
-    /// What is generated.
-    pub series: SeriesConfig,
-    /// The ticks to send or write.
-    pub window: Window,
-    /// Where they go.
-    pub destination: Destination,
-    /// How the run speaks.
-    pub output: OutputConfig,
-    /// What was noticed while checking, for the log's first lines.
-    pub warnings: Vec<String>,
-    /// The command line without its window, to print commands that continue this run.
-    pub rerun: Rerun,
+pub struct DryRunConfig {
+    /// The ticks that would be sent.
+    pub plan: Plan,
+    /// Ticks in one request: 1, but for a backfill.
+    pub ticks_per_request: u64,
+    /// Which messages would be sent.
+    pub protocol: Protocol,
+    /// Where to, if that is known.
+    pub target: Option<Target>,
 }
 
-/// Where a backfill goes.
-#[derive(Debug)]
-pub enum Destination {
-    /// To a receiver.
-    Push(Box<PushConfig>),
-    /// Into a file, as OpenMetrics text.
-    File {
-        /// The file; it is there when it is complete, and not before.
-        path: PathBuf,
-    },
-    /// To stdout, as OpenMetrics text.
-    Stdout,
-}
-
-/// How a backfill is sent.
-#[derive(Debug)]
-pub struct PushConfig {
-    /// Where to, and as whom.
-    pub target: Target,
-    /// How long to try.
-    pub patience: Patience,
-    /// Samples in one request at most.
-    pub batch_size: usize,
-    /// Where to read the window back in the end, if at all.
-    pub read: Option<ReadConfig>,
-}
-
-/// Everything that the live verb needs.
-#[derive(Debug)]
-pub struct LiveConfig {
-    /// What is generated.
-    pub series: SeriesConfig,
-    /// The ticks to push.
-    pub window: Window,
-    /// Where to, and as whom.
-    pub target: Target,
-    /// How long to try.
-    pub patience: Patience,
-    /// Whether a stale marker ends the series.
-    pub stale_marker: bool,
-    /// Where to read, for `resume` and `verify`; there when one of them is set.
-    pub read: Option<ReadConfig>,
-    /// Whether to go on after what the receiver has of the window.
-    pub resume: bool,
-    /// Whether to read the window back in the end.
-    pub verify: bool,
-    /// How the run speaks.
-    pub output: OutputConfig,
-    /// What was noticed while checking, for the log's first lines.
-    pub warnings: Vec<String>,
-    /// The command line without its window, to print commands that continue this run.
-    pub rerun: Rerun,
-}
-
-/// Everything that the verify verb needs.
-#[derive(Debug)]
-pub struct VerifyConfig {
-    /// What is expected.
-    pub series: SeriesConfig,
-    /// The ticks to read back.
-    pub window: Window,
-    /// Where from.
-    pub read: ReadConfig,
-    /// How the run speaks.
-    pub output: OutputConfig,
-    /// What was noticed while checking, for the log's first lines.
-    pub warnings: Vec<String>,
-    /// The command line without its window, to print commands that send what is missing.
-    pub rerun: Rerun,
-}
-
-/// The generated series: one model, one label set for each series of a fan-out.
+/// What a run is about: some series, and a window of their grid.
 #[derive(Clone, Debug)]
-pub struct SeriesConfig {
+pub struct Plan {
     /// The sanitised metric name.
     pub metric_name: String,
     /// One label set a series, `__name__` included, in the order given.
@@ -173,15 +145,33 @@ pub struct SeriesConfig {
     pub description: String,
     /// The model on its grid; series k of a fan-out takes its seed + k.
     pub model: Series,
+    /// The ticks.
+    pub window: Window,
 }
 
-impl SeriesConfig {
+impl Plan {
+    /// Returns how many samples it has.
+    pub fn sample_count(&self) -> u64 {
+        self.window.tick_count * self.label_sets.len() as u64
+    }
+
     /// Returns the samples of each series from `index` on, in the order of the label sets. Each
     /// is made when it is asked for: collected, they are 2.6 KB a series.
     pub fn iters_from(&self, index: u64) -> impl Iterator<Item = SeriesIter> {
         (0u32..)
             .zip(&self.label_sets)
             .map(move |(k, _)| self.model.with_seed_plus(k).iter_from(index))
+    }
+
+    /// Returns the time from the first tick to behind the last one, end excluded.
+    pub fn times(&self) -> Range<TimestampMs> {
+        let grid = self.model.grid;
+        grid.time_of(self.window.first_index)..grid.time_of(self.window.end_index())
+    }
+
+    /// Returns what stands before the samples of its metric.
+    pub fn metadata(&self) -> Metadata<'_> {
+        Metadata { metric_name: &self.metric_name, help: &self.description }
     }
 }
 
@@ -244,14 +234,12 @@ pub struct OutputConfig {
 }
 
 /// The command line as typed, without its window and its secrets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rerun {
     /// Arguments that define series, target and delivery, unquoted, in flag-table order.
     pub args: Vec<String>,
     /// The flag that the step is given with.
     pub step_flag: &'static str,
-    /// The interval (live) or step of the grid.
-    pub step: Duration,
-    /// The origin of the grid.
-    pub origin_ms: i64,
+    /// The grid, by its origin and step.
+    pub grid: Grid,
 }

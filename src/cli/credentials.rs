@@ -109,19 +109,10 @@ fn check_text(text: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Setup;
+    use super::super::testing::{Setup, check_error, start};
     use super::*;
 
     const URL: &str = "--url=https://receiver.example/write";
-
-    fn start() -> Setup {
-        Setup::default()
-    }
-
-    #[track_caller]
-    fn check_error(setup: &Setup, expected: &str) {
-        assert_eq!(setup.error(), expected);
-    }
 
     #[test]
     fn each_token_goes_to_its_own_target() {

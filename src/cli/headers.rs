@@ -88,17 +88,8 @@ fn check_header_value(value: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Setup;
+    use super::super::testing::{check_error, start};
     use super::*;
-
-    fn start() -> Setup {
-        Setup::default()
-    }
-
-    #[track_caller]
-    fn check_error(setup: &Setup, expected: &str) {
-        assert_eq!(setup.error(), expected);
-    }
 
     #[test]
     fn headers_are_checked() {

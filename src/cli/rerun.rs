@@ -6,7 +6,7 @@ use super::args::Args;
 use super::config::Rerun;
 use super::flags::{self, Verb};
 use super::target::Choice;
-use super::units::{show_duration, show_time};
+use super::units::show_duration;
 use crate::remote_write::{REDACTED, looks_secret, redacted};
 use crate::series::{Grid, TimestampMs};
 
@@ -28,9 +28,8 @@ impl Rerun {
                 kept.extend((!is_switch).then_some(value));
             }
         }
-        let step = Duration::from_millis(grid.step_ms);
         let step_flag = if verb == Verb::Live { "--interval" } else { "--step-size" };
-        Rerun { args: kept, step_flag, step, origin_ms: grid.origin.0 }
+        Rerun { args: kept, step_flag, grid }
     }
 
     /// Returns the command that sends the ticks from `start` on and before `end`.
@@ -40,9 +39,8 @@ impl Rerun {
             command.push(' ');
             command.push_str(&quoted(arg));
         }
-        let [origin, start, end] = [self.origin_ms, start.0, end.0].map(show_time);
-        let step = show_duration(self.step);
-        let step_flag = self.step_flag;
+        let Rerun { step_flag, grid: Grid { origin, step_ms }, .. } = self;
+        let step = show_duration(Duration::from_millis(*step_ms));
         format!(
             "{command} --origin {origin} --start-epoch {start} --end-epoch {end} {step_flag} {step}"
         )

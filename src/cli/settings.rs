@@ -174,7 +174,7 @@ mod tests {
             let setup = Setup::default().file(".env", text);
             let permissions = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(setup.path(".env"), permissions).unwrap();
-            setup.flags(&["--url=http://localhost/"]).live().warnings
+            setup.flags(&["--url=http://localhost/"]).invocation().warnings
         };
         let warning = "\
             .env holds a secret and others may read it (mode 644); run chmod 600 .env";

@@ -322,26 +322,17 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<Secret>, BadIn
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::VerifyConfig;
-    use super::super::testing::Setup;
+    use super::super::Command;
+    use super::super::testing::{Setup, check_error, start};
     use super::*;
 
     const URL: &str = "--url=https://receiver.example/write";
-
-    fn start() -> Setup {
-        Setup::default()
-    }
 
     /// Shows where it goes and why.
     #[track_caller]
     fn check(setup: &Setup, expected: &str) {
         let target = setup.live().target;
         assert_eq!(format!("{} from {}", target.url, target.source), expected);
-    }
-
-    #[track_caller]
-    fn check_error(setup: &Setup, expected: &str) {
-        assert_eq!(setup.error(), expected);
     }
 
     #[test]
@@ -461,12 +452,12 @@ mod tests {
         assert_eq!(setup.live().target.tls.ca_file, Some(path.into()));
         let setup = setup.flags(&["--ca-file=x.pem"]);
         assert_eq!(setup.live().target.tls.ca_file, Some("x.pem".into()));
-        let config = start().flags(&[URL]).variable("SSL_CERT_FILE", "/nowhere/ca.pem").live();
-        assert_eq!(config.target.tls.ca_file, None);
+        let setup = start().flags(&[URL]).variable("SSL_CERT_FILE", "/nowhere/ca.pem");
+        assert_eq!(setup.live().target.tls.ca_file, None);
         let warning = "SSL_CERT_FILE '/nowhere/ca.pem' cannot be read and is passed over";
-        assert_eq!(config.warnings, [warning]);
-        let config = start().flags(&[URL, "--insecure-skip-verify"]).live();
-        assert_eq!(config.warnings, ["any certificate is accepted (--insecure-skip-verify)"]);
+        assert_eq!(setup.invocation().warnings, [warning]);
+        let warnings = start().flags(&[URL, "--insecure-skip-verify"]).invocation().warnings;
+        assert_eq!(warnings, ["any certificate is accepted (--insecure-skip-verify)"]);
         check_error(
             &start().flags(&["--client-cert=a.pem"]),
             "--client-cert 'a.pem': is given without --client-key; give both",
@@ -502,10 +493,12 @@ mod tests {
 
     #[track_caller]
     fn check_read(setup: Setup, expected: &str) {
-        let shown = match setup.flags(&["--since=1h"]).verify() {
-            Ok(VerifyConfig { read: ReadConfig { target, api, .. }, .. }) => {
+        let shown = match setup.flags(&["--verify"]).parse("").map(|parsed| parsed.command) {
+            Ok(Command::Live(config)) => {
+                let ReadConfig { target, api, .. } = config.read.expect("--verify reads");
                 format!("{} {api:?} {:?}", target.url, target.auth)
             }
+            Ok(other) => panic!("is {other:?}"),
             Err(error) => error.to_string(),
         };
         assert_eq!(shown, expected);

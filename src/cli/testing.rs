@@ -5,13 +5,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::config::{PreviewConfig, VerifyConfig};
-use super::{Command, Environment, LiveConfig, parse};
+use super::{Command, Environment, Invocation, LiveConfig, Plan, parse};
 use crate::error::Error;
 use crate::series::TimestampMs;
 
 /// 2025-12-17T11:00:00.250Z.
 pub(super) const NOW_MS: i64 = 1_765_969_200_250;
+
+/// Returns what a command is started with, to add to.
+pub(super) fn start() -> Setup {
+    Setup::default()
+}
 
 /// What a command is started with.
 #[derive(Default)]
@@ -45,71 +49,68 @@ impl Setup {
         directory.0.join(name).to_str().unwrap().to_string()
     }
 
-    /// Parses with metric, label, duration and, where none is named, a target on loopback.
-    pub(super) fn parse(&self) -> Result<LiveConfig, Error> {
-        let window = if self.has("--duration") || self.has("--end-epoch") {
-            None
-        } else {
-            Some("--duration=30")
-        };
-        match self.command(window)? {
-            Command::Live(config) => Ok(*config),
-            other => panic!("is {other:?}"),
+    /// Parses `verb` (live has no word) with metric and label; for live with a duration, and for
+    /// what has a target with one on loopback, unless others are named.
+    pub(super) fn parse(&self, verb: &str) -> Result<Invocation, Error> {
+        let mut raw = vec!["--metric-name=cpu", "--labels=cpu=lina_cp_avg"];
+        if !verb.is_empty() {
+            raw.insert(0, verb);
+        } else if !self.has("--duration") && !self.has("--end-epoch") {
+            raw.push("--duration=30");
         }
-    }
-
-    /// Parses a verify with metric, label and target, but without a window.
-    pub(super) fn verify(&self) -> Result<VerifyConfig, Error> {
-        match self.command(Some("verify"))? {
-            Command::Verify(config) => Ok(*config),
-            other => panic!("is {other:?}"),
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.flags.iter().any(|flag| flag.to_str().unwrap().starts_with(name))
-    }
-
-    fn command(&self, first: Option<&str>) -> Result<Command, Error> {
-        let mut raw: Vec<OsString> = first.into_iter().map(Into::into).collect();
-        raw.extend(["--metric-name=cpu", "--labels=cpu=lina_cp_avg"].map(Into::into));
-        raw.extend(self.flags.iter().cloned());
         let named = |name: &str| self.variables.contains_key(&OsString::from(name));
-        if !self.has("--url")
-            && !self.has("--env")
-            && !named("REMOTE_WRITE_URL")
-            && !named("ENV")
-            && self.directory.is_none()
-        {
-            raw.push("--url=http://localhost:9090/api/v1/write".into());
+        let is_target_named = ["--url", "--env"].into_iter().any(|flag| self.has(flag))
+            || ["REMOTE_WRITE_URL", "ENV"].into_iter().any(named)
+            || self.directory.is_some();
+        if !is_target_named && verb != "preview" {
+            raw.push("--url=http://localhost:9090/api/v1/write");
         }
         let directory = match &self.directory {
             Some(directory) => directory.0.clone(),
             None => PathBuf::from("/nowhere"),
         };
         let environment = Environment::new(self.variables.clone(), directory);
-        parse(raw.into_iter(), &environment, TimestampMs(NOW_MS))
+        let raw = raw.into_iter().map(OsString::from).chain(self.flags.iter().cloned());
+        parse(raw, &environment, TimestampMs(NOW_MS))
     }
 
-    /// Parses `preview` with metric and label.
-    pub(super) fn preview(&self) -> Result<PreviewConfig, Error> {
-        let first = ["preview", "--metric-name=cpu", "--labels=cpu=lina_cp_avg"];
-        let raw = first.map(OsString::from).into_iter().chain(self.flags.iter().cloned());
-        match parse(raw, &Environment::default(), TimestampMs(NOW_MS))? {
-            Command::Preview(config) => Ok(*config),
-            other => panic!("is {other:?}"),
-        }
+    fn has(&self, name: &str) -> bool {
+        self.flags.iter().any(|flag| flag.to_str().unwrap().starts_with(name))
+    }
+
+    #[track_caller]
+    pub(super) fn invocation(&self) -> Invocation {
+        self.parse("").expect("the command line is right")
     }
 
     #[track_caller]
     pub(super) fn live(&self) -> LiveConfig {
-        self.parse().expect("the command line is right")
+        match self.invocation().command {
+            Command::Live(config) => *config,
+            other => panic!("is {other:?}"),
+        }
+    }
+
+    /// Returns what `verb` would be about.
+    pub(super) fn plan(&self, verb: &str) -> Result<Plan, Error> {
+        self.parse(verb).map(|invocation| match invocation.command {
+            Command::Live(config) => config.plan,
+            Command::Verify(config) => config.plan,
+            Command::Preview(config) => config.plan,
+            other => panic!("is {other:?}"),
+        })
     }
 
     #[track_caller]
     pub(super) fn error(&self) -> String {
-        self.parse().expect_err("the command line is wrong").to_string()
+        self.parse("").expect_err("the command line is wrong").to_string()
     }
+}
+
+/// Checks the error of a live run.
+#[track_caller]
+pub(super) fn check_error(setup: &Setup, expected: &str) {
+    assert_eq!(setup.error(), expected);
 }
 
 /// A directory of its own that goes away.

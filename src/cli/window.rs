@@ -202,21 +202,31 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Setup;
+    use super::super::config::Plan;
+    use super::super::testing::start;
+    use super::Window;
+    use crate::series::Series;
 
     /// Shows origin, first index, tick count, or the error.
     #[track_caller]
-    fn check(flags: &[&str], expected: &str) {
-        let shown = match Setup::default().flags(flags).parse() {
-            Ok(config) => format!(
-                "{} {} {}",
-                config.series.model.grid.origin.0,
-                config.window.first_index,
-                config.window.tick_count
-            ),
+    fn check_of(verb: &str, flags: &[&str], expected: &str) {
+        let shown = match start().flags(flags).plan(verb) {
+            Ok(Plan { model, window, .. }) => {
+                format!("{} {} {}", model.grid.origin.0, window.first_index, window.tick_count)
+            }
             Err(error) => error.to_string(),
         };
         assert_eq!(shown, expected);
+    }
+
+    #[track_caller]
+    fn check(flags: &[&str], expected: &str) {
+        check_of("", flags, expected);
+    }
+
+    #[track_caller]
+    fn check_past(flags: &[&str], expected: &str) {
+        check_of("verify", flags, expected);
     }
 
     // The tests' now is 1765969200.250.
@@ -300,14 +310,15 @@ mod tests {
     /// Shows start, step, first index and tick count of a preview, or the error.
     #[track_caller]
     fn check_preview(flags: &[&str], expected: &str) {
-        let shown = match Setup::default().flags(flags).preview() {
-            Ok(config) => format!(
-                "{} {} {} {}",
-                config.series.model.grid.time_of(config.window.first_index).0,
-                config.series.model.grid.step_ms,
-                config.window.first_index,
-                config.window.tick_count
-            ),
+        let shown = match start().flags(flags).plan("preview") {
+            Ok(Plan {
+                model: Series { grid, .. },
+                window: Window { first_index, tick_count },
+                ..
+            }) => {
+                let start = grid.time_of(first_index);
+                format!("{} {} {first_index} {tick_count}", start.0, grid.step_ms)
+            }
             Err(error) => error.to_string(),
         };
         assert_eq!(shown, expected);
@@ -372,20 +383,6 @@ mod tests {
             "--resume: needs --origin or --start-epoch; \
              give the origin that the run to go on with logged at its start",
         );
-    }
-
-    #[track_caller]
-    fn check_past(flags: &[&str], expected: &str) {
-        let shown = match Setup::default().flags(flags).verify() {
-            Ok(config) => format!(
-                "{} {} {}",
-                config.series.model.grid.origin.0,
-                config.window.first_index,
-                config.window.tick_count
-            ),
-            Err(error) => error.to_string(),
-        };
-        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -75,6 +75,17 @@ pub struct Question<'a> {
     pub post: Option<&'a [u8]>,
 }
 
+/// Ends the request that a sender has under way.
+#[derive(Debug)]
+pub struct Canceller(Agent);
+
+impl Canceller {
+    /// Ends it. The sender is of no use afterwards; a connect or a name look-up is not ended.
+    pub fn cancel(&self) {
+        self.0.clone().shutdown();
+    }
+}
+
 /// Posts messages to one target over one connection at a time.
 #[derive(Debug)]
 pub struct Sender {
@@ -116,12 +127,9 @@ impl Sender {
         Ok(Self { agent: config.build().new_agent(), target: target.clone() })
     }
 
-    /// Returns a function that ends the request under way, from another thread.
-    ///
-    /// The sender is of no use afterwards. A connect or a name look-up is not ended.
-    pub fn canceller(&self) -> impl FnOnce() + Send + 'static {
-        let agent = self.agent.clone();
-        move || agent.shutdown()
+    /// Returns what ends the request under way, from another thread.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.agent.clone())
     }
 
     /// Posts a snappy-compressed message once; `retry_count` is 0 for its first attempt.

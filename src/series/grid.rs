@@ -1,9 +1,23 @@
 //! The grid of a series: which index stands at which time. Whole milliseconds and checked
 //! arithmetic, so that nothing drifts and nothing wraps. Must never ask a clock.
 
+use std::fmt;
+
 /// Milliseconds since the Unix epoch; negative before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimestampMs(pub i64);
+
+/// Shows epoch seconds, with milliseconds where there are any: `1765969200`, `1765969200.250`.
+impl fmt::Display for TimestampMs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (seconds, ms) = (self.0.unsigned_abs() / 1000, self.0.unsigned_abs() % 1000);
+        match ms {
+            0 => write!(f, "{sign}{seconds}"),
+            ms => write!(f, "{sign}{seconds}.{ms:03}"),
+        }
+    }
+}
 
 /// The times `origin + index * step`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

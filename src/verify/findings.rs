@@ -143,8 +143,7 @@ impl Findings {
         }
         let missing = Missing {
             ranges: &self.missing_ticks,
-            grid: subject.series.model.grid,
-            series_count: subject.series.label_sets.len() as u64,
+            series_count: subject.plan.label_sets.len() as u64,
             rerun: subject.rerun,
             is_older: self.is_older_missing(),
         };

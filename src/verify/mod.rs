@@ -9,8 +9,8 @@ mod findings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::announce::announce_series;
-use crate::cli::config::{Rerun, SeriesConfig, VerifyConfig, Window};
+use crate::announce::announce_plan;
+use crate::cli::config::{Plan, Rerun, VerifyConfig};
 use crate::clock::{Clock, LastResort};
 use crate::error::{Error, Exit};
 use crate::read_back::{Reader, Source};
@@ -18,7 +18,7 @@ use crate::remote_read::{ReadError, TimeRange};
 use crate::remote_write::describe_status;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, SeriesIter};
-use crate::summary::{ReadEnder, Summary};
+use crate::summary::Summary;
 use crate::words::counted;
 
 use compare::{Precision, compare};
@@ -36,10 +36,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// What is compared with what.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
-    /// The series.
-    pub series: &'a SeriesConfig,
     /// The ticks.
-    pub window: Window,
+    pub plan: &'a Plan,
     /// The command line.
     pub rerun: &'a Rerun,
     /// Where to read.
@@ -64,14 +62,14 @@ impl<'a> Verify<'a> {
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self) -> impl LastResort + use<> {
-        ReadEnder::new(&self.source)
+        self.source.canceller()
     }
 
     /// Reads the window back and says what it found.
     pub fn run(&self, clock: &impl Clock) -> Exit {
-        let VerifyConfig { series, window, warnings, rerun, .. } = self.config;
-        announce_series(series, *window, warnings, &self.report);
-        let subject = Subject { series, window: *window, rerun, source: &self.source };
+        let VerifyConfig { plan, rerun, .. } = self.config;
+        announce_plan(plan, &self.report);
+        let subject = Subject { plan, rerun, source: &self.source };
         subject.announce(&self.report);
         subject.check(clock, &self.report, Duration::ZERO)
     }
@@ -136,7 +134,7 @@ pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
 
 impl Subject<'_> {
     fn announce(&self, report: &Report) {
-        let count = self.window.tick_count * self.series.label_sets.len() as u64;
+        let count = self.plan.sample_count();
         let text = format!(
             "Verifying {}, read from {}",
             counted(count, "datapoint"),
@@ -150,7 +148,7 @@ impl Subject<'_> {
             subject: self,
             clock,
             reader: Reader::new(clock, report, self.source),
-            iters: self.series.iters_from(self.window.first_index).collect(),
+            iters: self.plan.iters_from(self.plan.window.first_index).collect(),
             samples: Vec::new(),
             shown_within,
             waiting_since: None,
@@ -179,7 +177,7 @@ struct Check<'a, C> {
 
 impl<C: Clock> Check<'_, C> {
     fn all(&mut self) -> Result<(), ReadError> {
-        let window = self.subject.window;
+        let window = self.subject.plan.window;
         let mut index = window.first_index;
         let mut ticks_max = TICKS_PER_CHUNK;
         while index < window.end_index() {
@@ -206,11 +204,11 @@ impl<C: Clock> Check<'_, C> {
     }
 
     fn chunk(&mut self, first: u64, tick_count: u64) -> Result<Part, ReadError> {
-        let grid = self.subject.series.model.grid;
+        let grid = self.subject.plan.model.grid;
         let ticks = usize::try_from(tick_count).expect("a chunk fits memory");
         let range = TimeRange::of_ticks(grid, first, tick_count);
         let mut part = Part::new(ticks);
-        for (labels, iter) in self.subject.series.label_sets.iter().zip(&self.iters) {
+        for (labels, iter) in self.subject.plan.label_sets.iter().zip(&self.iters) {
             if self.clock.is_interrupted() {
                 return Err(ReadError::Interrupted);
             }

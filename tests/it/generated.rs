@@ -63,7 +63,7 @@ fn attempt(http: &Http) -> Outcome {
 
 fn target(receiver: &Receiver) -> Target {
     let sender = Sender::to(&receiver.url()).flag("timeout", "2s");
-    live_config(&sender.args(), &empty_environment(), NOW.0).target
+    live_config(&sender.args(), &empty_environment(), NOW.0).0.target
 }
 
 fn receiver(steps: Vec<Step>) -> Receiver {

@@ -35,9 +35,9 @@ impl Hours {
     #[track_caller]
     fn run(sender: Sender, clock: &FakeClock) -> Hours {
         let args = sender.args();
-        let config = live_config(&args, &empty_environment(), START_MS);
+        let (config, output) = live_config(&args, &empty_environment(), START_MS);
         let text = Arc::new(Mutex::new(Vec::new()));
-        let report = Arc::new(Report::new(config.output, Box::new(Shared(Arc::clone(&text)))));
+        let report = Arc::new(Report::new(output, Box::new(Shared(Arc::clone(&text)))));
         let exit = Live::new(&config, report).unwrap().run(clock);
         let log = Log::read(&String::from_utf8(text.lock().unwrap().clone()).unwrap());
         Hours { exit, log, planned: planned(&args, &empty_environment(), START_MS) }
@@ -464,8 +464,8 @@ fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
         receiver.close();
         let sender = Sender::to(&receiver.url()).ticks(tick_count, 1000).switch("quiet");
         let sender = sender.flag("labels", "k={1..10}").flag("max-sample-age", age);
-        let config = live_config(&sender.args(), &empty_environment(), START_MS);
-        let report = Arc::new(Report::new(config.output, Box::new(io::sink())));
+        let (config, output) = live_config(&sender.args(), &empty_environment(), START_MS);
+        let report = Arc::new(Report::new(output, Box::new(io::sink())));
         let live = Live::new(&config, report).unwrap();
         assert_eq!(live.run(&clock), Exit::Unreachable);
         assert_eq!(live.summary().tally().undelivered, 10 * tick_count);

@@ -42,7 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("words", &["series"]),
     ("labels", &["error"]),
     ("tally", &["error"]),
-    ("clock", &["series"]),
+    ("clock", &["error", "series"]),
     ("openmetrics", &["labels", "remote_write", "series"]),
     ("remote_write", &["error", "labels", "series"]),
     ("remote_read", &["error", "labels", "remote_write", "series"]),
@@ -97,7 +97,7 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     (
         &["process::exit", "process::abort"],
         // The signal's last resort.
-        &["src/main.rs", "src/summary.rs", "src/export.rs"],
+        &["src/main.rs", "src/clock.rs"],
         "ends the process",
     ),
     (

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use push_live_metrics::cli::{self, Environment, config};
+use push_live_metrics::cli::config::{self, Plan};
+use push_live_metrics::cli::{self, Environment};
 use push_live_metrics::series::TimestampMs;
 
 use super::receivers::Receiver;
@@ -85,12 +86,12 @@ impl Past {
         let environment = Environment::new(HashMap::new(), PathBuf::from("/nonexistent"));
         let words = self.args("backfill").into_iter().chain(["--url", "http://h/"].map(Into::into));
         let now = TimestampMs(now() * 1000 + 60_000);
-        let command = cli::parse(words.map(OsString::from), &environment, now);
-        let config::Command::Backfill(config) = command.expect("the window is all right") else {
-            panic!("no backfill");
-        };
-        let count = usize::try_from(config.window.tick_count).expect("a test has few");
-        let samples = config.series.model.iter_from(config.window.first_index).take(count);
+        let invocation = cli::parse(words.map(OsString::from), &environment, now);
+        let command = invocation.expect("the window is all right").command;
+        let config::Command::Backfill(config) = command else { panic!("no backfill") };
+        let Plan { model, window, .. } = config.plan;
+        let count = usize::try_from(window.tick_count).expect("a test has few");
+        let samples = model.iter_from(window.first_index).take(count);
         samples.map(|sample| (sample.timestamp.0, sample.value)).collect()
     }
 

@@ -65,11 +65,11 @@ impl Flags {
         let environment = Environment::new(HashMap::new(), PathBuf::from("/nonexistent"));
         let seed = ["--seed".to_owned(), seed.to_string()];
         let args = self.args().into_iter().chain(seed).map(Into::into);
-        let command = cli::parse(args, &environment, TimestampMs(self.start_ms)).unwrap();
+        let command = cli::parse(args, &environment, TimestampMs(self.start_ms)).unwrap().command;
         let cli::Command::Live(config) = command else { panic!("not a live run: {command:?}") };
-        let window = config.window;
+        let window = config.plan.window;
         assert_eq!((window.first_index, window.tick_count), (0, self.tick_count));
-        let samples = config.series.model.iter_from(0);
+        let samples = config.plan.model.iter_from(0);
         samples
             .take(usize::try_from(self.tick_count).unwrap())
             .map(|sample| (sample.timestamp.0, sample.value.to_bits()))

@@ -331,14 +331,14 @@ impl Run {
 /// Returns the datapoints that these arguments ask for when they are typed at `now_ms`.
 #[track_caller]
 pub(crate) fn planned(args: &[String], environment: &Environment, now_ms: i64) -> Vec<Point> {
-    let config = live_config(args, environment, now_ms);
-    let (series, window) = (&config.series, config.window);
-    let count = usize::try_from(window.tick_count).expect("a test has few");
-    let mut points: Vec<Point> = (0u32..)
-        .zip(&series.label_sets)
-        .flat_map(|(k, labels)| {
-            let samples = series.model.with_seed_plus(k).iter_from(window.first_index).take(count);
-            samples.map(move |sample| Point {
+    let plan = live_config(args, environment, now_ms).0.plan;
+    let count = usize::try_from(plan.window.tick_count).expect("a test has few");
+    let mut points: Vec<Point> = plan
+        .label_sets
+        .iter()
+        .zip(plan.iters_from(plan.window.first_index))
+        .flat_map(|(labels, iter)| {
+            iter.take(count).map(move |sample| Point {
                 timestamp_ms: sample.timestamp.0,
                 labels: labels.pairs().to_vec(),
                 bits: sample.value.to_bits(),
@@ -355,12 +355,13 @@ pub(crate) fn live_config(
     args: &[String],
     environment: &Environment,
     now_ms: i64,
-) -> Box<config::LiveConfig> {
+) -> (Box<config::LiveConfig>, config::OutputConfig) {
     let args = args.iter().map(OsString::from);
-    match cli::parse(args, environment, TimestampMs(now_ms)) {
-        Ok(config::Command::Live(config)) => config,
-        Ok(other) => panic!("no live run: {other:?}"),
-        Err(error) => panic!("{error}"),
+    let invocation = cli::parse(args, environment, TimestampMs(now_ms))
+        .unwrap_or_else(|error| panic!("{error}"));
+    match invocation.command {
+        config::Command::Live(config) => (config, invocation.output),
+        other => panic!("no live run: {other:?}"),
     }
 }
 
