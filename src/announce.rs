@@ -10,12 +10,13 @@ use crate::words::in_words;
 /// Label sets that are logged one by one.
 const LABEL_SETS_MAX: usize = 3;
 
-/// Logs the window, the series and the origin that continues it.
-pub fn announce_plan(plan: &Plan, report: &Report) {
+/// Logs what is done with the series, such as "Generating", their window, and the origin that
+/// continues it.
+pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
     let Range { start, end } = plan.times();
     let (from, to) = (report.local_time(start), report.local_time(end));
     let times = [("start", Field::Time(start)), ("end", Field::Time(end))];
-    report.info("window", &times, &format!("Generating timeseries from {from} to {to}"));
+    report.info("window", &times, &format!("{doing} timeseries from {from} to {to}"));
     let duration = in_words(end.0.abs_diff(start.0));
     report.info("duration", &[], &format!("Duration: {duration}"));
     let name = [("name", Field::Text(&plan.metric_name))];

@@ -85,7 +85,7 @@ impl Backfill<'_> {
     fn announce(&self, now: TimestampMs) {
         let report: &Report = &self.summary.report;
         let plan = &self.config.plan;
-        announce_plan(plan, report);
+        announce_plan("Generating", plan, report);
         announce_target(&self.config.target, report);
         if now.0 - plan.times().start.0 > HEAD_MS {
             let text = "The window begins more than an hour ago: a Prometheus that has newer data \

@@ -193,9 +193,13 @@ impl<'a, C: Clock> Courier<'a, C> {
         let written = reply.written.filter(|_| request.version == Version::V2);
         if let Some(reason) = self.wrong_version(&reply, request) {
             self.settle();
-            return Some(match request.may_fall_back {
-                true => Delivered::WrongVersion { reason, fate_unknown: failure.fate_unknown },
-                false => self.rejected(415, &reason, failure.fate_unknown),
+            let fate_unknown = failure.fate_unknown;
+            return Some(match reply.outcome {
+                _ if request.may_fall_back => Delivered::WrongVersion { reason, fate_unknown },
+                Outcome::Rejected { status, .. } => {
+                    self.rejected(Some(status), &reason, fate_unknown)
+                }
+                _ => self.rejected(None, &reason, fate_unknown),
             });
         }
         match reply.outcome {
@@ -208,7 +212,7 @@ impl<'a, C: Clock> Courier<'a, C> {
             }
             Outcome::Rejected { status, reason } => {
                 self.settle();
-                let delivered = self.rejected(status, &reason, failure.fate_unknown);
+                let delivered = self.rejected(Some(status), &reason, failure.fate_unknown);
                 match written {
                     None | Some(0) => Some(delivered),
                     Some(written) => Some(self.partly(written, request, delivered)),
@@ -271,17 +275,18 @@ impl<'a, C: Clock> Courier<'a, C> {
         self.last_settled = self.clock.steady();
     }
 
-    fn rejected(&mut self, status: u16, reason: &str, fate_unknown: bool) -> Delivered {
-        let is_about_access = matches!(status, 300..=399 | 401 | 403 | 404 | 405 | 407);
-        let fields = [("status", Field::Count(u64::from(status)))];
-        let log = |text: &str| self.report.log(Level::Error, "rejected", &fields, text);
-        if fate_unknown && matches!(status, 400 | 409) {
+    /// Deals with a final answer; one without `status` is a 2xx to a message not understood.
+    fn rejected(&mut self, status: Option<u16>, reason: &str, fate_unknown: bool) -> Delivered {
+        let is_about_access = matches!(status, Some(300..=399 | 401 | 403 | 404 | 405 | 407));
+        let field = status.map(|status| ("status", Field::Count(u64::from(status))));
+        let log = |text: &str| self.report.log(Level::Error, "rejected", field.as_slice(), text);
+        if fate_unknown && matches!(status, Some(400 | 409)) {
             log(&format!("✗ Push rejected: {reason}; an attempt before had no answer"));
             return Delivered::Settled(Fate::Unconfirmed);
         }
         self.rejections_in_a_row += 1;
         log(&format!("✗ Push rejected: {reason}"));
-        if let Some(hint) = describe_status(status) {
+        if let Some(hint) = describe_status(status.unwrap_or(415)) {
             log(&format!("  Hint: {hint}"));
         }
         let is_hopeless = is_about_access || self.rejections_in_a_row >= REJECTIONS_MAX;

@@ -5,11 +5,13 @@ use crate::error::{Error, Escaped, Exit};
 use crate::push::SAMPLES_PER_REQUEST_MAX;
 use crate::remote_write::{Body, Target, TimeSeries, Version, shown_headers};
 use crate::report::{Report, print_parts};
-use crate::series::Sample;
+use crate::series::{Sample, TimestampMs};
 use crate::words::{counted, step_in_words};
 
 /// Samples that are shown from the window's start; behind them its last one.
 const FIRST_SAMPLES: u64 = 3;
+/// Of a longer window the last one is shown by its time alone: its noise takes a second to draw.
+const LAST_DRAWN_MAX: u64 = 100_000_000;
 
 /// Prints what the run would send to stdout.
 ///
@@ -50,17 +52,17 @@ fn content(plan: &Plan, report: &Report) -> Vec<String> {
     lines.push(format!("Metadata: gauge, help \"{}\"", Escaped(&plan.description)));
     let step = step_in_words(plan.model.grid.step_ms);
     lines.push(format!("Samples{of}: {}, 1 per {step}", window.tick_count));
-    let line = |sample: Sample| {
-        let Sample { timestamp, value } = sample;
-        format!("  {} ({}) {value:?}", timestamp.0, report.local_time(timestamp))
-    };
+    let at = |time: TimestampMs| format!("  {} ({})", time.0, report.local_time(time));
+    let line = |sample: Sample| format!("{} {:?}", at(sample.timestamp), sample.value);
     let first_count = window.tick_count.min(FIRST_SAMPLES);
     let first = (0..first_count).zip(plan.model.iter_from(window.first_index));
     lines.extend(first.map(|(_, sample)| line(sample)));
-    if window.tick_count > FIRST_SAMPLES {
-        let last = plan.model.iter_from(window.end_index() - 1).next();
-        lines.extend((window.tick_count > FIRST_SAMPLES + 1).then(|| "  ...".to_owned()));
-        lines.extend(last.map(line));
+    lines.extend((window.tick_count > FIRST_SAMPLES + 1).then(|| "  ...".to_owned()));
+    let last = window.end_index() - 1;
+    if window.tick_count > LAST_DRAWN_MAX {
+        lines.push(at(plan.model.grid.time_of(last)));
+    } else if window.tick_count > FIRST_SAMPLES {
+        lines.extend(plan.model.iter_from(last).next().map(line));
     }
     lines
 }

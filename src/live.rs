@@ -113,7 +113,7 @@ impl<'a> Live<'a> {
 /// Logs what is going to be pushed, from where and to where.
 fn announce(config: &LiveConfig, report: &Report) {
     let plan = &config.plan;
-    announce_plan(plan, report);
+    announce_plan("Generating", plan, report);
     announce_target(&config.target, report);
     let count = plan.window.tick_count;
     let fields = [("ticks", Field::Count(count))];
@@ -232,7 +232,13 @@ impl<'a, C: Clock> Push<'a, C> {
     /// Source: Remote-Write 1.0 specification, "Stale Markers".
     fn stale_marker(&mut self, ending: Ending) {
         let report = &self.summary.report;
-        let log = |level, text: &str| report.log(level, "stale_marker", &[], text);
+        let log = |level, text: &str| {
+            report.log(level, "stale_marker", &[], text);
+            // It was asked for, so a run without it did not go all well.
+            if level == Level::Warning {
+                report.speak_up();
+            }
+        };
         let Some(last) = self.summary.tally().last_accepted_if_newest() else {
             log(Level::Warning, "No stale marker: the newest datapoint is not there");
             return;

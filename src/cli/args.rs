@@ -161,6 +161,11 @@ impl Args {
         self.0.iter().filter(move |(flag, _)| flag.name == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns the error of a flag and its value, if it was given and has one.
+    pub(super) fn bad(&self, name: &str, problem: &str, way_out: &str) -> BadInput {
+        bad_flag(name, self.given(name).filter(|value| !value.is_empty()), problem, way_out)
+    }
+
     /// Returns what `parser` makes of the flag's value or its default.
     pub(super) fn parsed<T>(
         &self,

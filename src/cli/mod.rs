@@ -21,7 +21,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
-use args::{Args, Typed, bad_flag};
+use args::{Args, Typed};
 use config::{
     BackfillConfig, DryRunConfig, ExportConfig, LiveConfig, OutputConfig, Patience, Plan,
     PreviewConfig, PreviewForm, ReadConfig, Rerun, VerifyConfig,
@@ -87,7 +87,7 @@ impl Check<'_> {
         let (resume, verify) = (args.has("resume"), args.has("verify"));
         if resume && !args.has("origin") && !args.has("start-epoch") {
             let way_out = "give the origin that the run to go on with logged at its start";
-            return Err(bad_flag("resume", None, "needs --origin or --start-epoch", way_out).into());
+            return Err(args.bad("resume", "needs --origin or --start-epoch", way_out).into());
         }
         let patience = patience(args)?;
         let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
@@ -98,7 +98,7 @@ impl Check<'_> {
     fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
         if self.args.has("force") {
             let problem = "is given without --output";
-            return Err(bad_flag("force", None, problem, "leave it out").into());
+            return Err(self.args.bad("force", problem, "leave it out").into());
         }
         let patience = patience(self.args)?;
         let batch_size = self.args.parsed("batch-size", units::batch_size)?;
@@ -116,7 +116,7 @@ impl Check<'_> {
         let args = self.args;
         if args.has("output") {
             let problem = "is given together with --output, which sends nothing";
-            return Err(bad_flag("dry-run", None, problem, "leave one of them out").into());
+            return Err(args.bad("dry-run", problem, "leave one of them out").into());
         }
         let ticks_per_request = match self.verb {
             Verb::Backfill => {
@@ -150,11 +150,11 @@ impl Check<'_> {
 fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> {
     if args.has("verify") {
         let problem = "is given together with --output";
-        return Err(bad_flag("verify", None, problem, "leave one of them out"));
+        return Err(args.bad("verify", problem, "leave one of them out"));
     }
     let path = match args.value("output") {
         "-" => None,
-        file => Some(new_file(file, args.has("force"))?),
+        file => Some(new_file(file, args)?),
     };
     Ok(ExportConfig { plan, path })
 }
@@ -170,9 +170,9 @@ fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput> {
 }
 
 /// Returns the path of a file that is to be written, where none is lost.
-fn new_file(file: &str, force: bool) -> Result<PathBuf, BadInput> {
+fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
     let path = PathBuf::from(file);
-    let bad = |problem, way_out| Err(bad_flag("output", Some(file), problem, way_out));
+    let bad = |problem, way_out| Err(args.bad("output", problem, way_out));
     if path.is_dir() {
         return bad("is a folder", "name a file in it");
     }
@@ -187,7 +187,7 @@ fn new_file(file: &str, force: bool) -> Result<PathBuf, BadInput> {
         }
         Err(_) => false,
     };
-    if is_replaced && !force {
+    if is_replaced && !args.has("force") {
         return bad("is there already", "name another file, or add --force to replace it");
     }
     Ok(path)
@@ -209,7 +209,7 @@ fn output(args: &Args) -> Result<OutputConfig, BadInput> {
     let (quiet, verbose) = (args.has("quiet"), args.has("verbose"));
     if quiet && verbose {
         let problem = "is given together with --verbose";
-        return Err(bad_flag("quiet", None, problem, "leave one of them out"));
+        return Err(args.bad("quiet", problem, "leave one of them out"));
     }
     Ok(OutputConfig { quiet, verbose, json })
 }

@@ -1,6 +1,6 @@
 //! What a run is about, from flags: the series, and the window of their grid.
 
-use super::args::{Args, bad_flag};
+use super::args::Args;
 use super::config::{Plan, Window};
 use super::flags::Verb;
 use super::{units, window};
@@ -83,7 +83,7 @@ fn check_seeds(args: &Args, seed: Seed, series_count: usize) -> Result<(), BadIn
         return Ok(());
     }
     let problem = format!("is too large for {series_count} series, which count up from it");
-    Err(bad_flag("seed", args.given("seed"), &problem, "give a smaller one"))
+    Err(args.bad("seed", &problem, "give a smaller one"))
 }
 
 fn check_skipped(args: &Args, window: Window, series_count: usize) -> Result<(), BadInput> {
@@ -97,5 +97,5 @@ fn check_skipped(args: &Args, window: Window, series_count: usize) -> Result<(),
         "is {index} datapoints of {series_count} series before the window, \
          about {seconds} s of noise to draw first"
     );
-    Err(bad_flag("origin", args.given("origin"), &problem, "give a nearer one"))
+    Err(args.bad("origin", &problem, "give a nearer one"))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::args::{Args, bad_flag};
+use super::args::Args;
 use super::config::{ReadApi, ReadConfig};
 use super::credentials::{preset_auth, url_auth};
 use super::headers::headers;
@@ -40,9 +40,9 @@ pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, Bad
         Some(Setting { place: format!("--{name}"), value })
     };
     match (flag("url"), flag("env")) {
-        (Some(_), Some(env)) => {
+        (Some(_), Some(_)) => {
             let problem = "is given together with --url";
-            return Err(bad_flag("env", Some(&env.value), problem, "leave one of them out"));
+            return Err(args.bad("env", problem, "leave one of them out"));
         }
         (Some(url), None) => return Ok(Choice::Url(url)),
         (None, Some(env)) => return Ok(Choice::Preset(env)),
@@ -147,7 +147,7 @@ pub(super) fn check_read(
     let place = "--read-url";
     let url = match args.given("read-url") {
         Some(url) => parse_url(&Setting { place: place.into(), value: url.into() })?,
-        None => derived_read_url(&target.url)?,
+        None => derived_read_url(args, &target.url)?,
     };
     if let Choice::Preset(env) = choice {
         let own = preset_url(env)?;
@@ -178,7 +178,7 @@ pub(super) fn check_read(
 }
 
 /// Source: the paths of Prometheus, Cortex and Mimir, as in DESIGN.
-fn derived_read_url(write_url: &str) -> Result<HttpUrl, BadInput> {
+fn derived_read_url(args: &Args, write_url: &str) -> Result<HttpUrl, BadInput> {
     const PATHS: &[(&str, &str)] = &[
         ("/api/v1/write", "/api/v1/read"),
         ("/api/prom/push", "/api/prom/read"),
@@ -196,7 +196,7 @@ fn derived_read_url(write_url: &str) -> Result<HttpUrl, BadInput> {
     }
     let problem = "is not given, and the address to push to is none of those that have a known \
                    address to read from";
-    Err(bad_flag("read-url", None, problem, "give the remote-read address"))
+    Err(args.bad("read-url", problem, "give the remote-read address"))
 }
 
 /// Refuses to show credentials to anyone on the way to `url`.
@@ -261,13 +261,13 @@ fn tls(
     let client_cert = match (args.given("client-cert"), args.given("client-key")) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
-        (Some(cert), None) => {
+        (Some(_), None) => {
             let problem = "is given without --client-key";
-            return Err(bad_flag("client-cert", Some(cert), problem, "give both").into());
+            return Err(args.bad("client-cert", problem, "give both").into());
         }
-        (None, Some(key)) => {
+        (None, Some(_)) => {
             let problem = "is given without --client-cert";
-            return Err(bad_flag("client-key", Some(key), problem, "give both").into());
+            return Err(args.bad("client-key", problem, "give both").into());
         }
     };
     let mut ca_file = args.given("ca-file").map(PathBuf::from);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::args::{Args, bad_flag};
+use super::args::Args;
 use super::config::Window;
 use super::units::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
@@ -36,19 +36,12 @@ pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
         (Some(_), None) => grid.index_at_or_before(now),
     };
     let Some(first_index) = first_index else {
-        return Err(match args.given("start-epoch") {
-            Some(start) => bad_flag(
-                "start-epoch",
-                Some(start),
-                "is before --origin",
-                "give a later one, or an earlier --origin",
-            ),
-            None => bad_flag(
-                "origin",
-                args.given("origin"),
-                "is in the future",
-                "give an earlier one, or --start-epoch to wait for it",
-            ),
+        return Err(if start.is_some() {
+            let way_out = "give a later one, or an earlier --origin";
+            args.bad("start-epoch", "is before --origin", way_out)
+        } else {
+            let way_out = "give an earlier one, or --start-epoch to wait for it";
+            args.bad("origin", "is in the future", way_out)
         });
     };
     let tick_count = tick_count(args, grid.time_of(first_index), step_ms)?;
@@ -68,7 +61,7 @@ pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     // The end itself may be to come: it is excluded.
     if grid.time_of(window.end_index() - 1) > now {
         let way_out = "give one that is past; live pushes what is to come";
-        return Err(bad_flag("end-epoch", args.given("end-epoch"), "is in the future", way_out));
+        return Err(args.bad("end-epoch", "is in the future", way_out));
     }
     Ok((grid, window))
 }
@@ -82,11 +75,11 @@ pub(super) fn preview(args: &Args, now: TimestampMs) -> Result<(Grid, Window), B
     if let Some(of_live) = ["duration", "interval"].into_iter().find(|name| args.has(name)) {
         if let Some(other) = ["since", "step-size"].into_iter().find(|name| args.has(name)) {
             let problem = format!("is given together with --{of_live}");
-            return Err(bad_flag(other, args.given(other), &problem, "leave one of them out"));
+            return Err(args.bad(other, &problem, "leave one of them out"));
         }
         if !args.has("duration") && !args.has("end-epoch") {
             let problem = "is given without --duration";
-            return Err(bad_flag("interval", args.given("interval"), problem, "add --duration"));
+            return Err(args.bad("interval", problem, "add --duration"));
         }
         return live(args, now);
     }
@@ -113,11 +106,11 @@ fn stretch(
     let Some(first_index) = grid.index_at_or_after(start) else {
         let problem = "is after the start of the window";
         let way_out = "give an earlier one, or a later start";
-        return Err(bad_flag("origin", args.given("origin"), problem, way_out));
+        return Err(args.bad("origin", problem, way_out));
     };
     let end_index = grid.index_at_or_after(end).unwrap_or(0);
     let flag = if args.has("since") { "since" } else { "end-epoch" };
-    let bad = |problem: &str, way_out| Err(bad_flag(flag, args.given(flag), problem, way_out));
+    let bad = |problem: &str, way_out| Err(args.bad(flag, problem, way_out));
     match end_index.saturating_sub(first_index) {
         0 => bad(
             "gives a window without a datapoint",
@@ -142,7 +135,7 @@ fn bounds(
         for name in ["start-epoch", "end-epoch"] {
             if args.has(name) {
                 let problem = "is given together with --since";
-                return Err(bad_flag(name, args.given(name), problem, "leave one of them out"));
+                return Err(args.bad(name, problem, "leave one of them out"));
             }
         }
         let floor = |ms| floored(ms, origin, step_ms);
@@ -151,8 +144,7 @@ fn bounds(
     }
     let start = args.parsed("start-epoch", units::time)?;
     let end = args.parsed("end-epoch", units::time)?;
-    let bad =
-        |problem, way_out| Err(bad_flag("end-epoch", args.given("end-epoch"), problem, way_out));
+    let bad = |problem, way_out| Err(args.bad("end-epoch", problem, way_out));
     if end <= start {
         return bad("is not after --start-epoch", "give a later one");
     }
@@ -170,8 +162,7 @@ fn floored(ms: i64, origin: Option<TimestampMs>, step_ms: u64) -> TimestampMs {
 fn tick_count(args: &Args, first: TimestampMs, step_ms: u64) -> Result<u64, BadInput> {
     let duration = args.parsed_if_given("duration", units::minutes)?;
     let end = args.parsed_if_given("end-epoch", units::time)?;
-    let bad =
-        |name, problem: &str, way_out| Err(bad_flag(name, args.given(name), problem, way_out));
+    let bad = |name, problem: &str, way_out| Err(args.bad(name, problem, way_out));
     match (duration, end) {
         (Some(_), Some(_)) => {
             bad("end-epoch", "is given together with --duration", "leave one of them out")

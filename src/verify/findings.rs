@@ -26,7 +26,7 @@ pub(super) struct Findings {
 }
 
 /// What was found in a chunk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Part {
     /// Samples that are not there.
     pub(super) missing: u64,
@@ -49,15 +49,7 @@ struct Difference {
 
 impl Part {
     pub(super) fn new(tick_count: usize) -> Self {
-        Self {
-            missing: 0,
-            matching: 0,
-            different: 0,
-            unexpected: 0,
-            differences: Vec::new(),
-            first_unexpected: None,
-            is_missing: vec![false; tick_count],
-        }
+        Self { is_missing: vec![false; tick_count], ..Self::default() }
     }
 
     /// Notes what was found of the series with these labels.

@@ -68,7 +68,7 @@ impl<'a> Verify<'a> {
     /// Reads the window back and says what it found.
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let VerifyConfig { plan, rerun, .. } = self.config;
-        announce_plan(plan, &self.report);
+        announce_plan("Expecting", plan, &self.report);
         let subject = Subject { plan, rerun, source: &self.source };
         subject.announce(&self.report);
         subject.check(clock, &self.report, Duration::ZERO)

@@ -250,3 +250,13 @@ fn a_dry_run_counts_requests() {
     assert_eq!(count(&backfill, "a=1"), "Requests: 1");
     assert_eq!(count(&backfill, "a={1..10}"), "Requests: 10");
 }
+
+#[test]
+fn a_dry_run_of_ten_years_of_milliseconds_takes_no_time() {
+    let mut command = command(&["--dry-run", "--start-epoch", "0"], &["--interval", "1ms"]);
+    command.args(["--duration", "3650d", "--url", "http://localhost/"]);
+    let text = shown(command);
+    let last = "\n  ...\n  315359999999 (1979-12-29 23:59:59.999)\n";
+    assert!(text.contains(last), "{text}");
+    assert!(text.contains("\nRequests: 315360000000\n"), "{text}");
+}

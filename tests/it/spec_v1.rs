@@ -310,6 +310,17 @@ fn must_1_17_send_a_stale_marker_when_asked() {
 }
 
 #[test]
+fn must_1_17_say_when_a_stale_marker_was_not_taken() {
+    let steps = [Step::status(204), Step::status(204), Step::status(400)];
+    let receiver = Script::new(steps).allow(|allowed| allowed.stale_marker = true).start();
+    let sender = Sender::to(&receiver.url()).ticks(2, 20).switch("quiet");
+    let run = sender.switch("stale-marker").run();
+    run.assert_code(0);
+    assert!(run.stderr.contains("The stale marker was not accepted"), "{}", run.stderr);
+    receiver.finish();
+}
+
+#[test]
 fn must_1_17_not_send_a_stale_marker_before_what_is_pending() {
     let receiver = Script::new([Step::status(204)]).giving_up().otherwise(Step::status(503));
     let receiver = receiver.start();

@@ -229,6 +229,8 @@ fn should_2_6_take_2xx_without_written_headers_as_415() {
     run.assert_code(3);
     assert_eq!(run.summary().accepted, 0);
     assert!(run.stderr.contains("2xx without Written headers"), "{}", run.stderr);
+    assert!(run.stderr.contains("Hint: the receiver does not take this"), "{}", run.stderr);
+    assert!(!run.stderr.contains("\"status\":"), "there is no such status: {}", run.stderr);
     let requests = receiver.requests();
     assert!(requests.len() == 3 && requests.iter().all(Request::is_v2), "{requests:?}");
 }
