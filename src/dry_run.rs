@@ -1,12 +1,12 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
 use crate::cli::config::{DryRunConfig, Plan};
+use crate::delivery::SAMPLES_PER_REQUEST_MAX;
 use crate::error::{Error, Escaped, Exit};
-use crate::push::SAMPLES_PER_REQUEST_MAX;
 use crate::remote_write::{Body, Target, TimeSeries, Version, shown_headers};
+use crate::report::words::{counted, step_in_words};
 use crate::report::{Report, print_parts};
 use crate::series::{Sample, TimestampMs};
-use crate::words::{counted, step_in_words};
 
 /// Samples that are shown from the window's start; behind them its last one.
 const FIRST_SAMPLES: u64 = 3;

@@ -34,26 +34,26 @@
 //! cli/help.rs                  -h, --help, --version
 //! cli/testing.rs               (tests) a command line that works
 //!
-//! live.rs                      verb: pushes each datapoint when its time has come
-//! backfill.rs                  verb: pushes the past at once, in batches
-//! export.rs                    verb backfill, --output: the past into a file
+//! live/mod.rs                  verb: pushes each datapoint when its time has come
+//! live/resume.rs               --resume: what the receiver has of the window already
+//! backfill/mod.rs              verb: pushes the past at once, in batches
+//! backfill/export.rs           --output: writes the past into a file
 //! openmetrics.rs               the text of that file
-//! preview.rs                   verb: shows any window, as a chart or as CSV
+//! preview/mod.rs               verb: shows any window, as a chart or as CSV
 //! preview/chart.rs             samples as lines of text, with both axes
 //! preview/axis.rs              round values, and round times of the day
 //! preview/canvas.rs            the dots, and the characters that they make
-//! dry_run.rs                   --dry-run: what live or backfill would send
 //! verify/mod.rs                verb: reads a window back and compares it; also after a push
 //! verify/compare.rs            what should be there with what is there, sample by sample
 //! verify/findings.rs           what a check found, in words
-//! resume.rs                    live, --resume: what the receiver has of the window already
-//! announce.rs                  the first lines of a run's log
+//! dry_run.rs                   --dry-run: what live or backfill would send
 //!
-//! push.rs                      a tick's samples into requests, their fates into the tally
-//! delivery.rs                  one request until its fate is known: attempts, waits, giving up
+//! delivery/mod.rs              samples, request by request, until the fate of each is known
+//! delivery/courier.rs          one request: attempts, waits, giving up
+//! delivery/push.rs             a tick's samples into requests, their fates into the tally
+//! delivery/tally.rs            what became of every sample; the missing ranges
+//! delivery/summary.rs          the end of a run in words, and the commands that repair it
 //! read_back.rs                 the samples of a series, asked for until there is an answer
-//! tally.rs                     what became of every sample; the missing ranges
-//! summary.rs                   the end of a run in words, and the commands that repair it
 //!
 //! remote_write/mod.rs          the sending side of the protocol
 //! remote_write/target.rs       a receiver: where it is, what it speaks, as whom
@@ -74,10 +74,11 @@
 //! remote_read/victoriametrics.rs  its CSV export, in place of remote read
 //!
 //! clock.rs                     now, waiting, signals; a trait, so that tests have their own
-//! report.rs                    log lines, as text or JSON; the only writer to stderr
-//! progress.rs                  how far a long run has come
-//! terminal.rs                  its width, and which characters it shows
-//! words.rs                     durations, times and counts in words
+//! report/mod.rs                log lines, as text or JSON; the only writer to stderr
+//! report/announce.rs           the first lines of a run's log
+//! report/progress.rs           how far a long run has come
+//! report/terminal.rs           its width, and which characters it shows
+//! report/words.rs              durations, times and counts in words
 //! error.rs                     errors to read, and the exit codes
 //! generated.rs                 (tests) generated input for parsers
 //! ```
@@ -104,30 +105,21 @@
 //! - **Verbs know the series and the wire; neither knows the verbs.** An external crate has one
 //!   importer. tests/it/tidy.rs holds these, and the lengths of files and functions.
 
-pub mod announce;
 pub mod backfill;
 pub mod cli;
 pub mod clock;
 pub mod delivery;
 pub mod dry_run;
 pub mod error;
-pub mod export;
 #[cfg(test)]
 mod generated;
 pub mod labels;
 pub mod live;
 pub mod openmetrics;
 pub mod preview;
-pub mod progress;
-pub mod push;
 pub mod read_back;
 pub mod remote_read;
 pub mod remote_write;
 pub mod report;
-pub mod resume;
 pub mod series;
-pub mod summary;
-pub mod tally;
-pub mod terminal;
 pub mod verify;
-pub mod words;

@@ -4,12 +4,11 @@ use std::env;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 
-use push_live_metrics::backfill::Backfill;
+use push_live_metrics::backfill::{Backfill, export::Export};
 use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
 use push_live_metrics::dry_run;
 use push_live_metrics::error::{Error, Exit};
-use push_live_metrics::export::Export;
 use push_live_metrics::live::Live;
 use push_live_metrics::preview;
 use push_live_metrics::report::{self, Level, Report};

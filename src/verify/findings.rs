@@ -2,12 +2,11 @@
 
 use super::Subject;
 use super::compare::Finding;
+use crate::delivery::{IndexRange, Missing, Ranges};
 use crate::error::Exit;
 use crate::labels::LabelSet;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, TimestampMs};
-use crate::summary::Missing;
-use crate::tally::{IndexRange, Ranges};
 
 /// Differences beyond this many are counted, not kept.
 const DIFFERENCES_MAX: usize = 10;

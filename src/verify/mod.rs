@@ -9,17 +9,17 @@ mod findings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::announce::announce_plan;
 use crate::cli::config::{Plan, Rerun, VerifyConfig};
 use crate::clock::{Clock, LastResort};
+use crate::delivery::Summary;
 use crate::error::{Error, Exit};
 use crate::read_back::{Reader, Source};
 use crate::remote_read::{ReadError, TimeRange};
 use crate::remote_write::describe_status;
+use crate::report::announce::announce_plan;
+use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, SeriesIter};
-use crate::summary::Summary;
-use crate::words::counted;
 
 use compare::{Precision, compare};
 use findings::{Findings, Part};

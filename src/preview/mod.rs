@@ -14,10 +14,10 @@ use chart::{COLUMNS_MIN, Style, chart, wrapped};
 use crate::cli::config::{Plan, PreviewConfig, PreviewForm};
 use crate::error::{BadInput, Error, Exit};
 use crate::openmetrics::series_name;
+use crate::report::terminal;
+use crate::report::words::{counted, step_in_words};
 use crate::report::{print_parts, utc_time};
 use crate::series::{Sample, SeriesIter, TimestampMs};
-use crate::terminal;
-use crate::words::{counted, step_in_words};
 
 /// The width of a chart where no terminal says otherwise.
 const COLUMNS: usize = 80;

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use super::words::in_words;
+use super::{Field, Report};
 use crate::cli::config::Plan;
 use crate::remote_write::Target;
-use crate::report::{Field, Report};
-use crate::words::in_words;
 
 /// Label sets that are logged one by one.
 const LABEL_SETS_MAX: usize = 3;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::report::{Field, Report};
+use super::{Field, Report};
 
 /// A terminal's line is redrawn this often.
 const REDRAWN_EVERY: Duration = Duration::from_millis(200);

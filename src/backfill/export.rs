@@ -16,9 +16,9 @@ use crate::cli::config::ExportConfig;
 use crate::clock::{Clock, LastResort};
 use crate::error::{Error, Escaped, Exit};
 use crate::openmetrics::{self, Lines};
-use crate::progress::Progress;
+use crate::report::progress::Progress;
+use crate::report::words::counted;
 use crate::report::{Field, Report};
-use crate::words::counted;
 
 /// What is written at once.
 const BYTES_PER_WRITE: usize = 64 * 1024;

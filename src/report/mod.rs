@@ -4,6 +4,11 @@
 //! outside arrives here escaped. The only escape code is that of the status line, which is
 //! for a terminal and never for a file or a pipe.
 
+pub mod announce;
+pub mod progress;
+pub mod terminal;
+pub mod words;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -16,7 +21,6 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::cli::config::OutputConfig;
 use crate::error::Escaped;
 use crate::series::TimestampMs;
-use crate::terminal;
 
 /// The width of the rule between parts of the log, where the terminal is not narrower.
 const RULE_COLUMNS: usize = 80;

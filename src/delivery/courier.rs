@@ -1,18 +1,15 @@
 //! One request until its fate is known: attempts, waits between them, and when to give up.
 //!
-//! Holds the order that everything rests on: a request is settled before the next one is
-//! touched, so samples of a series go out in timestamp order, and one whose fate is unknown
-//! never travels together with a new one.
+//! Only an `Outcome` is branched on; the text of an answer is shown, never interpreted.
 
 use std::time::Duration;
 
+use super::{Fate, Summary};
 use crate::cli::config::Patience;
 use crate::clock::{Clock, Interrupted, SLICE_MAX, wait_until};
 use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, describe_status};
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
-use crate::summary::Summary;
-use crate::tally::Fate;
 
 /// A receiver's clock is remarked on when it is further than this from ours.
 const CLOCK_SKEW_MAX_MS: u64 = 5000;

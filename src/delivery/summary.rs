@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::{IndexRange, Ranges, Tally};
 use crate::cli::config::{Plan, Rerun};
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
 use crate::read_back::Source;
 use crate::remote_write::{Canceller, Sender};
+use crate::report::words::counted;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::TimestampMs;
-use crate::tally::{IndexRange, Ranges, Tally};
-use crate::words::counted;
 
 /// A shorter wait would make the status line flicker.
 const WAIT_SHOWN_MIN: Duration = Duration::from_millis(500);

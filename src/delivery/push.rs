@@ -2,14 +2,12 @@
 
 use std::ops::Range;
 
+use super::{AfterSilence, Courier, Delivered, Ending, Fate, Request, Summary};
 use crate::cli::config::Plan;
 use crate::clock::Clock;
-use crate::delivery::{AfterSilence, Courier, Delivered, Request};
 use crate::remote_write::{Body, Protocol, TimeSeries, Version};
 use crate::report::Level;
 use crate::series::{Sample, TimestampMs};
-use crate::summary::{Ending, Summary};
-use crate::tally::Fate;
 
 /// Samples in one request at most; a tick of more series takes several.
 /// Source: `max_samples_per_send` of Prometheus' own sender.

@@ -4,25 +4,24 @@
 //! again: its oldest tick goes alone first, and its answer tells whether the batch is there.
 //! Memory is flat in the window's length.
 
+pub mod export;
+
 use std::ops::Range;
 use std::process;
 use std::sync::Arc;
 
-use crate::announce::{announce_plan, announce_target};
 use crate::cli::config::{BackfillConfig, Plan};
 use crate::clock::{Clock, LastResort, SystemClock};
-use crate::delivery::{AfterSilence, Courier, Delivered};
+use crate::delivery::{AfterSilence, Courier, Delivered, Ending, Fate, Pusher, RunEnder, Summary};
 use crate::error::{Error, Exit};
-use crate::progress::Progress;
-use crate::push::Pusher;
 use crate::read_back::Source;
 use crate::remote_write::{Sender, TimeSeries};
+use crate::report::announce::{announce_plan, announce_target};
+use crate::report::progress::Progress;
+use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, SeriesIter, TimestampMs};
-use crate::summary::{Ending, RunEnder, Summary};
-use crate::tally::Fate;
 use crate::verify::{self, Subject};
-use crate::words::counted;
 
 /// How old the newest datapoint may be that an ordinary Prometheus takes, in milliseconds.
 /// Source: half of its head's block of two hours, prometheus tsdb/head_append.go.

@@ -22,7 +22,7 @@ const TICKS_PER_CHUNK: u64 = 16_384;
 ///
 /// # Errors
 /// The receiver's samples cannot be read.
-pub fn first_index(
+pub(super) fn first_index(
     plan: &Plan,
     source: &Source<'_>,
     clock: &impl Clock,

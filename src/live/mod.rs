@@ -3,24 +3,23 @@
 //! The loop holds one tick at a time. What is due behind it is no queue but the rest of the
 //! series, generated when its turn comes: an outage costs no memory, however long.
 
+mod resume;
+
 use std::process;
 use std::sync::Arc;
 
-use crate::announce::{announce_plan, announce_target};
 use crate::cli::config::{LiveConfig, Window};
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_and_tell};
-use crate::delivery::{Courier, report_step};
+use crate::delivery::{Courier, Ending, Pusher, RunEnder, Summary, report_step};
 use crate::error::{Error, Exit};
-use crate::push::Pusher;
 use crate::read_back::Source;
 use crate::remote_read::ReadError;
 use crate::remote_write::{STALE_NAN_BITS, Sender};
+use crate::report::announce::{announce_plan, announce_target};
+use crate::report::words::{counted, rounded_seconds, step_in_words};
 use crate::report::{Field, Level, Report};
-use crate::resume;
 use crate::series::{Sample, TimestampMs};
-use crate::summary::{Ending, RunEnder, Summary};
 use crate::verify::{self, Subject};
-use crate::words::{counted, rounded_seconds, step_in_words};
 
 /// A live run.
 pub struct Live<'a> {

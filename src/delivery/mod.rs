@@ -1,0 +1,15 @@
+//! Delivery: samples of one tick or more, request by request, until the fate of each is known.
+//!
+//! Holds the order that everything rests on: a request is settled before the next one is
+//! touched, so samples of a series go out in timestamp order, and one whose fate is unknown
+//! never travels together with a new one.
+
+mod courier;
+mod push;
+mod summary;
+mod tally;
+
+pub use courier::{AfterSilence, Courier, Delivered, Request, report_step};
+pub use push::{Pusher, SAMPLES_PER_REQUEST_MAX};
+pub use summary::{Ending, Missing, RunEnder, Summary};
+pub use tally::{Fate, IndexRange, Ranges, Tally};
