@@ -118,10 +118,7 @@ impl<'a, C: Clock> Reader<'a, C> {
             let query = Query { labels, other_names: &self.other_names, range };
             match message::decode(&self.message, query, samples)? {
                 Found::Samples => return Ok(()),
-                Found::Others(names) => self.other_names.extend(names),
-            }
-            if self.other_names.len() > OTHER_NAMES_MAX {
-                return unreadable("series with our labels have too many others");
+                Found::Others(names) => self.learn(names)?,
             }
         }
     }
@@ -149,8 +146,17 @@ impl<'a, C: Clock> Reader<'a, C> {
             if names.is_subset(&self.other_names) {
                 return victoriametrics::parse_csv(&csv, range, samples);
             }
-            self.other_names.extend(names);
+            self.learn(names)?;
         }
+    }
+
+    /// Takes names to be asked to be absent from here on.
+    fn learn(&mut self, names: impl IntoIterator<Item = String>) -> Result<(), ReadError> {
+        self.other_names.extend(names);
+        if self.other_names.len() > OTHER_NAMES_MAX {
+            return unreadable("series with our labels have too many others");
+        }
+        Ok(())
     }
 
     /// Asks until there is an answer that will not change.

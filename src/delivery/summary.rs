@@ -82,7 +82,9 @@ impl Summary {
         }
         let tally = self.tally();
         let dealt_with = tally.settled() / tally.series_count;
-        let pending = self.due_end(&tally, now) - tally.first_index - dealt_with;
+        // None where the clock was set back behind what was dealt with.
+        let due = self.due_end(&tally, now) - tally.first_index;
+        let pending = due.saturating_sub(dealt_with);
         let (seconds, count) = (left.as_millis().div_ceil(1000), tally.tick_count);
         let text = format!("{what} in {seconds} s, {dealt_with}/{count}, {pending} pending");
         drop(tally);
