@@ -278,8 +278,8 @@ const TARGET: &[Flag] = &[
         name: "read-url",
         value: "URL",
         help: "Where datapoints are read back. By default .../api/v1/read for .../api/v1/write, \
-               .../prometheus/api/v1/read for .../api/v1/push and .../api/prom/read for \
-               .../api/prom/push.",
+               .../prometheus/api/v1/read for .../api/v1/push and .../api/prom/api/v1/read \
+               for .../api/prom/push.",
         ..ONCE
     },
     Flag {

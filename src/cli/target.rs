@@ -181,7 +181,7 @@ pub(super) fn check_read(
 fn derived_read_url(args: &Args, write_url: &str) -> Result<HttpUrl, BadInput> {
     const PATHS: &[(&str, &str)] = &[
         ("/api/v1/write", "/api/v1/read"),
-        ("/api/prom/push", "/api/prom/read"),
+        ("/api/prom/push", "/api/prom/api/v1/read"),
         ("/api/v1/push", "/prometheus/api/v1/read"),
     ];
     let (address, query) = match write_url.split_once('?') {
@@ -509,7 +509,7 @@ mod tests {
         for (write, read) in [
             ("http://h:1/api/v1/write?a=b", "http://h:1/api/v1/read?a=b"),
             ("http://h/x/api/v1/write", "http://h/x/api/v1/read"),
-            ("http://h/api/prom/push", "http://h/api/prom/read"),
+            ("http://h/api/prom/push", "http://h/api/prom/api/v1/read"),
             ("http://h/api/v1/push", "http://h/prometheus/api/v1/read"),
         ] {
             check_read(start().flags(&["--url", write]), &format!("{read} Auto None"));

@@ -368,6 +368,28 @@ fn access_that_is_refused_and_receivers_that_are_gone_have_their_codes() {
     assert_eq!(code, 2, "{log}");
 }
 
+/// As Cortex 1.21.1 has them: one address to read from beside each to push to, and 404 elsewhere.
+#[test]
+fn cortex_is_read_where_it_can_be() {
+    for (write, read) in
+        [("/api/v1/push", "/prometheus/api/v1/read"), ("/api/prom/push", "/api/prom/api/v1/read")]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}{write}", listener.local_addr().unwrap());
+        let receiver = thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let head: Vec<String> =
+                stream.by_ref().lines().map(Result::unwrap).take_while(|l| !l.is_empty()).collect();
+            let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            head[0].clone()
+        });
+        let (code, log) = Series::new(&url, 1000).run("verify", 0, 1);
+        assert_eq!(code, 3, "{log}");
+        assert_eq!(receiver.join().unwrap(), format!("POST {read} HTTP/1.1"));
+    }
+}
+
 /// Reads a window of a million samples. The peak of its memory is that of the whole run.
 #[test]
 fn a_million_samples_take_little_memory() {
