@@ -188,7 +188,9 @@ fn derived_read_url(args: &Args, write_url: &str) -> Result<HttpUrl, BadInput> {
         Some((address, query)) => (address, format!("?{query}")),
         None => (write_url, String::new()),
     };
-    for (write, read) in PATHS {
+    // The cluster of VictoriaMetrics is read at another host.
+    let is_vminsert = address.contains("/insert/");
+    for (write, read) in PATHS.iter().filter(|_| !is_vminsert) {
         if let Some(base) = address.strip_suffix(write) {
             let url = HttpUrl::parse(&format!("{base}{read}{query}"));
             return Ok(url.expect("it differs from one that was parsed in its path alone"));
@@ -519,6 +521,7 @@ mod tests {
         let error = "--read-url: is not given, and the address to push to is none of those that \
                      have a known address to read from; give the remote-read address";
         check_read(start().flags(&["--url=http://h/api/v1/receive"]), error);
+        check_read(start().flags(&["--url=http://h/insert/0/prometheus/api/v1/write"]), error);
         let env = || start().variable("CDO_TOKEN", "t").flags(&["--env=us"]);
         check_read(env(), error);
         let error = "--read-api 'x': is not known; give prometheus or victoriametrics";

@@ -78,8 +78,10 @@ impl<'a> Live<'a> {
         let source = self.source.as_ref().expect("who resumes knows where to read");
         let first_index = resume::first_index(plan, source, clock, report)?;
         let (done, count) = (first_index - window.first_index, window.tick_count);
-        let text = format!("Resuming: {done} of {} are there", counted(count, "datapoint"));
-        report.info("resuming", &[("ticks_there", Field::Count(done))], &text);
+        // Not all before the newest one need be there.
+        let (left, planned) = (count - done, counted(count, "datapoint"));
+        let text = format!("Resuming: {left} of {planned} are left");
+        report.info("resuming", &[("ticks_left", Field::Count(left))], &text);
         self.summary.begin_at(first_index);
         Ok(Window { first_index, tick_count: count - done })
     }

@@ -136,7 +136,8 @@ impl Findings {
             ranges: &self.missing_ticks,
             series_count: subject.plan.label_sets.len() as u64,
             rerun: subject.rerun,
-            is_older: self.is_older_missing(),
+            // A VictoriaMetrics takes them in any order.
+            is_older: relative_error_max.is_none() && self.is_older_missing(),
         };
         missing.print(report, Level::Error, "Missing");
         let fields = [

@@ -248,7 +248,7 @@ fn resume_has_nothing_to_do_when_all_is_there() {
     series.push(0, TICKS);
     let (code, log) = series.and(&["--resume", "--verify"]).run("", 0, TICKS);
     assert_eq!(code, 0, "{log}");
-    assert!(log.contains("Resuming: 100 of 100 datapoints are there"), "{log}");
+    assert!(log.contains("Resuming: 0 of 100 datapoints are left"), "{log}");
     assert!(log.contains("all 100 datapoints match"), "{log}");
 }
 
