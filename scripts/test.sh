@@ -48,7 +48,10 @@ step() {
     skipped=$((skipped + step_skipped))
     [ "$step_failed" = 0 ] || failures="$failures
   $name"
-    printf -- '-- %s: %s (%s s)\n' "$name" "$([ "$step_failed" = 0 ] && echo ok || echo FAILED)" $(($(date +%s) - started))
+    result=ok
+    [ "$step_skipped" = 0 ] || result="ok, $step_skipped skipped"
+    [ "$step_failed" = 0 ] || result=FAILED
+    printf -- '-- %s: %s (%s s)\n' "$name" "$result" $(($(date +%s) - started))
 }
 
 # Stands in for a step that cannot be done here.
