@@ -12,7 +12,8 @@
 # (DT_RELR, known to musl's start code since 1.2.4; 78 KB), position independent all the
 # same, and what unwinds a stack is left out (scripts/static.ld; 215 KB). Rust's musl target
 # for arm64 is not position independent, so that there is nothing to pack. No path of this
-# machine stands in it, so that another folder or host gives the same bytes.
+# machine stands in it, so that another folder or host gives the same bytes (not another
+# architecture's host).
 set -eu
 
 cd "$(dirname "$0")/.."
