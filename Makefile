@@ -18,7 +18,7 @@ SHELL := /bin/sh
 
 VARIABLES := METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX \
 	START_EPOCH END_EPOCH STEP_SIZE FILE
-unexport $(VARIABLES)
+unexport $(VARIABLES) TARGET
 
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/push-live-metrics
 
@@ -146,8 +146,8 @@ lint: ## formatting, clippy and shellcheck, warnings as errors
 	@exec scripts/test.sh lint
 
 .PHONY: dist
-dist: ## make dist/: the static binary with man page, licences and checksums
-	@scripts/dist.sh
+dist: ## make dist/: the static binary, man page, licences, checksums; TARGET=aarch64-unknown-linux-musl for arm64
+	@scripts/dist.sh $(if $(findstring command,$(origin TARGET)),$(call quoted,TARGET))
 
 .PHONY: clean
 clean: ## remove everything that was built or downloaded

@@ -12,7 +12,6 @@ binary_without_tls_bytes_max=1000000
 direct_wanted='ctrlc fastrand lexopt quick-protobuf snap time ureq'
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-musl=${host%%-*}-unknown-linux-musl
 own=push-live-metrics
 missed=0
 
@@ -48,7 +47,8 @@ duplicate=$(crates -e normal,build --target "$host" | sed 's/ .*//' | sort | uni
 at_most 'crates in two versions' 0 "$(echo "$duplicate" | wc -w)"
 [ -z "$duplicate" ] || printf '    %s\n' "$duplicate"
 
-if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
+lacks=$(scripts/static.sh --lacks)
+if [ -z "$lacks" ]; then
     binary=$(scripts/static.sh)
     at_most 'static binary, bytes' "$binary_bytes_max" "$(wc -c <"$binary")"
     # A dynamic executable names its interpreter.
@@ -58,7 +58,7 @@ if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
     binary=$(scripts/static.sh --no-default-features)
     at_most 'static binary without TLS, bytes' "$binary_without_tls_bytes_max" "$(wc -c <"$binary")"
 else
-    printf 'budgets: *** SKIPPED *** static binary: no Rust target %s (rustup target add %s)\n' "$musl" "$musl" >&2
+    printf 'budgets: *** SKIPPED *** static binary: %s\n' "$lacks" >&2
     [ "${CI:-}" != true ] || missed=1
 fi
 

@@ -2,25 +2,30 @@
 # Makes dist/push-live-metrics-VERSION-ARCH-linux.tar.gz (`make dist`): the static binary, its
 # man page, the README, the licences of everything in it, and SHA256SUMS. The same sources and
 # toolchain give the same bytes. Exit 1 when the binary is over its budget.
+#
+# Usage: scripts/dist.sh [TARGET]   as in aarch64-unknown-linux-musl, for another architecture
+#                                   than this host's (by gcc-aarch64-linux-gnu)
 set -eu
 
 cd "$(dirname "$0")/.."
 binary_bytes_max=2000000
 name=push-live-metrics
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-host=$(rustc -vV | sed -n 's/^host: //p')
-arch=${host%%-*}
-musl=$arch-unknown-linux-musl
+host_arch=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')
+musl=${1:-"$host_arch-unknown-linux-musl"}
+arch=${musl%%-*}
 
-has_musl() { [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] && command -v musl-gcc >/dev/null; }
-has_musl || scripts/setup.sh test
-has_musl || {
-    echo "dist: needs the musl target and musl-gcc; these two commands bring them:" >&2
-    echo "  rustup target add $musl" >&2
-    echo "  apt-get install musl-tools" >&2
-    exit 1
+lacks() {
+    scripts/static.sh "--target=$musl" --lacks
+    [ "$arch" = "$host_arch" ] || scripts/static.sh --lacks
 }
-binary=$(scripts/static.sh)
+# It brings what this host's own architecture needs.
+[ -z "$(lacks)" ] || scripts/setup.sh test
+[ -z "$(lacks)" ] || { lacks | sed 's/^/dist: /' >&2; exit 1; }
+binary=$(scripts/static.sh "--target=$musl")
+# Its help makes the man page; another architecture's does not run here.
+runs=$binary
+[ "$arch" = "$host_arch" ] || runs=$(scripts/static.sh)
 bytes=$(wc -c <"$binary")
 echo "dist: static binary, $bytes bytes of $binary_bytes_max"
 [ "$bytes" -le "$binary_bytes_max" ] || { echo 'dist: the binary is over its budget' >&2; exit 1; }
@@ -30,7 +35,7 @@ rm -rf "$folder" "$folder.tar.gz"
 mkdir -p "$folder/licences"
 install -m 755 "$binary" "$folder/$name"
 install -m 644 README.md CHANGELOG.md LICENSE .env.example "$folder/"
-scripts/man.sh "$binary" >"$folder/$name.1"
+scripts/man.sh "$runs" >"$folder/$name.1"
 # Name, version, licence and, where the crate has them, the texts of what is linked in.
 cargo tree --locked -e normal --prefix none --target "$musl" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |
     sort -u | grep -v "^$name v" >"$folder/licences/CRATES"

@@ -62,8 +62,8 @@ mkdir "$folder/empty"
 [ "$code" = 127 ] || give_up "chroot is not permitted here: $(cat "$folder/log")"
 
 cd "$root"
-musl=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')-unknown-linux-musl
-[ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] || give_up "no Rust target $musl (rustup target add $musl)"
+lacks=$(scripts/static.sh --lacks)
+[ -z "$lacks" ] || give_up "$lacks"
 command -v openssl >/dev/null || give_up 'openssl is not installed'
 CI='' scripts/receivers.sh prometheus2 >/dev/null || true
 if ! [ -x "$bin/prometheus2" ] || ! [ -x "$bin/promtool2" ]; then

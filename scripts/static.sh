@@ -1,17 +1,48 @@
 #!/bin/sh
 # Builds the static release binary (musl, for this host's architecture) and prints its path.
-# "$@" goes to cargo, as in --no-default-features: who leaves TLS out wants it small, so that
-# one is optimised for size throughout (70 KB).
+#
+# Usage: scripts/static.sh [--target=aarch64-unknown-linux-musl] [--lacks | CARGO_FLAG...]
+#        --target   for another architecture, by Debian's cross compiler, or TARGET_CC
+#        --lacks    builds nothing, and prints what is missing for it, with the command that
+#                   brings it; nothing where all is there
+#        --no-default-features   who leaves TLS out wants it small, so that one is optimised
+#                   for size throughout (70 KB)
 #
 # Two things make it small beside the release profile: relative relocations are packed
 # (DT_RELR, known to musl's start code since 1.2.4; 78 KB), position independent all the
-# same, and what unwinds a stack is left out (scripts/static.ld; 215 KB). No path of this
-# machine stands in it, so that another folder or host gives the same bytes.
+# same, and what unwinds a stack is left out (scripts/static.ld; 215 KB). Rust's musl target
+# for arm64 is not position independent, so that there is nothing to pack. No path of this
+# machine stands in it, so that another folder or host gives the same bytes (not another
+# architecture's host).
 set -eu
 
 cd "$(dirname "$0")/.."
-musl=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')-unknown-linux-musl
+host=$(rustc -vV | sed -n 's/^host: //p')
+musl=${host%%-*}-unknown-linux-musl
+case ${1:-} in --target=*) musl=${1#--target=}; shift ;; esac
 target=${CARGO_TARGET_DIR:-target}/static
+# The compiler of ring's C, which its build finds by itself unless it is for another architecture.
+case $musl in
+    "$host") compiler="cc" package="gcc" ;;
+    "${host%%-*}"-*) compiler="musl-gcc" package="musl-tools" ;;
+    *)
+        compiler=${TARGET_CC:-"${musl%%-*}-linux-gnu-gcc"}
+        package=gcc-$(echo "${musl%%-*}" | tr _ -)-linux-gnu
+        ;;
+esac
+if [ "${1:-}" = --lacks ]; then
+    if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
+        echo "no Rust target $musl (rustup target add $musl)"
+    elif ! command -v "$compiler" >/dev/null; then
+        echo "no $compiler (as root: apt-get install $package)"
+    fi
+    exit 0
+fi
+if [ "${musl%%-*}" != "${host%%-*}" ]; then
+    TARGET_CC=$compiler
+    export TARGET_CC
+    set -- --config "target.$musl.linker='$compiler'" "$@"
+fi
 # One word a line becomes cargo's separator, so that folders may have spaces in their names.
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\n' \
     "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" "--remap-path-prefix=$PWD=." \

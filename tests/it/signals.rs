@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::receiver::{BlackHole, Receiver, Script, wait_for_connecting};
-use crate::support::sender::{Run, Running, Sender};
+use crate::support::sender::{Run, Running, Sender, kill};
 use crate::support::step::{Answer, Read, Step};
 
 const MS: Duration = Duration::from_millis(1);
@@ -292,10 +292,7 @@ fn a_log_that_nobody_reads_does_not_keep_it_from_ending() {
         count = receiver.requests().len();
         thread::sleep(200 * MS);
     }
-    let signal = || {
-        let pid = child.id().to_string();
-        assert!(Command::new("/bin/kill").args(["-INT", &pid]).status().unwrap().success());
-    };
+    let signal = || kill("INT", child.id());
     signal();
     thread::sleep(2500 * MS);
     signal();

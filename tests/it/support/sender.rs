@@ -207,10 +207,8 @@ impl Running {
 
     /// Sends it a signal, as in "INT"; returns when that was.
     pub(crate) fn signal(&self, name: &str) -> Instant {
-        let pid = self.pid().to_string();
         let before = Instant::now();
-        let status = Command::new("/bin/kill").args([&format!("-{name}"), &pid]).status();
-        assert!(status.expect("there is /bin/kill").success(), "kill -{name} {pid}");
+        kill(name, self.pid());
         before
     }
 
@@ -326,6 +324,15 @@ impl Run {
         };
         sender.spawn(command).wait()
     }
+}
+
+/// Sends a process a signal, as in "INT". By the shell's own kill: /bin/kill is of a package
+/// (procps) that small machines do without.
+#[track_caller]
+pub(crate) fn kill(name: &str, pid: u32) {
+    let command = format!("kill -{name} {pid}");
+    let status = Command::new("/bin/sh").args(["-c", &command]).status();
+    assert!(status.expect("there is /bin/sh").success(), "{command}");
 }
 
 /// Returns the datapoints that these arguments ask for when they are typed at `now_ms`.
