@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::proxy::{Fault, Proxy, Record};
+use crate::support::proxy::fault::{Fault, at_random};
+use crate::support::proxy::{Proxy, Record};
 use crate::support::push::{Flags, Push, bits, now_ms, tail};
 use crate::support::receivers::Receiver;
 
@@ -28,7 +29,7 @@ fn chaos_ends_with_every_sample_stored_once() {
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
     let Some(mut receiver) = Receiver::prometheus2().start() else { return };
-    let proxy = Proxy::start(receiver.address(), TIMEOUT, seed, GAP_MAX);
+    let proxy = Proxy::start(receiver.address(), TIMEOUT, at_random(seed, GAP_MAX));
     let flags = Flags {
         write_url: proxy.write_url(),
         run: "chaos".into(),
@@ -115,7 +116,8 @@ fn a_fan_out_over_two_requests_loses_nothing() {
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("fan-out: CHAOS_SEED={seed}");
     let Some(receiver) = Receiver::prometheus2().start() else { return };
-    let proxy = Proxy::start(receiver.address(), Duration::from_secs(2), seed, 30);
+    let timeout = Duration::from_secs(2);
+    let proxy = Proxy::start(receiver.address(), timeout, at_random(seed, 30));
     let flags = Flags {
         write_url: proxy.write_url(),
         run: "{1..2001}".into(),

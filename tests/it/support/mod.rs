@@ -14,7 +14,6 @@ pub(crate) mod push;
 mod read_back;
 pub(crate) mod receiver;
 pub(crate) mod receivers;
-pub(crate) mod relay;
 pub(crate) mod sender;
 mod serving;
 pub(crate) mod side_by_side;
