@@ -11,11 +11,12 @@ use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::ledger::{Allowed, Ledger, Messages, Request};
 use super::serving::{Choose, Gate, Now, PATIENCE, Shared, State};
 use super::step::Step;
+use super::time::now_ms;
 use super::transport::Wrap;
 use super::wire::Point;
 
@@ -32,14 +33,10 @@ pub(crate) struct Script {
 impl Script {
     /// Begins with these steps; then every request is answered with 204.
     pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Script {
-        let now = || {
-            let since_epoch = SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
-            i64::try_from(since_epoch.as_millis()).expect("and before the year 292 million")
-        };
         Script {
             steps: steps.into_iter().collect(),
             otherwise: Box::new(|_, _| Step::status(204)),
-            now: Arc::new(now),
+            now: Arc::new(now_ms),
             allowed: Allowed::default(),
             wrap: None,
             path: "/api/v1/write".into(),
