@@ -13,7 +13,6 @@ use crate::support::process::tail;
 use crate::support::proxy::fault::{Fault, at_random};
 use crate::support::proxy::{Proxy, Record};
 use crate::support::receivers::Receiver;
-use crate::support::time::now_ms;
 
 /// The sender's `--timeout`: a stall costs that much and the backoff.
 const TIMEOUT: Duration = Duration::from_millis(600);
@@ -32,13 +31,7 @@ fn chaos_ends_with_every_sample_stored_once() {
     println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
     let Some(mut receiver) = Receiver::prometheus2().start() else { return };
     let proxy = Proxy::start(receiver.address(), TIMEOUT, at_random(seed, GAP_MAX));
-    let flags = Flags {
-        write_url: proxy.write_url(),
-        run: "chaos".into(),
-        start_ms: now_ms(),
-        tick_count,
-        interval_ms: 20,
-    };
+    let flags = Flags::new(proxy.write_url(), "chaos", tick_count, 20);
     let begin = Instant::now();
     let mut push = flags.start(&["--timeout", &format!("{}ms", TIMEOUT.as_millis())]);
 
@@ -118,13 +111,7 @@ fn a_fan_out_over_two_requests_loses_nothing() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let timeout = Duration::from_secs(2);
     let proxy = Proxy::start(receiver.address(), timeout, at_random(seed, 30));
-    let flags = Flags {
-        write_url: proxy.write_url(),
-        run: "{1..2001}".into(),
-        start_ms: now_ms(),
-        tick_count: TICK_COUNT,
-        interval_ms: 100,
-    };
+    let flags = Flags::new(proxy.write_url(), "{1..2001}", TICK_COUNT, 100);
     let run = flags.start(&["--timeout", "2s"]).wait();
     run.assert_code(0);
 
@@ -149,13 +136,7 @@ fn a_fan_out_over_two_requests_loses_nothing() {
 #[test]
 fn an_outage_in_mid_run_delays_and_loses_nothing() {
     let Some(mut receiver) = Receiver::prometheus2().start() else { return };
-    let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "outage".into(),
-        start_ms: now_ms(),
-        tick_count: 300,
-        interval_ms: 20,
-    };
+    let flags = Flags::new(receiver.write_url(), "outage", 300, 20);
     let push = flags.start(&[]);
     push.wait_for("[50/300]", 1);
     receiver.stop();

@@ -40,13 +40,7 @@ fn a_killed_run_continues_from_its_log_alone() {
 /// Kills a run at some moment and continues it; returns how much was stored in between.
 #[track_caller]
 fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng) -> usize {
-    let flags = Flags {
-        write_url: receiver.write_url(),
-        run: run.into(),
-        start_ms: now_ms(),
-        tick_count: 100,
-        interval_ms: 5,
-    };
+    let flags = Flags::new(receiver.write_url(), run, 100, 5);
     let push = flags.start(&[]);
     thread::sleep(Duration::from_micros(rng.u64(10_000..480_000)));
     let log = push.kill().stderr;
@@ -72,13 +66,7 @@ fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng)
 #[test]
 fn an_interrupted_run_continues_by_the_command_that_it_prints() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
-    let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "interrupted".into(),
-        start_ms: now_ms(),
-        tick_count: 20,
-        interval_ms: 100,
-    };
+    let flags = Flags::new(receiver.write_url(), "interrupted", 20, 100);
     let push = flags.start(&["--stale-marker"]);
     push.wait_for("[8/20]", 1);
     push.wait_for("Sleeping for", 8);
@@ -96,11 +84,8 @@ fn an_interrupted_run_continues_by_the_command_that_it_prints() {
 fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "twice".into(),
         start_ms: now_ms() / 1000 * 1000 + 1000,
-        tick_count: 4,
-        interval_ms: 1000,
+        ..Flags::new(receiver.write_url(), "twice", 4, 1000)
     };
     let runs: Vec<Running> = (0..4).map(|_| flags.start(&[])).collect();
     for run in runs {
@@ -114,13 +99,7 @@ fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
 #[test]
 fn two_runs_that_overtake_each_other_leave_the_series_whole() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
-    let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "race".into(),
-        start_ms: now_ms(),
-        tick_count: 500,
-        interval_ms: 2,
-    };
+    let flags = Flags::new(receiver.write_url(), "race", 500, 2);
     let runs = [(); 2].map(|()| flags.start(&[]));
     for Run { code, stderr, .. } in runs.map(Running::wait) {
         println!("exit code {code}; {}", tail(&stderr, 1));
@@ -135,11 +114,8 @@ fn the_cron_form_called_each_second_makes_the_series() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let start_ms = now_ms() / 1000 * 1000 + 1000;
     let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "cron".into(),
         start_ms,
-        tick_count: u64::try_from(CALL_COUNT).unwrap(),
-        interval_ms: 1000,
+        ..Flags::new(receiver.write_url(), "cron", u64::try_from(CALL_COUNT).unwrap(), 1000)
     };
     let origin = seconds(start_ms);
     let args = flags.args_with(&["--origin", &origin, "--duration", "1s", "--quiet"]);

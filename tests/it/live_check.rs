@@ -29,11 +29,8 @@ fn check_receiver(setup: Setup, relative_error_max: f64) {
     let Some(receiver) = setup.start() else { return };
     let (tick_count, interval_ms) = ticks();
     let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "live".into(),
         start_ms: now_ms() / 1000 * 1000,
-        tick_count,
-        interval_ms,
+        ..Flags::new(receiver.write_url(), "live", tick_count, interval_ms)
     };
     let mut args = flags.args();
     args.push("--verbose".into());
@@ -111,13 +108,7 @@ fn live_ctrl_c_at_tick_3_of_5_ends_the_run_within_100_ms() {
     let interrupted = |i: u64| {
         // Not all in the same moment.
         thread::sleep(Duration::from_millis(40 * i));
-        let flags = Flags {
-            write_url: receiver.write_url(),
-            run: format!("interrupted-{i}"),
-            start_ms: now_ms(),
-            tick_count: 5,
-            interval_ms: 1000,
-        };
+        let flags = Flags::new(receiver.write_url(), &format!("interrupted-{i}"), 5, 1000);
         let push = flags.start(&[]);
         push.wait_for("[3/5]", 1);
         push.wait_for("Sleeping for", 3);

@@ -22,6 +22,11 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
+    /// Returns a run that begins now.
+    pub(crate) fn new(write_url: String, run: &str, tick_count: u64, interval_ms: u64) -> Flags {
+        Flags { write_url, run: run.into(), start_ms: now_ms(), tick_count, interval_ms }
+    }
+
     /// Returns the time behind the last tick.
     pub(crate) fn end_ms(&self) -> i64 {
         self.start_ms + i64::try_from(self.tick_count * self.interval_ms).unwrap()

@@ -215,23 +215,21 @@ impl Receiver {
     #[cfg(feature = "tls")]
     #[track_caller]
     pub(crate) fn wait_for_connections(&self, count: usize) {
-        let (state, timeout) = self
-            .shared
-            .changed
-            .wait_timeout_while(self.shared.lock(), PATIENCE, |state| state.workers.len() < count)
-            .unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "{} connections, not {count}", state.workers.len());
+        self.wait_for(count, "connections", |state| state.workers.len());
     }
 
     /// Waits until so many requests have been read.
     #[track_caller]
     pub(crate) fn wait_for_requests(&self, count: usize) {
-        let (state, timeout) = self
-            .shared
-            .changed
-            .wait_timeout_while(self.shared.lock(), PATIENCE, |state| state.requests.len() < count)
-            .unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "{} requests, not {count}", state.requests.len());
+        self.wait_for(count, "requests", |state| state.requests.len());
+    }
+
+    #[track_caller]
+    fn wait_for(&self, count: usize, what: &str, so_far: impl Fn(&State) -> usize) {
+        let is_less = |state: &mut State| so_far(state) < count;
+        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), PATIENCE, is_less);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "{} {what}, not {count}", so_far(&state));
     }
 
     /// Expects another sender, or another run of one.
