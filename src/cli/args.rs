@@ -161,9 +161,10 @@ impl Args {
         self.0.iter().filter(move |(flag, _)| flag.name == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns the error of a flag and its value, if it was given and has one.
+    /// Returns the error of a flag and its value, if it was given and takes one.
     pub(super) fn bad(&self, name: &str, problem: &str, way_out: &str) -> BadInput {
-        bad_flag(name, self.given(name).filter(|value| !value.is_empty()), problem, way_out)
+        let takes_value = find(name).is_some_and(|flag| !flag.value.is_empty());
+        bad_flag(name, self.given(name).filter(|_| takes_value), problem, way_out)
     }
 
     /// Returns what `parser` makes of the flag's value or its default.

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
-use crate::support::sender::{Run, Sender};
+use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step};
 
 const MS: Duration = Duration::from_millis(1);
 const OK: u16 = 204;
 
-/// Runs what `run` printed, each command in a shell; then nothing is missing any more.
+/// Runs what `run`, which had losses, printed, each command in a shell; then nothing is missing
+/// any more.
 #[track_caller]
 fn check_printed(run: &Run, receiver: &Receiver, command_count: usize) {
+    run.assert_code(1);
     let summary = run.summary();
     assert_eq!(summary.commands.len(), command_count, "{summary:#?}");
     let printed = run.log().messages("missing").join("\n");
@@ -37,7 +40,6 @@ fn statuses(statuses: &[u16]) -> Vec<Step> {
 fn printed_commands_send_what_was_rejected() {
     let receiver = Receiver::start(statuses(&[OK, OK, 400, OK, OK, 422, 400, OK, OK, 413]));
     let run = Sender::to(&receiver.url()).run();
-    run.assert_code(1);
     assert_eq!(run.summary().counts(), [6, 4, 0, 0, 0]);
     check_printed(&run, &receiver, 3);
     receiver.finish();
@@ -48,7 +50,6 @@ fn printed_commands_send_every_series_of_a_fan_out() {
     let receiver = Receiver::start(statuses(&[OK, 400, 400, OK]));
     let sender = Sender::to(&receiver.url()).flag("labels", "k={1..3}");
     let run = sender.and_flag("labels", "k=other").run();
-    run.assert_code(1);
     assert_eq!(run.summary().counts(), [32, 8, 0, 0, 0]);
     check_printed(&run, &receiver, 1);
     receiver.finish();
@@ -67,7 +68,6 @@ fn printed_commands_survive_the_shell() {
         .flag("utc-offset", "-05:30")
         .flag("noise-std", "0.25");
     let run = sender.run();
-    run.assert_code(1);
     check_printed(&run, &receiver, 1);
     for request in receiver.requests() {
         let help = &request.content.metadata[0].help;
@@ -85,7 +85,6 @@ fn printed_commands_find_target_and_token_again() {
         .env("REMOTE_WRITE_TOKEN", "t0ken")
         .file(".env", &format!("REMOTE_WRITE_URL={}\n", receiver.url()));
     let run = sender.run();
-    run.assert_code(1);
     check_printed(&run, &receiver, 1);
     for request in receiver.requests() {
         assert_eq!(request.header("Authorization"), Some("Bearer t0ken"));
@@ -102,7 +101,6 @@ fn printed_commands_keep_to_an_origin() {
         .flag("duration", "1s")
         .flag("start-epoch", "1700000100");
     let run = sender.run();
-    run.assert_code(1);
     assert_eq!(run.planned()[0].timestamp_ms, 1_700_000_100_000);
     check_printed(&run, &receiver, 1);
     receiver.finish();
@@ -134,7 +132,6 @@ fn a_datapoint_is_given_up_at_its_age() {
     // Attempts at 0, about 0.5 and 0.6 s; then the next datapoint's time has come.
     let receiver = Script::new(statuses(&[OK, 503, 503, 503])).giving_up().start();
     let run = Sender::to(&receiver.url()).flag("max-sample-age", "600ms").run();
-    run.assert_code(1);
     assert_eq!(run.summary().counts(), [9, 0, 1, 0, 0], "{}", run.stderr);
     assert!(run.log().only("given_up").get("message").text().contains("503"));
     check_printed(&run, &receiver, 1);
@@ -146,7 +143,6 @@ fn a_datapoint_given_up_after_silence_is_unconfirmed() {
     let steps = [Step::status(OK), Step::Close(Read::All), Step::status(503), Step::status(503)];
     let receiver = Script::new(steps).giving_up().start();
     let run = Sender::to(&receiver.url()).flag("max-sample-age", "600ms").run();
-    run.assert_code(1);
     assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
     check_printed(&run, &receiver, 1);
     receiver.finish();

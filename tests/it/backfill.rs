@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::past::{Past, SELECTOR, assert_same_bits, now, wait_for_samples};
+use crate::support::proxy::Proxy;
+use crate::support::proxy::fault::Fault;
 use crate::support::receivers::{Receiver, Setup};
-use crate::support::relay::{self, Fault};
 
 const DAY: i64 = 86_400;
+/// The sender's own.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The window of a run that something dies in: so long that it is in the middle when it does.
 /// In seconds, not in minutes: of two years' minutes Prometheus makes 8,000 blocks meanwhile, and
@@ -102,7 +105,7 @@ fn check_killed_receiver(setup: Setup) {
     receiver.restart();
     let run = run.wait();
     report_time("receiver killed", &past, start.elapsed());
-    println!("exit {:?}, {} unconfirmed", run.code, run.count("unconfirmed"));
+    println!("exit {}, {} unconfirmed", run.code, run.count("unconfirmed"));
     run.assert_says("Push failed: ");
     // One that had stored the batch in flight, and takes nothing older than its newest, cannot
     // say so; all the same it is there.
@@ -129,7 +132,7 @@ fn the_continuation_completes_what_a_killed_sender_left() {
     let past = long_past().flags(&["--batch-size", "100"]);
     let run = past.start_backfill(&receiver.write_url());
     wait_for_samples(&receiver, 0.1 * count(&past) as f64);
-    assert_eq!(run.kill().code, None);
+    assert_eq!(run.kill().code, -9);
     let stored = past.stored(&receiver);
     let (newest_ms, _) = *stored.last().expect("some of it is there");
     assert!(stored.len() < count(&past), "it was killed too late");
@@ -143,9 +146,10 @@ fn the_continuation_completes_what_a_killed_sender_left() {
 fn check_lost(setup: Setup, fault: Fault, code: i32, unconfirmed: usize) {
     let Some(receiver) = setup.start() else { return };
     let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
-    let address =
-        relay::start(receiver.address(), move |n| if n == 2 { fault } else { Fault::None });
-    let run = past.backfill(&format!("http://{address}/api/v1/write"));
+    let lose = move |n| (n == 2).then_some((fault, Duration::ZERO));
+    let proxy = Proxy::start(receiver.address(), TIMEOUT, lose);
+    let run = past.backfill(&proxy.write_url());
+    assert_eq!(proxy.record().faults, [fault]);
     run.assert_code(code).assert_says("Push failed: ");
     assert_eq!(
         (run.count("unconfirmed"), run.count("accepted")),
@@ -180,15 +184,16 @@ fn a_final_refusal_stops_it_and_names_the_way_on() {
     let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
     // In front of the third request somebody else pushes what is newer.
     let (newer, write_url) = (Past { start: now() - 60, ..past.clone() }, receiver.write_url());
-    let address = relay::start(receiver.address(), move |n| {
+    let proxy = Proxy::start(receiver.address(), TIMEOUT, move |n| {
         if n == 2 {
             newer.backfill(&write_url).assert_code(0);
         }
-        assert!(n <= 2, "nothing is sent after the refusal");
-        Fault::None
+        None
     });
-    let url = format!("http://{address}/api/v1/write");
+    let url = proxy.write_url();
     let run = past.backfill(&url);
+    assert_eq!(proxy.tick_count(), 3, "nothing is sent after the refusal");
+    assert_eq!(proxy.record().violations, Vec::<String>::new());
     let counts = ["accepted", "rejected", "undelivered"].map(|word| run.count(word));
     assert_eq!(counts, [200, 100, 700]);
     run.assert_code(1).assert_says("Push rejected: HTTP 400");

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::proxy::{Fault, Proxy, Record};
-use crate::support::push::{Flags, Push, bits, now_ms, tail};
+use crate::support::flags::{Flags, bits};
+use crate::support::process::tail;
+use crate::support::proxy::fault::{Fault, at_random};
+use crate::support::proxy::{Proxy, Record};
 use crate::support::receivers::Receiver;
 
 /// The sender's `--timeout`: a stall costs that much and the backoff.
@@ -28,18 +30,10 @@ fn chaos_ends_with_every_sample_stored_once() {
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
     let Some(mut receiver) = Receiver::prometheus2().start() else { return };
-    let proxy = Proxy::start(receiver.address(), TIMEOUT, seed, GAP_MAX);
-    let flags = Flags {
-        write_url: proxy.write_url(),
-        run: "chaos".into(),
-        start_ms: now_ms(),
-        tick_count,
-        interval_ms: 20,
-    };
-    let mut args = flags.args();
-    args.extend(["--timeout".into(), format!("{}ms", TIMEOUT.as_millis())]);
+    let proxy = Proxy::start(receiver.address(), TIMEOUT, at_random(seed, GAP_MAX));
+    let flags = Flags::new(proxy.write_url(), "chaos", tick_count, 20);
     let begin = Instant::now();
-    let mut push = Push::start(&args, &[]).until(flags.end_ms());
+    let mut push = flags.start(&["--timeout", &format!("{}ms", TIMEOUT.as_millis())]);
 
     let mut killed = Vec::new();
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -54,23 +48,23 @@ fn chaos_ends_with_every_sample_stored_once() {
         thread::sleep(Duration::from_millis(rng.u64(50..500)));
         receiver.restart();
     }
-    let code = push.wait();
+    let run = push.wait();
     let took = begin.elapsed();
     let record = proxy.record();
     println!("{record}took {took:.1?}; what the sender said of it:");
-    for (reason, count) in failures(&push.log()) {
+    for (reason, count) in failures(&run.stderr) {
         println!("  {count:4} {reason}");
     }
-    println!("{}", tail(&push.log(), if code == 0 { 1 } else { 30 }));
+    println!("{}", tail(&run.stderr, if run.code == 0 { 1 } else { 30 }));
 
     assert_eq!(record.violations, Vec::<String>::new());
     check_stored(&receiver, &flags, &record, &killed);
     // What it keeps through another start, it has in its log.
     receiver.restart();
     check_stored(&receiver, &flags, &record, &killed);
-    assert_eq!(code, 0, "the exit code");
+    assert_eq!(run.code, 0, "the exit code");
     let summary = format!("Summary: {tick_count} planned = {tick_count} accepted + 0 rejected");
-    assert!(push.log().contains(&summary), "{summary}");
+    assert!(run.stderr.contains(&summary), "{summary}");
     let is_complete = Fault::ALL.iter().all(|fault| record.faults.contains(fault));
     assert!(is_complete || record.faults.len() < Fault::ALL.len(), "every kind of fault");
 }
@@ -115,21 +109,14 @@ fn a_fan_out_over_two_requests_loses_nothing() {
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("fan-out: CHAOS_SEED={seed}");
     let Some(receiver) = Receiver::prometheus2().start() else { return };
-    let proxy = Proxy::start(receiver.address(), Duration::from_secs(2), seed, 30);
-    let flags = Flags {
-        write_url: proxy.write_url(),
-        run: "{1..2001}".into(),
-        start_ms: now_ms(),
-        tick_count: TICK_COUNT,
-        interval_ms: 100,
-    };
-    let mut args = flags.args();
-    args.extend(["--timeout".into(), "2s".into()]);
-    let mut push = Push::start(&args, &[]).until(flags.end_ms());
-    push.assert_code(0);
+    let timeout = Duration::from_secs(2);
+    let proxy = Proxy::start(receiver.address(), timeout, at_random(seed, 30));
+    let flags = Flags::new(proxy.write_url(), "{1..2001}", TICK_COUNT, 100);
+    let run = flags.start(&["--timeout", "2s"]).wait();
+    run.assert_code(0);
 
     let record = proxy.record();
-    println!("{record}{}", tail(&push.log(), 1));
+    println!("{record}{}", tail(&run.stderr, 1));
     assert_eq!(record.violations, Vec::<String>::new());
     assert_eq!(record.entries.len(), 2 * usize::try_from(TICK_COUNT).unwrap(), "requests");
     // Series k has seed 42 + k; the first, one in the middle, and those beside the cut.
@@ -149,24 +136,19 @@ fn a_fan_out_over_two_requests_loses_nothing() {
 #[test]
 fn an_outage_in_mid_run_delays_and_loses_nothing() {
     let Some(mut receiver) = Receiver::prometheus2().start() else { return };
-    let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "outage".into(),
-        start_ms: now_ms(),
-        tick_count: 300,
-        interval_ms: 20,
-    };
-    let mut push = Push::start(&flags.args(), &[]).until(flags.end_ms());
-    push.wait_for("[50/300]");
+    let flags = Flags::new(receiver.write_url(), "outage", 300, 20);
+    let push = flags.start(&[]);
+    push.wait_for("[50/300]", 1);
     receiver.stop();
     thread::sleep(Duration::from_secs(3));
     receiver.restart();
-    push.assert_code(0);
+    let run = push.wait();
+    run.assert_code(0);
 
-    let log = push.log();
-    println!("{}", tail(&log, 3));
+    let log = &run.stderr;
+    println!("{}", tail(log, 3));
     assert!(log.contains("✗ Push failed: "), "the outage was noticed");
-    assert!(log.contains("300 planned = 300 accepted + 0 rejected"), "{}", tail(&log, 30));
+    assert!(log.contains("300 planned = 300 accepted + 0 rejected"), "{}", tail(log, 30));
     let stored = receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms());
     assert_eq!(bits(&stored), flags.planned());
 }

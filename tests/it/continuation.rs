@@ -4,8 +4,10 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::support::push::{Flags, Push, bits, now_ms, seconds, tail};
+use crate::support::flags::{Flags, bits};
+use crate::support::process::{Run, Running, tail};
 use crate::support::receivers::Receiver;
+use crate::support::time::{now_ms, seconds};
 
 #[track_caller]
 fn stored(receiver: &Receiver, flags: &Flags) -> Vec<(i64, u64)> {
@@ -38,19 +40,12 @@ fn a_killed_run_continues_from_its_log_alone() {
 /// Kills a run at some moment and continues it; returns how much was stored in between.
 #[track_caller]
 fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng) -> usize {
-    let flags = Flags {
-        write_url: receiver.write_url(),
-        run: run.into(),
-        start_ms: now_ms(),
-        tick_count: 100,
-        interval_ms: 5,
-    };
-    let mut push = Push::start(&flags.args(), &[]);
+    let flags = Flags::new(receiver.write_url(), run, 100, 5);
+    let push = flags.start(&[]);
     thread::sleep(Duration::from_micros(rng.u64(10_000..480_000)));
-    push.kill();
+    let log = push.kill().stderr;
 
     let before = stored(receiver, &flags);
-    let log = push.log();
     // Killed before its first line, it sent nothing, and there is nothing to go on with.
     let origin = log.split_once("--origin ").map_or_else(
         || seconds(flags.start_ms),
@@ -60,9 +55,8 @@ fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng)
     let (start, end) = (seconds(newest_ms + 1), seconds(flags.end_ms()));
     let window = ["--origin", &origin, "--start-epoch", &start, "--end-epoch", &end];
     if before.len() < 100 {
-        let mut rest = Push::start(&flags.args_with(&window), &[]);
-        rest.assert_code(0);
-        assert!(rest.log().contains(&format!("{} accepted", 100 - before.len())));
+        let rest = flags.surroundings().start(flags.args_with(&window)).wait();
+        rest.assert_code(0).assert_says(&format!("{} accepted", 100 - before.len()));
     }
     assert_eq!(stored(receiver, &flags), flags.planned(), "{run}, {} before", before.len());
     before.len()
@@ -72,27 +66,17 @@ fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng)
 #[test]
 fn an_interrupted_run_continues_by_the_command_that_it_prints() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
-    let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "interrupted".into(),
-        start_ms: now_ms(),
-        tick_count: 20,
-        interval_ms: 100,
-    };
-    let mut args = flags.args();
-    args.push("--stale-marker".into());
-    let mut push = Push::start(&args, &[]);
-    push.wait_for("[8/20]");
-    push.wait_for_count("Sleeping for", 8);
-    push.interrupt();
-    push.assert_code(130);
-    let log = push.log();
-    assert!(log.contains("✓ Pushed a stale marker"), "{log}");
-    let (_, command) = log.split_once(": push-live-metrics ").expect("it is printed");
+    let flags = Flags::new(receiver.write_url(), "interrupted", 20, 100);
+    let push = flags.start(&["--stale-marker"]);
+    push.wait_for("[8/20]", 1);
+    push.wait_for("Sleeping for", 8);
+    push.signal("INT");
+    let run = push.wait();
+    run.assert_code(130).assert_says("✓ Pushed a stale marker");
+    let (_, command) = run.stderr.split_once(": push-live-metrics ").expect("it is printed");
     let command = format!("push-live-metrics {}", command.lines().next().unwrap());
     println!("{command}");
-    let mut rest = push.start_printed(&command);
-    rest.assert_code(0);
+    run.run_printed(&command).assert_code(0);
     assert_eq!(stored(&receiver, &flags), flags.planned());
 }
 
@@ -100,16 +84,12 @@ fn an_interrupted_run_continues_by_the_command_that_it_prints() {
 fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "twice".into(),
         start_ms: now_ms() / 1000 * 1000 + 1000,
-        tick_count: 4,
-        interval_ms: 1000,
+        ..Flags::new(receiver.write_url(), "twice", 4, 1000)
     };
-    let mut runs: Vec<Push> = (0..4).map(|_| Push::start(&flags.args(), &[])).collect();
-    for run in &mut runs {
-        run.assert_code(0);
-        assert!(run.log().contains("4 planned = 4 accepted"), "{}", run.log());
+    let runs: Vec<Running> = (0..4).map(|_| flags.start(&[])).collect();
+    for run in runs {
+        run.wait().assert_code(0).assert_says("4 planned = 4 accepted");
     }
     assert_eq!(stored(&receiver, &flags), flags.planned());
 }
@@ -119,17 +99,10 @@ fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
 #[test]
 fn two_runs_that_overtake_each_other_leave_the_series_whole() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
-    let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "race".into(),
-        start_ms: now_ms(),
-        tick_count: 500,
-        interval_ms: 2,
-    };
-    let mut runs: Vec<Push> = (0..2).map(|_| Push::start(&flags.args(), &[])).collect();
-    let codes: Vec<i32> = runs.iter_mut().map(Push::wait).collect();
-    for (run, code) in runs.iter().zip(&codes) {
-        println!("exit code {code}; {}", tail(&run.log(), 1));
+    let flags = Flags::new(receiver.write_url(), "race", 500, 2);
+    let runs = [(); 2].map(|()| flags.start(&[]));
+    for Run { code, stderr, .. } in runs.map(Running::wait) {
+        println!("exit code {code}; {}", tail(&stderr, 1));
     }
     assert_eq!(stored(&receiver, &flags), flags.planned());
 }
@@ -141,21 +114,19 @@ fn the_cron_form_called_each_second_makes_the_series() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let start_ms = now_ms() / 1000 * 1000 + 1000;
     let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "cron".into(),
         start_ms,
-        tick_count: u64::try_from(CALL_COUNT).unwrap(),
-        interval_ms: 1000,
+        ..Flags::new(receiver.write_url(), "cron", u64::try_from(CALL_COUNT).unwrap(), 1000)
     };
     let origin = seconds(start_ms);
     let args = flags.args_with(&["--origin", &origin, "--duration", "1s", "--quiet"]);
     for call in 0..CALL_COUNT {
         let due_ms = start_ms + call * 1000 + 100;
         thread::sleep(Duration::from_millis(u64::try_from(due_ms - now_ms()).unwrap_or(0)));
-        let mut calls = [(); 2].map(|()| Push::start(&args, &[]));
-        for call in &mut calls {
+        let calls = [(); 2].map(|()| flags.surroundings().start(args.clone()));
+        for call in calls.map(Running::wait) {
             call.assert_code(0);
-            assert_eq!(call.log(), "", "cron mails whatever is said");
+            let said = (call.stdout.as_str(), call.stderr.as_str());
+            assert_eq!(said, ("", ""), "cron mails whatever is said");
         }
     }
     assert_eq!(stored(&receiver, &flags), flags.planned());

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_push-live-metrics");
+use crate::support::process::{BINARY, binary};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -17,7 +17,7 @@ fn readme() -> String {
 }
 
 fn help() -> String {
-    let output = Command::new(BINARY).arg("--help").env_clear().output().unwrap();
+    let output = binary().arg("--help").output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }

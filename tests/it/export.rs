@@ -4,10 +4,12 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::past::{Folder, Past, assert_same_bits};
+use crate::support::folder::Folder;
+use crate::support::past::{Past, assert_same_bits};
+use crate::support::process::{self, wait_until};
 use crate::support::receivers::Receiver;
 
 fn day() -> Past {
@@ -21,10 +23,6 @@ fn years() -> Past {
 
 fn in_root(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn sh(script: &str, args: &[&str]) -> Output {
-    Command::new("sh").args(["-c", script, "sh"]).args(args).output().unwrap()
 }
 
 #[test]
@@ -64,7 +62,7 @@ fn a_file_is_as_an_ordinary_one() {
     // One that is there keeps its mode, and is there through a link as well.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
     fs::write(&file, "old").unwrap();
-    symlink("new.om", folder.0.join("link")).unwrap();
+    symlink("new.om", folder.path().join("link")).unwrap();
     day()
         .export(&["--output", &folder.file("link")])
         .assert_code(2)
@@ -72,7 +70,7 @@ fn a_file_is_as_an_ordinary_one() {
     day().export(&["--output", &folder.file("link"), "--force"]).assert_code(0);
     assert!(fs::read_to_string(&file).unwrap().ends_with("# EOF\n"));
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o604);
-    assert!(folder.0.join("link").is_symlink());
+    assert!(folder.path().join("link").is_symlink());
     assert_eq!(folder.names(), ["link", "new.om"]);
 }
 
@@ -80,13 +78,13 @@ fn a_file_is_as_an_ordinary_one() {
 #[test]
 fn what_is_no_file_is_written_into() {
     let folder = Folder::new();
-    symlink("/dev/null", folder.0.join("null")).unwrap();
+    symlink("/dev/null", folder.path().join("null")).unwrap();
     day().export(&["--output", &folder.file("null"), "--force"]).assert_code(0);
-    assert!(folder.0.join("null").is_symlink());
+    assert!(folder.path().join("null").is_symlink());
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
 
     let fifo = folder.file("fifo");
-    assert!(sh("mkfifo \"$1\"", &[&fifo]).status.success());
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let reader = std::thread::spawn({
         let fifo = fifo.clone();
         move || fs::read_to_string(fifo).unwrap()
@@ -165,8 +163,9 @@ fn a_signal_leaves_nothing_behind() {
         while folder.names().len() < 2 {
             assert!(Instant::now() < deadline, "nothing is written");
         }
-        assert!(sh("kill -\"$1\" \"$2\"", &[signal, &child.id().to_string()]).status.success());
-        assert_eq!(child.wait().unwrap().code(), Some(130), "SIG{signal}");
+        process::signal(child.id(), signal);
+        let status = wait_until(&mut child, deadline);
+        assert_eq!(status.and_then(|status| status.code()), Some(130), "SIG{signal}");
         assert_eq!(folder.names(), ["x.om"]);
         assert_eq!(fs::read_to_string(&file).unwrap(), "old");
     }

@@ -3,12 +3,11 @@
 //!
 //! FAN_OUT_INTERVAL_MS=1000 has the ticks a second apart; without it they come 50 ms apart.
 
-use std::process::Command;
-use std::time::SystemTime;
-
 use crate::support::nginx::Nginx;
+use crate::support::process::{Run, binary};
 use crate::support::receivers::{Receiver, Setup};
-use crate::support::sender::{Run, Sender};
+use crate::support::sender::Sender;
+use crate::support::time::{now_ms, seconds};
 
 const SERIES_COUNT: u64 = 500;
 const TICK_COUNT: u64 = 20;
@@ -31,9 +30,7 @@ struct Fleet {
 impl Fleet {
     /// Begins now.
     fn new(base_url: String) -> Fleet {
-        let since_epoch = SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
-        let origin = format!("{}.{:03}", since_epoch.as_secs(), since_epoch.subsec_millis());
-        Fleet { base_url, origin, header: None }
+        Fleet { base_url, origin: seconds(now_ms()), header: None }
     }
 
     /// Returns the command that pushes its first ticks.
@@ -52,14 +49,14 @@ impl Fleet {
     fn verify(&self, tick_count: u64) -> (i32, String) {
         let origin_ms: u64 = self.origin.replace('.', "").parse().unwrap();
         let end_ms = origin_ms + tick_count * interval_ms();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_push-live-metrics"));
+        let mut command = binary();
         command.args(["verify", "--metric-name", "fleet", "--labels", LABELS]);
         command.args(["--url", &format!("{}/api/v1/write", self.base_url)]);
         command.args(["--origin", &self.origin, "--start-epoch", &self.origin]);
         command.args(["--end-epoch", &format!("{}.{:03}", end_ms / 1000, end_ms % 1000)]);
         command.args(["--step-size", &format!("{}ms", interval_ms())]);
         command.args(self.header.iter().flat_map(|header| ["--header", header]));
-        let output = command.env_clear().current_dir("/").output().expect("the binary was built");
+        let output = command.current_dir("/").output().expect("the binary was built");
         let log = String::from_utf8(output.stderr).unwrap();
         let sum = log.lines().find_map(|line| line.split_once("Verify: "));
         let sum = sum.unwrap_or_else(|| panic!("no sum in\n{log}")).1.to_owned();

@@ -10,8 +10,9 @@ use push_live_metrics::report::json_text;
 use push_live_metrics::series::TimestampMs;
 
 use crate::support::json::Json;
+use crate::support::library::live_config;
 use crate::support::receiver::{Receiver, Script};
-use crate::support::sender::{Sender, empty_environment, live_config};
+use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step, Then};
 
 /// 2025-12-17 11:00:00 UTC.
@@ -63,7 +64,7 @@ fn attempt(http: &Http) -> Outcome {
 
 fn target(receiver: &Receiver) -> Target {
     let sender = Sender::to(&receiver.url()).flag("timeout", "2s");
-    live_config(&sender.args(), &empty_environment(), NOW.0).0.target
+    live_config(&sender.args(), NOW.0).0.target
 }
 
 fn receiver(steps: Vec<Step>) -> Receiver {

@@ -13,8 +13,10 @@ use push_live_metrics::live::Live;
 use push_live_metrics::report::Report;
 
 use crate::support::clock::FakeClock;
+use crate::support::library::{live_config, points};
+use crate::support::log::{Log, Summary};
 use crate::support::receiver::{Receiver, Script};
-use crate::support::sender::{Log, Sender, Summary, empty_environment, live_config, planned};
+use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::wire::Point;
 
@@ -34,13 +36,12 @@ impl Hours {
     /// Runs `sender` in this process, from `START_MS` on.
     #[track_caller]
     fn run(sender: Sender, clock: &FakeClock) -> Hours {
-        let args = sender.args();
-        let (config, output) = live_config(&args, &empty_environment(), START_MS);
+        let (config, output) = live_config(&sender.args(), START_MS);
         let text = Arc::new(Mutex::new(Vec::new()));
         let report = Arc::new(Report::new(output, Box::new(Shared(Arc::clone(&text)))));
         let exit = Live::new(&config, report).unwrap().run(clock);
         let log = Log::read(&String::from_utf8(text.lock().unwrap().clone()).unwrap());
-        Hours { exit, log, planned: planned(&args, &empty_environment(), START_MS) }
+        Hours { exit, log, planned: points(&config.plan) }
     }
 
     #[track_caller]
@@ -464,7 +465,7 @@ fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
         receiver.close();
         let sender = Sender::to(&receiver.url()).ticks(tick_count, 1000).switch("quiet");
         let sender = sender.flag("labels", "k={1..10}").flag("max-sample-age", age);
-        let (config, output) = live_config(&sender.args(), &empty_environment(), START_MS);
+        let (config, output) = live_config(&sender.args(), START_MS);
         let report = Arc::new(Report::new(output, Box::new(io::sink())));
         let live = Live::new(&config, report).unwrap();
         assert_eq!(live.run(&clock), Exit::Unreachable);

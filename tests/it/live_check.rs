@@ -9,8 +9,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::push::{Flags, Push, bits, now_ms};
+use crate::support::flags::{Flags, bits};
 use crate::support::receivers::{Receiver, Setup};
+use crate::support::time::now_ms;
 
 const TOKEN: &str = "t0ken-that-must-not-show";
 
@@ -28,21 +29,18 @@ fn check_receiver(setup: Setup, relative_error_max: f64) {
     let Some(receiver) = setup.start() else { return };
     let (tick_count, interval_ms) = ticks();
     let flags = Flags {
-        write_url: receiver.write_url(),
-        run: "live".into(),
         start_ms: now_ms() / 1000 * 1000,
-        tick_count,
-        interval_ms,
+        ..Flags::new(receiver.write_url(), "live", tick_count, interval_ms)
     };
     let mut args = flags.args();
     args.push("--verbose".into());
-    let variables = [("REMOTE_WRITE_TOKEN", TOKEN)];
-    let mut push = Push::start(&args, &variables).until(flags.end_ms());
-    push.wait_for("✓ Pushed chaos");
+    let push = flags.surroundings().env("REMOTE_WRITE_TOKEN", TOKEN).start(args);
+    push.wait_for("✓ Pushed chaos", 1);
     assert_token_is_not_listed(push.pid());
-    push.assert_code(0);
+    let run = push.wait();
+    run.assert_code(0);
 
-    let log = push.log();
+    let log = &run.stderr;
     println!("{log}");
     assert!(!log.contains(TOKEN), "the token is in the log");
     let summary = format!(
@@ -110,25 +108,17 @@ fn live_ctrl_c_at_tick_3_of_5_ends_the_run_within_100_ms() {
     let interrupted = |i: u64| {
         // Not all in the same moment.
         thread::sleep(Duration::from_millis(40 * i));
-        let flags = Flags {
-            write_url: receiver.write_url(),
-            run: format!("interrupted-{i}"),
-            start_ms: now_ms(),
-            tick_count: 5,
-            interval_ms: 1000,
-        };
-        let mut push = Push::start(&flags.args(), &[]);
-        push.wait_for("[3/5]");
-        push.wait_for_count("Sleeping for", 3);
-        let interrupted_at = push.interrupt();
-        let code = push.wait();
-        let took = interrupted_at.elapsed();
-        let log = push.log();
-        assert_eq!(code, 130, "{log}");
-        assert!(log.contains("Interrupted! Pushed 3/5 datapoints"), "{log}");
+        let flags = Flags::new(receiver.write_url(), &format!("interrupted-{i}"), 5, 1000);
+        let push = flags.start(&[]);
+        push.wait_for("[3/5]", 1);
+        push.wait_for("Sleeping for", 3);
+        let interrupted_at = push.signal("INT");
+        let run = push.wait();
+        let took = run.end - interrupted_at;
+        run.assert_code(130).assert_says("Interrupted! Pushed 3/5 datapoints");
         let counts = "5 planned = 3 accepted + 0 rejected + 0 undelivered + 0 unconfirmed \
                       + 2 not yet due; 0 retries";
-        assert!(log.contains(counts), "{log}");
+        run.assert_says(counts);
         let stored = receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms());
         assert_eq!(bits(&stored), flags.planned()[..3]);
         took

@@ -8,18 +8,19 @@ use push_live_metrics::series::{
     Grid, NoiseParams, Seasonality, Series, SeriesIter, TimestampMs, Trend,
 };
 
+use crate::support::process::binary;
+
 /// 2025-12-17T11:00:00Z.
 const START: &str = "1765969200";
 
 /// Returns a command with a series, in an environment that knows nothing but UTF-8.
 fn command(first: &[&str], flags: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_push-live-metrics"));
+    let mut command = binary();
     command.args(first).args(["--metric-name", "cpu"]).args(flags);
     if !flags.contains(&"--labels") {
         command.args(["--labels", "cpu=lina_cp_avg,uuid=device-456"]);
     }
-    command.env_clear().env("LANG", "C.UTF-8").env("TERM", "xterm");
-    command.current_dir("/").stdin(Stdio::null());
+    command.env("LANG", "C.UTF-8").env("TERM", "xterm").current_dir("/");
     command
 }
 

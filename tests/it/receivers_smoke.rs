@@ -1,9 +1,8 @@
 //! The real receivers start, answer, die and come back as the tests that use them rely on.
 //! The samples are written by hand-made bytes, so the sender is not involved.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::support::receivers::{Receiver, Setup};
+use crate::support::time::now_ms;
 
 /// A value with all its bits in use, and one that a sloppy reader would round.
 const VALUES: [f64; 2] = [0.1 + 0.2, 12.345_678_901_234_567];
@@ -37,11 +36,6 @@ fn write(receiver: &Receiver, timestamp_ms: i64, value: f64) -> u16 {
         "X-Prometheus-Remote-Write-Version: 0.1.0",
     ];
     receiver.post("/api/v1/write", &headers, &write_request(timestamp_ms, value)).0
-}
-
-fn now_ms() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
-    i64::try_from(elapsed.as_millis()).expect("and before the year 292 million")
 }
 
 /// Writes, stops, starts, writes, crashes, starts: what was accepted is there each time.

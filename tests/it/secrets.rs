@@ -4,8 +4,9 @@
 
 use std::fs;
 
+use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
-use crate::support::sender::{Run, Sender};
+use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step};
 

@@ -1,13 +1,15 @@
 //! Signals, in each state that a run can be in: how soon it ends, and that its counts are right.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::process::{self, Run, Running, wait_until};
 use crate::support::receiver::{BlackHole, Receiver, Script, wait_for_connecting};
-use crate::support::sender::{Run, Running, Sender, kill};
+use crate::support::sender::Sender;
 use crate::support::step::{Answer, Read, Step};
+use crate::support::time::{now_ms, seconds};
 
 const MS: Duration = Duration::from_millis(1);
 /// While sleeping or backing off; a machine that does other things too gets three tries.
@@ -71,26 +73,26 @@ fn before_its_first_datapoint() {
     assert_eq!(run.summary().counts(), [0, 0, 0, 0, 10], "{}", run.stderr);
 }
 
-#[test]
-fn while_it_backs_off() {
+/// Interrupts it between a first attempt that came to this and the second one.
+#[track_caller]
+fn check_backing_off(step: &Step, counts: [u64; 5]) {
     let run = check_in_time(AT_ONCE, || {
-        let receiver = Receiver::start([Step::retry_after(503, "60")]);
+        let receiver = Receiver::start([step.clone()]);
         let running = sleepy(&receiver.url()).start();
         running.wait_for_event("retry", 1);
         end(running, "INT")
     });
-    assert_eq!(run.summary().counts(), [0, 0, 1, 0, 9], "{}", run.stderr);
+    assert_eq!(run.summary().counts(), counts, "{}", run.stderr);
+}
+
+#[test]
+fn while_it_backs_off() {
+    check_backing_off(&Step::retry_after(503, "60"), [0, 0, 1, 0, 9]);
 }
 
 #[test]
 fn while_it_backs_off_after_silence() {
-    let run = check_in_time(AT_ONCE, || {
-        let receiver = Receiver::start([Step::Close(Read::All)]);
-        let running = sleepy(&receiver.url()).start();
-        running.wait_for_event("retry", 1);
-        end(running, "INT")
-    });
-    assert_eq!(run.summary().counts(), [0, 0, 0, 1, 9], "{}", run.stderr);
+    check_backing_off(&Step::Close(Read::All), [0, 0, 0, 1, 9]);
 }
 
 #[test]
@@ -150,7 +152,7 @@ fn while_it_catches_up() {
         let slow = Answer::status(204).paced(10, 5 * MS);
         let receiver = Script::new([]).otherwise(slow).start();
         let sender = Sender::to(&receiver.url()).ticks(100_000, 20);
-        let running = sender.flag("start-epoch", &seconds_ago(20)).start();
+        let running = sender.flag("start-epoch", &seconds(now_ms() - 20_000)).start();
         receiver.wait_for_requests(5);
         end(running, "INT")
     });
@@ -279,39 +281,17 @@ fn a_log_that_nobody_reads_does_not_keep_it_from_ending() {
     // The reader stands still, the pipe is full, and the run stands still in its log.
     let receiver = Receiver::start([]);
     let sender = Sender::to(&receiver.url()).ticks(100_000, 1).switch("verbose");
-    let binary = env!("CARGO_BIN_EXE_push-live-metrics");
-    let mut child = Command::new(binary)
-        .args(sender.args())
-        .env_clear()
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = process::binary();
+    let mut child = command.args(sender.args()).stderr(Stdio::piped()).spawn().unwrap();
     receiver.wait_for_requests(50);
     let mut count = 0;
     while receiver.requests().len() > count {
         count = receiver.requests().len();
         thread::sleep(200 * MS);
     }
-    let signal = || kill("INT", child.id());
-    signal();
+    process::signal(child.id(), "INT");
     thread::sleep(2500 * MS);
-    signal();
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break Some(status);
-        }
-        if start.elapsed() > SOON {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            break None;
-        }
-        thread::sleep(5 * MS);
-    };
+    process::signal(child.id(), "INT");
+    let status = wait_until(&mut child, Instant::now() + SOON);
     assert_eq!(status.and_then(|status| status.code()), Some(130), "two signals did not end it");
-}
-
-fn seconds_ago(seconds: u64) -> String {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    (now - seconds).to_string()
 }

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use crate::support::ledger::{Request, STALE_NAN_BITS};
+use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
-use crate::support::sender::{Run, Sender};
+use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::wire;
 

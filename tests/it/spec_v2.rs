@@ -5,8 +5,9 @@
 //! (ledger.rs, wire_v2.rs) insists on the message's form in every test here.
 
 use crate::support::ledger::{Messages, Request, STALE_NAN_BITS};
+use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
-use crate::support::sender::{Run, Sender};
+use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::{wire, wire_v2};
 

@@ -1,8 +1,9 @@
 //! What each status means for its datapoints and for the run: REMOTE_WRITE.md 3F, DESIGN.md's
 //! exit code 3. The receiver sees to it that nothing final is sent again (support/ledger.rs).
 
+use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
-use crate::support::sender::{Run, Sender};
+use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Step};
 

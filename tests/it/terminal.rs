@@ -1,46 +1,25 @@
 //! The status line: on a terminal, and nowhere else.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, SystemTime};
 
-/// Accepts every push until the test process ends.
-fn receiver() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            thread::spawn(move || {
-                let mut bytes = [0; 4096];
-                // A request of one sample comes in one piece or in two; the answer to the head
-                // alone is as good.
-                while stream.read(&mut bytes).is_ok_and(|length| length > 0) {
-                    let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
-                }
-            });
-        }
-    });
-    address
-}
+use crate::support::folder::Folder;
+use crate::support::process::{BINARY, binary};
+use crate::support::receiver::Receiver;
+use crate::support::time::{now_ms, seconds};
 
 /// Returns a run of two datapoints, a second apart, the first of them due in a moment: what is
 /// left to wait after it is then a whole second, whenever the test begins.
-fn run() -> String {
-    let start = SystemTime::UNIX_EPOCH.elapsed().unwrap() + Duration::from_millis(400);
-    let start = format!("{}.{:03}", start.as_secs(), start.subsec_millis());
-    let binary = env!("CARGO_BIN_EXE_push-live-metrics");
-    let url = format!("http://{}/", receiver());
+fn run(receiver: &Receiver) -> String {
+    let start = seconds(now_ms() + 400);
     let window = format!("--duration 2s --interval 1s --start-epoch {start}");
-    format!("{binary} --metric-name cpu --labels a=1 --url {url} {window}")
+    format!("--metric-name cpu --labels a=1 --url {} {window}", receiver.url())
 }
 
 /// Runs it with stderr on a terminal of 60 columns; returns what the terminal got.
 fn on_terminal(run: &str, term: &str) -> Option<String> {
-    let sized = format!("stty cols 60 rows 24; {run}");
+    let sized = format!("stty cols 60 rows 24; {BINARY} {run}");
     let output = Command::new("script")
         .args(["-qec", &sized, "/dev/null"])
         .env_clear()
@@ -62,7 +41,8 @@ fn on_terminal(run: &str, term: &str) -> Option<String> {
 
 #[test]
 fn a_terminal_has_a_status_line_that_leaves_no_trace() {
-    let Some(text) = on_terminal(&run(), "xterm") else { return };
+    let receiver = Receiver::start([]);
+    let Some(text) = on_terminal(&run(&receiver), "xterm") else { return };
     let status = "next push in 1 s, 1/2, 0 pending\r\x1b[K";
     assert_eq!(text.matches(status).count(), 1, "{text:?}");
     assert!(!text.replace(status, "").contains('\x1b'), "{text:?}");
@@ -73,26 +53,23 @@ fn a_terminal_has_a_status_line_that_leaves_no_trace() {
 #[test]
 fn a_dumb_terminal_json_and_quiet_have_none() {
     for (flags, term) in [("", "dumb"), (" --log-format json", "xterm"), (" --quiet", "xterm")] {
-        let Some(text) = on_terminal(&(run() + flags), term) else { return };
+        let receiver = Receiver::start([]);
+        let Some(text) = on_terminal(&(run(&receiver) + flags), term) else { return };
         assert!(!text.contains('\x1b') && !text.contains("next push"), "{text:?}");
     }
 }
 
 #[test]
 fn a_file_has_none_and_rules_of_80_columns() {
-    let path = std::env::temp_dir().join(format!("push-live-metrics-{}.log", std::process::id()));
-    let run = run();
-    let mut words = run.split(' ');
-    let status = Command::new(words.next().unwrap())
-        .args(words)
-        .env_clear()
+    let (receiver, folder) = (Receiver::start([]), Folder::new());
+    let path = folder.path().join("log");
+    let status = binary()
+        .args(run(&receiver).split(' '))
         .env("TERM", "xterm")
-        .stdin(Stdio::null())
         .stderr(File::create(&path).unwrap())
         .status()
         .unwrap();
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
     assert_eq!(status.code(), Some(0), "{text}");
     assert!(
         !text.contains('\x1b') && !text.contains('\r') && !text.contains("next push"),

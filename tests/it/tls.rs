@@ -11,8 +11,9 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::certificates::{Certificates, certificates};
+use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
-use crate::support::sender::{Run, Sender};
+use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step, Then};
 use crate::support::transport::{Stream, Wrap};
 

@@ -3,20 +3,21 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use crate::support::process::{Run, Running, Surroundings};
+use crate::support::receiver::Script;
 use crate::support::receivers::{Receiver, Setup};
+use crate::support::step::{Answer, Then};
+use crate::support::time::{now_ms, seconds};
 
 const STEP_MS: i64 = 100;
 const TICKS: i64 = 100;
 
-fn now_ms() -> i64 {
-    let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    i64::try_from(since_epoch.as_millis()).unwrap()
-}
+/// A million samples take a while.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// A series that begins at a time of its own and is pushed to one address.
 #[derive(Clone)]
@@ -40,61 +41,46 @@ impl Series {
         self
     }
 
-    /// Returns the command for ticks `first..end`; the verb "" is live.
-    fn command(&self, verb: &str, first: i64, end: i64) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_push-live-metrics"));
-        let time = |ms: i64| format!("{}.{:03}", ms / 1000, ms % 1000);
-        if !verb.is_empty() {
-            command.arg(verb);
-        }
-        command.args(["--metric-name", "verified", "--labels", &self.labels, "--url", &self.url]);
-        command.args(["--origin", &time(self.origin_ms)]);
-        command.args(["--start-epoch", &time(self.origin_ms + first * self.step_ms)]);
-        command.args(["--end-epoch", &time(self.origin_ms + end * self.step_ms)]);
-        let step_flag = if verb.is_empty() { "--interval" } else { "--step-size" };
-        command.args([step_flag, &format!("{}ms", self.step_ms)]);
-        command.args(&self.more);
-        command.env_clear().env("TZ", "UTC").current_dir(env!("CARGO_TARGET_TMPDIR"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
+    /// Returns the arguments for ticks `first..end`; the verb "" is live.
+    fn args(&self, verb: &str, first: i64, end: i64) -> Vec<String> {
+        let tick = |index: i64| seconds(self.origin_ms + index * self.step_ms);
+        let (origin, start, end) = (tick(0), tick(first), tick(end));
+        let step = format!("{}ms", self.step_ms);
+        let (verb, step_flag) =
+            if verb.is_empty() { (None, "--interval") } else { (Some(verb), "--step-size") };
+        let series = ["--metric-name", "verified", "--labels", &self.labels, "--url", &self.url];
+        let window = ["--origin", &origin, "--start-epoch", &start, "--end-epoch", &end];
+        let words = verb.into_iter().chain(series).chain(window).chain([step_flag, &step]);
+        words.chain(self.more.iter().map(String::as_str)).map(str::to_owned).collect()
     }
 
-    /// Runs the command; returns exit code and log.
-    fn run(&self, verb: &str, first: i64, end: i64) -> (i32, String) {
-        shown(&self.command(verb, first, end).output().unwrap())
+    fn start(&self, verb: &str, first: i64, end: i64) -> Running {
+        Surroundings::new(LIMIT).env("TZ", "UTC").start(self.args(verb, first, end))
+    }
+
+    fn run(&self, verb: &str, first: i64, end: i64) -> Run {
+        self.start(verb, first, end).wait()
     }
 
     #[track_caller]
     fn push(&self, first: i64, end: i64) {
-        let (code, log) = self.run("backfill", first, end);
-        assert_eq!(code, 0, "{log}");
+        self.run("backfill", first, end).assert_code(0);
     }
 
     #[track_caller]
-    fn check(&self, end: i64, expected_code: i32, expected: &str) -> String {
-        let (code, log) = self.run("verify", 0, end);
-        assert_eq!(code, expected_code, "{log}");
-        assert!(log.contains(expected), "no {expected:?} in\n{log}");
-        log
+    fn check(&self, end: i64, expected_code: i32, expected: &str) -> Run {
+        let run = self.run("verify", 0, end);
+        run.assert_code(expected_code).assert_says(expected);
+        run
     }
 }
 
-fn shown(output: &Output) -> (i32, String) {
-    let log = String::from_utf8(output.stderr.clone()).unwrap();
-    (output.status.code().expect("no signal has ended it"), log)
-}
-
-/// Runs each command that a log prints, and returns how many there were.
-fn run_printed_commands(log: &str) -> usize {
-    let folder = Path::new(env!("CARGO_BIN_EXE_push-live-metrics")).parent().unwrap();
-    let commands = log.lines().filter_map(|line| line.split_once(": push-live-metrics "));
+/// Runs each command that a run printed, and returns how many there were.
+fn run_printed_commands(run: &Run) -> usize {
+    let commands = run.stderr.lines().filter_map(|line| line.split_once(": push-live-metrics "));
     commands
         .map(|(_, flags)| {
-            let command = format!("push-live-metrics {flags}");
-            let output =
-                Command::new("/bin/sh").args(["-c", &command]).env("PATH", folder).output();
-            let (code, log) = shown(&output.unwrap());
-            assert_eq!(code, 0, "{command}\n{log}");
+            run.run_printed(&format!("push-live-metrics {flags}")).assert_code(0);
         })
         .count()
 }
@@ -107,19 +93,18 @@ fn check_verify(setup: Setup) {
     // Series of the same metric that have labels beside ours are others.
     let other = Series { labels: "cpu=a,core=1".into(), origin_ms: ours.origin_ms, ..series() };
     other.and(&["--seed", "7"]).push(0, TICKS);
-    let (code, log) = ours.run("", 0, TICKS);
-    assert_eq!(code, 0, "{log}");
+    ours.run("", 0, TICKS).assert_code(0);
 
     let sum = "Verify: 100 planned = 100 matching + 0 missing + 0 different; 0 unexpected";
     ours.check(TICKS, 0, sum);
 
     let wrong = Series { origin_ms: ours.origin_ms, ..series() }.and(&["--seed", "7"]);
-    let log = wrong.check(TICKS, 5, "100 planned = 0 matching + 0 missing + 100 different;");
-    assert_eq!(log.matches("Different at ").count(), 10, "{log}");
-    assert!(log.contains("and 90 more are different"), "{log}");
+    let run = wrong.check(TICKS, 5, "100 planned = 0 matching + 0 missing + 100 different;");
+    assert_eq!(run.stderr.matches("Different at ").count(), 10, "{}", run.stderr);
+    run.assert_says("and 90 more are different");
 
-    let log = ours.check(2 * TICKS, 5, "200 planned = 100 matching + 100 missing + 0 different;");
-    assert_eq!(run_printed_commands(&log), 1, "one range\n{log}");
+    let run = ours.check(2 * TICKS, 5, "200 planned = 100 matching + 100 missing + 0 different;");
+    assert_eq!(run_printed_commands(&run), 1, "one range\n{}", run.stderr);
     ours.check(2 * TICKS, 0, "200 planned = 200 matching + 0 missing + 0 different;");
 }
 
@@ -146,9 +131,9 @@ fn gaps_are_repaired_where_late_samples_are_taken() {
     for first in [1, 20, 40] {
         series.push(first, first + 10);
     }
-    let log = series.check(60, 5, "60 planned = 30 matching + 30 missing + 0 different;");
-    assert!(log.contains("out_of_order_time_window"), "{log}");
-    assert_eq!(run_printed_commands(&log), 4, "{log}");
+    let run = series.check(60, 5, "60 planned = 30 matching + 30 missing + 0 different;");
+    run.assert_says("out_of_order_time_window");
+    assert_eq!(run_printed_commands(&run), 4, "{}", run.stderr);
     series.check(60, 0, "60 planned = 60 matching");
 }
 
@@ -162,9 +147,8 @@ fn samples_off_the_grid_are_unexpected_and_stale_markers_are_not() {
     series.origin_ms -= 50;
     series.push(11, 20);
     let series = series.and(&["--quiet"]);
-    let (code, log) =
-        series.command("", 20, 21).arg("--stale-marker").output().map(|o| shown(&o)).unwrap();
-    assert_eq!((code, log.as_str()), (0, ""));
+    let run = series.clone().and(&["--stale-marker"]).run("", 20, 21);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let expected = "21 planned = 20 matching + 1 missing + 0 different; 1 unexpected";
     series.check(21, 5, expected);
 }
@@ -175,9 +159,8 @@ fn a_fan_out_is_read_series_by_series() {
     let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.labels = "host=web-{01..20}".into();
     let series = series.and(&["--verify"]);
-    let (code, log) = series.run("", 0, 5);
-    assert_eq!(code, 0, "{log}");
-    assert!(log.contains("✓ Verified: all 100 datapoints match to the bit"), "{log}");
+    let run = series.run("", 0, 5);
+    run.assert_code(0).assert_says("✓ Verified: all 100 datapoints match to the bit");
 }
 
 /// The labels that a Prometheus adds to what is read from it do not hide a series.
@@ -196,9 +179,8 @@ fn verify_follows_a_push() {
     let Some(receiver) = Receiver::victoriametrics().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS).and(&["--verify"]);
     for (verb, first, end) in [("backfill", 0, 50), ("", 50, 60)] {
-        let (code, log) = series.run(verb, first, end);
-        assert_eq!(code, 0, "{log}");
-        assert!(log.contains("datapoints match within 2e-12"), "{log}");
+        let run = series.run(verb, first, end);
+        run.assert_code(0).assert_says("datapoints match within 2e-12");
     }
 }
 
@@ -211,24 +193,14 @@ fn check_resume(setup: Setup) {
     let resumed = series.clone().and(&["--resume"]);
     let tick_count = 300;
     for kill in 0..20 {
-        let mut child = resumed.command("", 0, tick_count).spawn().unwrap();
-        wait_for_pushes(&mut child, 1 + kill % 4);
+        let run = resumed.start("", 0, tick_count);
+        run.wait_for("✓ Pushed", 1 + kill % 4);
         // Not to wait for anything: for the signal to come at another phase of the next tick.
         thread::sleep(Duration::from_millis(kill as u64));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        run.kill();
     }
-    let (code, log) = resumed.run("", 0, tick_count);
-    assert_eq!(code, 0, "{log}");
-    assert!(log.contains("] [INFO] Resuming: "), "{log}");
+    resumed.run("", 0, tick_count).assert_code(0).assert_says("] [INFO] Resuming: ");
     series.check(tick_count, 0, "300 planned = 300 matching + 0 missing + 0 different;");
-}
-
-/// Returns when it has logged so many pushes.
-fn wait_for_pushes(child: &mut Child, count: usize) {
-    let log = BufReader::new(child.stderr.take().unwrap());
-    let pushes = log.lines().map_while(Result::ok).filter(|line| line.contains("✓ Pushed"));
-    assert_eq!(pushes.take(count).count(), count, "it goes on that long");
 }
 
 #[test]
@@ -246,31 +218,9 @@ fn resume_has_nothing_to_do_when_all_is_there() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, TICKS);
-    let (code, log) = series.and(&["--resume", "--verify"]).run("", 0, TICKS);
-    assert_eq!(code, 0, "{log}");
-    assert!(log.contains("Resuming: 0 of 100 datapoints are left"), "{log}");
-    assert!(log.contains("all 100 datapoints match"), "{log}");
-}
-
-/// Answers every request on a loopback port with a 200 and this body; returns the address.
-fn liar(body: Vec<u8>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/api/v1/write", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let mut stream = BufReader::new(stream);
-            let head = stream.by_ref().lines().map_while(Result::ok).take_while(|l| !l.is_empty());
-            let length = head.filter_map(|line| {
-                line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok()
-            });
-            let request_bytes = length.sum();
-            let _ = stream.read_exact(&mut vec![0; request_bytes]);
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", body.len());
-            let answer = [format!("{head}Connection: close\r\n\r\n").as_bytes(), &body].concat();
-            let _ = stream.get_mut().write_all(&answer);
-        }
-    });
-    url
+    let run = series.and(&["--resume", "--verify"]).run("", 0, TICKS);
+    run.assert_code(0).assert_says("Resuming: 0 of 100 datapoints are left");
+    run.assert_says("all 100 datapoints match");
 }
 
 fn varint(mut value: u64) -> Vec<u8> {
@@ -334,14 +284,15 @@ fn lies_are_one_clear_line_each_and_no_memory() {
         ),
         (snappy(&answer(&ours, &[(origin_ms, f64::NAN)])), "is NaN, which this series never is"),
     ] {
-        let series = Series { origin_ms, ..Series::new(&liar(body), 0) };
-        let command = series.command("verify", 0, 50);
+        let answer = Answer::status(200).body(body).then(Then::Close);
+        let liar = Script::new([]).unchecked().otherwise(answer).start();
+        let series = Series { origin_ms, ..Series::new(&liar.url(), 0) };
         // Address space, not memory: what it has at hand for itself, and far below 4 GB.
         let limited = "ulimit -v 400000; exec \"$0\" \"$@\"";
-        let mut shell = Command::new("sh");
-        shell.args(["-c", limited]).arg(command.get_program()).args(command.get_args());
-        let (code, log) = shown(&shell.output().unwrap());
-        assert_eq!(code, 4, "{log}");
+        let args = series.args("verify", 0, 50);
+        let run = Surroundings::new(LIMIT).start_in_shell(limited, args).wait();
+        run.assert_code(4);
+        let log = &run.stderr;
         let errors: Vec<&str> = log.lines().filter(|line| line.contains("[ERROR]")).collect();
         assert_eq!(errors.len(), 1, "{log}");
         assert!(errors[0].contains("the answer cannot be read: "), "{log}");
@@ -354,18 +305,38 @@ fn access_that_is_refused_and_receivers_that_are_gone_have_their_codes() {
     let Some(receiver) = Receiver::prometheus3().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     let url = format!("--read-url={}/nowhere", receiver.url());
-    let (code, log) = series.and(&[&url]).run("verify", 0, 1);
-    assert_eq!(code, 3, "{log}");
-    assert!(log.contains("refused: HTTP 404") && log.contains("Hint: check --read-url"), "{log}");
+    let run = series.and(&[&url]).run("verify", 0, 1);
+    run.assert_code(3).assert_says("refused: HTTP 404").assert_says("Hint: check --read-url");
 
     let gone = Series::new("http://127.0.0.1:9/api/v1/write", 1000);
-    let (code, log) = gone.and(&["--flush-timeout", "0s"]).run("verify", 0, 1);
-    assert_eq!(code, 4, "{log}");
-    assert!(log.contains("no answer in time: "), "{log}");
+    let run = gone.and(&["--flush-timeout", "0s"]).run("verify", 0, 1);
+    run.assert_code(4).assert_says("no answer in time: ");
 
     let other = Series::new("http://127.0.0.1:9/api/v1/receive", 1000);
-    let (code, log) = other.run("verify", 0, 1);
-    assert_eq!(code, 2, "{log}");
+    other.run("verify", 0, 1).assert_code(2);
+}
+
+/// Answers one request after the other on loopback, by its number and its first line; returns
+/// the address.
+fn answering(mut answer: impl FnMut(usize, &str) -> String + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            let mut stream = BufReader::new(stream);
+            let mut head = stream.by_ref().lines().map_while(Result::ok);
+            let first = head.next().unwrap_or_default();
+            head.take_while(|line| !line.is_empty()).for_each(drop);
+            let answer = answer(number, &first);
+            let _ = stream.get_mut().write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+fn with_body(body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
 }
 
 /// As Cortex 1.21.1 has them: one address to read from beside each to push to, and 404 elsewhere.
@@ -374,20 +345,25 @@ fn cortex_is_read_where_it_can_be() {
     for (write, read) in
         [("/api/v1/push", "/prometheus/api/v1/read"), ("/api/prom/push", "/api/prom/api/v1/read")]
     {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}{write}", listener.local_addr().unwrap());
-        let receiver = thread::spawn(move || {
-            let mut stream = BufReader::new(listener.accept().unwrap().0);
-            let head: Vec<String> =
-                stream.by_ref().lines().map(Result::unwrap).take_while(|l| !l.is_empty()).collect();
-            let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            stream.get_mut().write_all(answer.as_bytes()).unwrap();
-            head[0].clone()
+        let (asked, answered) = mpsc::channel();
+        let url = answering(move |_, first| {
+            asked.send(first.to_owned()).unwrap();
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".into()
         });
-        let (code, log) = Series::new(&url, 1000).run("verify", 0, 1);
-        assert_eq!(code, 3, "{log}");
-        assert_eq!(receiver.join().unwrap(), format!("POST {read} HTTP/1.1"));
+        Series::new(&(url + write), 1000).run("verify", 0, 1).assert_code(3);
+        assert_eq!(answered.recv().unwrap(), format!("POST {read} HTTP/1.1"));
     }
+}
+
+#[test]
+fn a_victoriametrics_that_names_other_labels_each_time_is_not_asked_for_ever() {
+    let url = answering(|number, first| match first.starts_with("GET /api/v1/labels?") {
+        true => with_body(&format!(r#"{{"status":"success","data":["__name__","l{number}"]}}"#)),
+        false => with_body(""),
+    });
+    let series = Series::new(&(url + "/api/v1/write"), 1000);
+    let run = series.and(&["--read-api", "victoriametrics"]).run("verify", 0, 1);
+    run.assert_code(4).assert_says("series with our labels have too many others");
 }
 
 /// Reads a window of a million samples. The peak of its memory is that of the whole run.
@@ -398,15 +374,13 @@ fn a_million_samples_take_little_memory() {
     series.step_ms = 10;
     series.push(0, 1_000_000);
     let started = Instant::now();
-    let mut child = series.command("verify", 0, 1_000_000).spawn().unwrap();
+    let mut run = series.start("verify", 0, 1_000_000);
     let mut peak_kib = 0;
-    while child.try_wait().unwrap().is_none() {
-        peak_kib = peak_kib.max(peak_memory_kib(child.id()).unwrap_or(0));
+    while run.is_running() {
+        peak_kib = peak_kib.max(peak_memory_kib(run.pid()).unwrap_or(0));
         thread::sleep(Duration::from_millis(2));
     }
-    let (code, log) = shown(&child.wait_with_output().unwrap());
-    assert_eq!(code, 0, "{log}");
-    assert!(log.contains("all 1000000 datapoints match to the bit"), "{log}");
+    run.wait().assert_code(0).assert_says("all 1000000 datapoints match to the bit");
     println!("a million samples: {:?}, {peak_kib} KiB at most", started.elapsed());
     assert!((1..16 * 1024).contains(&peak_kib), "{peak_kib} KiB");
 }

@@ -11,11 +11,12 @@ use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::ledger::{Allowed, Ledger, Messages, Request};
 use super::serving::{Choose, Gate, Now, PATIENCE, Shared, State};
 use super::step::Step;
+use super::time::now_ms;
 use super::transport::Wrap;
 use super::wire::Point;
 
@@ -32,14 +33,10 @@ pub(crate) struct Script {
 impl Script {
     /// Begins with these steps; then every request is answered with 204.
     pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Script {
-        let now = || {
-            let since_epoch = SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
-            i64::try_from(since_epoch.as_millis()).expect("and before the year 292 million")
-        };
         Script {
             steps: steps.into_iter().collect(),
             otherwise: Box::new(|_, _| Step::status(204)),
-            now: Arc::new(now),
+            now: Arc::new(now_ms),
             allowed: Allowed::default(),
             wrap: None,
             path: "/api/v1/write".into(),
@@ -218,23 +215,21 @@ impl Receiver {
     #[cfg(feature = "tls")]
     #[track_caller]
     pub(crate) fn wait_for_connections(&self, count: usize) {
-        let (state, timeout) = self
-            .shared
-            .changed
-            .wait_timeout_while(self.shared.lock(), PATIENCE, |state| state.workers.len() < count)
-            .unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "{} connections, not {count}", state.workers.len());
+        self.wait_for(count, "connections", |state| state.workers.len());
     }
 
     /// Waits until so many requests have been read.
     #[track_caller]
     pub(crate) fn wait_for_requests(&self, count: usize) {
-        let (state, timeout) = self
-            .shared
-            .changed
-            .wait_timeout_while(self.shared.lock(), PATIENCE, |state| state.requests.len() < count)
-            .unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "{} requests, not {count}", state.requests.len());
+        self.wait_for(count, "requests", |state| state.requests.len());
+    }
+
+    #[track_caller]
+    fn wait_for(&self, count: usize, what: &str, so_far: impl Fn(&State) -> usize) {
+        let is_less = |state: &mut State| so_far(state) < count;
+        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), PATIENCE, is_less);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "{} {what}, not {count}", so_far(&state));
     }
 
     /// Expects another sender, or another run of one.

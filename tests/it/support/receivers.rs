@@ -5,7 +5,7 @@
 //! names another Prometheus 3). Where one is missing, `start` says so aloud and returns
 //! None; with CI=true it panics.
 //!
-//! Nothing here knows the sender: it starts, stops, and reads back over plain HTTP.
+//! Nothing here knows what is sent: it starts, stops, and reads back over plain HTTP.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,7 +16,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::folder::Folder;
+use super::process::{signal, wait_until};
 use super::read_back::{exchange, parse_csv, parse_matrix, percent_encoded};
+use super::time::seconds;
 
 /// How long a receiver may take to be ready, or to end after SIGTERM. Usually 50 ms.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,12 +93,7 @@ impl Setup {
             return None;
         }
         let port = free_port();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
-            "{}-{}-{port}",
-            self.kind.name(),
-            std::process::id()
-        ));
-        fs::create_dir_all(&folder).expect("the build folder is writable");
+        let folder = Folder::new();
         let mut receiver = Receiver { setup: self, binary, port, folder, child: None };
         receiver.launch();
         Some(receiver)
@@ -109,7 +107,7 @@ pub(crate) struct Receiver {
     setup: Setup,
     binary: PathBuf,
     port: u16,
-    folder: PathBuf,
+    folder: Folder,
     child: Option<Child>,
 }
 
@@ -151,7 +149,7 @@ impl Receiver {
 
     /// Returns where Prometheus has its blocks.
     pub(crate) fn data_folder(&self) -> PathBuf {
-        self.folder.join("data")
+        self.folder.path().join("data")
     }
 
     /// Ends it with SIGKILL, as a crash would. Prometheus keeps what it has answered with
@@ -166,15 +164,9 @@ impl Receiver {
     /// Ends it with SIGTERM and waits until it has written everything and is gone.
     pub(crate) fn stop(&mut self) {
         let Some(child) = &mut self.child else { return };
-        let pid = child.id().to_string();
-        // std can send SIGKILL only; kill is a builtin of every sh.
-        let status = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &pid]).status();
-        assert!(status.expect("sh is there").success(), "kill -TERM {pid}");
-        let deadline = Instant::now() + PATIENCE;
-        while child.try_wait().expect("our child can be waited for").is_none() {
-            assert!(Instant::now() < deadline, "{} ignores SIGTERM", self.setup.kind.name());
-            thread::sleep(POLL);
-        }
+        signal(child.id(), "TERM");
+        let status = wait_until(child, Instant::now() + PATIENCE);
+        assert!(status.is_some(), "{} ignores SIGTERM", self.setup.kind.name());
         self.child = None;
     }
 
@@ -218,7 +210,7 @@ impl Receiver {
         // Prometheus 3 leaves the range's left end out, Prometheus 2 does not.
         let range_ms = end_ms - start_ms + 1;
         let query = percent_encoded(&format!("{selector}[{range_ms}ms]"));
-        let time = format!("{}.{:03}", end_ms.div_euclid(1000), end_ms.rem_euclid(1000));
+        let time = seconds(end_ms);
         let (status, body) = self.get(&format!("/api/v1/query?query={query}&time={time}"));
         assert_eq!(status, 200, "query {selector}: {body}");
         parse_matrix(&body).unwrap_or_else(|| panic!("query {selector}: cannot read {body:.300}"))
@@ -233,7 +225,6 @@ impl Receiver {
         // Otherwise new samples show after a second or so.
         let (status, body) = self.get("/internal/force_flush");
         assert_eq!(status, 200, "force_flush: {body}");
-        let seconds = |ms: i64| format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000));
         let (status, body) = self.get(&format!(
             "/api/v1/export/csv?format=__timestamp__:unix_ms,__value__&match[]={}&start={}&end={}",
             percent_encoded(selector),
@@ -249,7 +240,7 @@ impl Receiver {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.folder.join("log")
+        self.folder.path().join("log")
     }
 
     fn log_tail(&self) -> String {
@@ -278,7 +269,7 @@ impl Receiver {
     }
 
     fn own_flags(&self) -> Vec<String> {
-        let (folder, port) = (self.folder.display(), self.port);
+        let (folder, port) = (self.folder.path().display(), self.port);
         if self.setup.kind == Kind::VictoriaMetrics {
             return vec![
                 format!("-storageDataPath={folder}/data"),
@@ -291,9 +282,8 @@ impl Receiver {
             None => String::new(),
         };
         let global = &self.setup.external_labels;
-        let config = self.folder.join("prometheus.yml");
-        fs::write(&config, format!("global: {{{global}}}\n{storage}"))
-            .expect("its folder is writable");
+        let config = format!("global: {{{global}}}\n{storage}");
+        let config = self.folder.write("prometheus.yml", config);
         vec![
             format!("--config.file={}", config.display()),
             format!("--storage.tsdb.path={folder}/data"),
@@ -330,7 +320,6 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.kill();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -1,0 +1,88 @@
+//! What the proxy has seen and done: who knows what of each tick.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::fault::Fault;
+
+/// What is known of a tick.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Times it was sent.
+    pub(crate) attempt_count: u32,
+    /// When the receiver answered it with 2xx.
+    pub(crate) stored: Vec<Instant>,
+    /// Other answers of the receiver that the sender was given.
+    pub(crate) refusals: Vec<u16>,
+    pub(super) told: Told,
+}
+
+/// What the sender knows of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    Nothing,
+    /// A final answer left for it when it may have given up waiting.
+    Perhaps,
+    Settled,
+}
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    last_body: Vec<u8>,
+    /// One for each tick, in the order of their first attempts.
+    pub(super) entries: Vec<Entry>,
+    pub(super) violations: Vec<String>,
+}
+
+impl Ledger {
+    /// Notes an attempt; returns its tick's place.
+    pub(super) fn attempt(&mut self, body: &[u8]) -> usize {
+        let told = self.entries.last().map(|entry| entry.told);
+        let place = self.entries.len();
+        if place > 0 && self.last_body == body {
+            if told == Some(Told::Settled) {
+                self.violations.push(format!("tick {place} was sent again after a final answer"));
+            }
+            self.entries[place - 1].attempt_count += 1;
+            return place - 1;
+        }
+        if told == Some(Told::Nothing) {
+            self.violations.push(format!("tick {} overtook the one before", place + 1));
+        }
+        self.last_body = body.to_vec();
+        let (stored, refusals, told) = (Vec::new(), Vec::new(), Told::Nothing);
+        self.entries.push(Entry { attempt_count: 1, stored, refusals, told });
+        place
+    }
+}
+
+/// What a proxy has seen and done.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) faults: Vec<Fault>,
+    /// Attempts that found the receiver gone.
+    pub(crate) gone_count: u32,
+    /// What the sender must not do, and did.
+    pub(crate) violations: Vec<String>,
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attempt_count: u32 = self.entries.iter().map(|entry| entry.attempt_count).sum();
+        let stored_twice = self.entries.iter().filter(|entry| entry.stored.len() > 1).count();
+        writeln!(
+            f,
+            "{} ticks in {attempt_count} attempts; {} faults, {} times the receiver was gone; \
+             {stored_twice} ticks took more than one 2xx from it",
+            self.entries.len(),
+            self.faults.len(),
+            self.gone_count
+        )?;
+        for fault in Fault::ALL {
+            let count = self.faults.iter().filter(|injected| **injected == fault).count();
+            writeln!(f, "  {count:4} {fault:?}")?;
+        }
+        Ok(())
+    }
+}
