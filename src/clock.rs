@@ -49,44 +49,32 @@ pub trait Clock {
     fn is_interrupted(&self) -> bool;
 }
 
-/// Waits until the wall clock shows `time`; calls `on_step` with the milliseconds by which the
-/// wall clock was set meanwhile, positive for forward.
-///
-/// # Errors
-/// `Interrupted` when a signal came.
-pub fn wait_until(
-    clock: &impl Clock,
-    time: TimestampMs,
-    on_step: impl FnMut(i64),
-) -> Result<(), Interrupted> {
-    wait_and_tell(clock, time, on_step, |_| ())
+/// Notices that the wall clock was set, by its distance from the steady one.
+#[derive(Debug)]
+pub struct StepWatch {
+    offset_ms: i64,
 }
 
-/// Waits as `wait_until` does; calls `on_slice` with what is left, once a second or so.
-///
-/// # Errors
-/// `Interrupted` when a signal came.
-pub fn wait_and_tell(
-    clock: &impl Clock,
-    time: TimestampMs,
-    mut on_step: impl FnMut(i64),
-    mut on_slice: impl FnMut(Duration),
-) -> Result<(), Interrupted> {
-    let offset_ms = || clock.now().0 - as_ms(clock.steady());
-    let mut offset_before_ms = offset_ms();
-    loop {
-        let step_ms = offset_ms() - offset_before_ms;
-        if step_ms.abs() >= STEP_MIN_MS {
-            on_step(step_ms);
-            offset_before_ms += step_ms;
-        }
-        let left = clock.left_until(time);
-        if left.is_zero() {
-            return if clock.is_interrupted() { Err(Interrupted) } else { Ok(()) };
-        }
-        on_slice(left);
-        clock.sleep(left.min(SLICE_MAX))?;
+impl StepWatch {
+    /// Returns a watch that begins now.
+    pub fn new(clock: &impl Clock) -> Self {
+        Self { offset_ms: offset_ms(clock) }
     }
+
+    /// Returns the milliseconds by which the wall clock was set since the last look, positive for
+    /// forward. A machine that was suspended looks the same: the steady clock stands still then.
+    pub fn step_ms(&mut self, clock: &impl Clock) -> Option<i64> {
+        let step_ms = offset_ms(clock) - self.offset_ms;
+        if step_ms.abs() < STEP_MIN_MS {
+            return None;
+        }
+        self.offset_ms += step_ms;
+        Some(step_ms)
+    }
+}
+
+fn offset_ms(clock: &impl Clock) -> i64 {
+    clock.now().0 - as_ms(clock.steady())
 }
 
 fn as_ms(duration: Duration) -> i64 {
@@ -173,6 +161,8 @@ pub trait LastResort: Send + Sync + 'static {
     fn cancel_request(&self) {}
     /// Does what is to be done before the process ends; the main thread is stuck.
     fn wind_up(&self) {}
+    /// Does what takes no time before the process ends at once.
+    fn abandon(&self) {}
 }
 
 /// Has SIGINT, SIGTERM and SIGHUP set `interrupt`; what still runs then is first cancelled
@@ -190,6 +180,7 @@ pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
     let handler = move || {
         // Whatever is still being wound up: it may be stuck in a log that nobody reads.
         if interrupt.set() {
+            last_resort.abandon();
             exit();
         }
         let last_resort = Arc::clone(&last_resort);

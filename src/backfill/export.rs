@@ -49,9 +49,11 @@ impl<'a> Export<'a> {
     /// # Errors
     /// Not all could be written.
     pub fn run(&self, clock: &impl Clock) -> Result<Exit, Error> {
-        let Some(path) = &self.config.path else { return self.to_stdout(clock) };
-        let exit = self.to_file(path, clock)?;
-        let name = Escaped(&path.to_string_lossy()).to_string();
+        let (exit, name) = match &self.config.path {
+            Some(path) => (self.to_file(path, clock)?, path.to_string_lossy()),
+            None => (self.to_stdout(clock)?, "stdout".into()),
+        };
+        let name = Escaped(&name);
         if exit == Exit::Success {
             let count = self.config.plan.sample_count();
             let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
@@ -137,7 +139,9 @@ impl<'a> Export<'a> {
 
 impl Drop for Export<'_> {
     fn drop(&mut self) {
+        // Neither a file nor a status line is left.
         remove(&mut self.temporary.slot());
+        self.report.status("");
     }
 }
 
@@ -185,6 +189,12 @@ impl LastResort for Temporary {
         // Held to the end of the process, so that the main thread cannot take it for a file
         // that is there.
         mem::forget(slot);
+    }
+
+    fn abandon(&self) {
+        if let Ok(mut slot) = self.0.try_lock() {
+            remove(&mut slot);
+        }
     }
 }
 

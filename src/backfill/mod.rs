@@ -7,7 +7,6 @@
 pub mod export;
 
 use std::ops::Range;
-use std::process;
 use std::sync::Arc;
 
 use crate::cli::config::{BackfillConfig, Plan};
@@ -58,8 +57,7 @@ impl<'a> Backfill<'a> {
         let report: &Report = &self.summary.report;
         self.announce(clock.now());
         let BackfillConfig { plan, target, patience, .. } = self.config;
-        let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let courier = Courier::new(clock, &self.summary, &self.sender, *patience, seed);
+        let courier = Courier::new(clock, &self.summary, &self.sender, *patience);
         let mut batches = Batches {
             plan,
             summary: &self.summary,
@@ -78,9 +76,7 @@ impl<'a> Backfill<'a> {
         let subject = Subject { plan, rerun: &self.config.rerun, source };
         verify::after_push(subject, clock, &self.summary, exit)
     }
-}
 
-impl Backfill<'_> {
     fn announce(&self, now: TimestampMs) {
         let report: &Report = &self.summary.report;
         let plan = &self.config.plan;
@@ -159,7 +155,12 @@ impl<C: Clock> Batches<'_, C> {
                     self.settle(oldest, Delivered::Settled(Fate::Accepted))?;
                     sent += 1;
                 }
-                delivered => return self.settle(left, delivered),
+                delivered @ Delivered::Interrupted { .. } => return self.settle(left, delivered),
+                // What is said of one datapoint alone settles nothing about the batch.
+                Delivered::Refused(_) => {
+                    return self.settle(left, Delivered::Refused(Fate::Unconfirmed));
+                }
+                _ => return self.settle(left, Delivered::Settled(Fate::Unconfirmed)),
             }
             if ticks.start + sent as u64 == ticks.end {
                 return Ok(true);

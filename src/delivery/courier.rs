@@ -2,17 +2,20 @@
 //!
 //! Only an `Outcome` is branched on; the text of an answer is shown, never interpreted.
 
+use std::process;
 use std::time::Duration;
 
 use super::{Fate, Summary};
 use crate::cli::config::Patience;
-use crate::clock::{Clock, Interrupted, SLICE_MAX, wait_until};
+use crate::clock::{Clock, Interrupted, SLICE_MAX, StepWatch};
 use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, describe_status};
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
 
 /// A receiver's clock is remarked on when it is further than this from ours.
 const CLOCK_SKEW_MAX_MS: u64 = 5000;
+/// What a backoff waits for, in the terminal's status line.
+const NEXT_ATTEMPT: &str = "next attempt";
 /// So many rejections in a row, and nothing accepted, end a run.
 const REJECTIONS_MAX: u32 = 3;
 
@@ -29,8 +32,6 @@ pub struct Request<'a> {
     pub newest: TimestampMs,
     /// Whether a 2.0 message may be followed by the same samples as a 1.0 one.
     pub may_fall_back: bool,
-    /// When the run's last datapoint is due.
-    pub last_due: TimestampMs,
     /// What to do after an attempt that had no answer.
     pub after_silence: AfterSilence,
 }
@@ -78,7 +79,10 @@ pub struct Courier<'a, C> {
     summary: &'a Summary,
     sender: &'a Sender,
     patience: Patience,
+    /// When the run's last datapoint is due.
+    last_due: TimestampMs,
     backoff: Backoff,
+    steps: StepWatch,
     /// No attempt before this, on the steady clock.
     next_attempt: Duration,
     /// The last answer that settled a request, on the steady clock.
@@ -86,43 +90,53 @@ pub struct Courier<'a, C> {
     is_anything_accepted: bool,
     rejections_in_a_row: u32,
     is_skew_reported: bool,
-    on_wait: &'a dyn Fn(Duration),
 }
 
 impl<'a, C: Clock> Courier<'a, C> {
-    /// Returns a courier that has delivered nothing yet; `seed` decides the jitter.
-    pub fn new(
-        clock: &'a C,
-        summary: &'a Summary,
-        sender: &'a Sender,
-        patience: Patience,
-        seed: u64,
-    ) -> Self {
+    /// Returns a courier of the run of `summary` that has delivered nothing yet.
+    pub fn new(clock: &'a C, summary: &'a Summary, sender: &'a Sender, patience: Patience) -> Self {
+        let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         Self {
             clock,
             report: &summary.report,
             summary,
             sender,
             patience,
+            last_due: summary.last_due(),
             backoff: Backoff::new(seed),
+            steps: StepWatch::new(clock),
             next_attempt: Duration::ZERO,
             last_settled: clock.steady(),
             is_anything_accepted: false,
             rejections_in_a_row: 0,
             is_skew_reported: false,
-            on_wait: &|_| (),
         }
     }
 
-    /// Returns the same courier, which calls `on_wait` about once a second while it waits
-    /// before another attempt, with what is left.
-    pub fn with_on_wait(self, on_wait: &'a dyn Fn(Duration)) -> Self {
-        Self { on_wait, ..self }
+    /// Tells whether nothing more is to be tried: the run's last datapoint is long due.
+    pub fn is_over(&self) -> bool {
+        self.backoff.failure_count() > 0 && self.flush_left().is_zero()
     }
 
-    /// Tells whether nothing more is to be tried: the run's last datapoint is long due.
-    pub fn is_over(&self, last_due: TimestampMs) -> bool {
-        self.backoff.failure_count() > 0 && self.flush_left(last_due).is_zero()
+    /// Waits until the wall clock shows `time`, for what is named in the terminal's status line.
+    ///
+    /// # Errors
+    /// `Interrupted` when a signal came.
+    pub fn wait_until(&mut self, time: TimestampMs, what: &str) -> Result<(), Interrupted> {
+        loop {
+            self.report_step();
+            let left = self.clock.left_until(time);
+            if left.is_zero() {
+                return if self.clock.is_interrupted() { Err(Interrupted) } else { Ok(()) };
+            }
+            self.wait(left, what)?;
+        }
+    }
+
+    /// Lets some of `left` pass, at most what may pass without a look at the wall clock.
+    fn wait(&self, left: Duration, what: &str) -> Result<(), Interrupted> {
+        self.summary.show_wait(what, left, self.clock.now());
+        self.clock.sleep(left.min(SLICE_MAX))
     }
 
     /// Tries `request` until its fate is known, the time for it is over, or a signal comes.
@@ -160,24 +174,29 @@ impl<'a, C: Clock> Courier<'a, C> {
     /// Tries `request` once, now, whatever came before.
     pub fn deliver_once(&mut self, request: Request<'_>) -> Delivered {
         let reply = self.sender.attempt(request.version, request.body, 0, self.clock.now());
-        Delivered::Settled(match reply.outcome {
-            Outcome::Accepted => Fate::Accepted,
-            Outcome::Rejected { .. } => Fate::Rejected,
-            Outcome::Retryable { .. } | Outcome::Untrusted { .. } => Fate::Undelivered,
-        })
+        match reply.outcome {
+            Outcome::Accepted => Delivered::Settled(Fate::Accepted),
+            Outcome::Rejected { status, reason } => self.rejected(Some(status), &reason, false),
+            Outcome::Retryable { reason, .. } | Outcome::Untrusted { reason } => {
+                self.log_given_up(&reason);
+                Delivered::Settled(Fate::Undelivered)
+            }
+        }
     }
 
-    fn wait_for_attempt(&self, newest: TimestampMs) -> Result<(), Interrupted> {
+    fn wait_for_attempt(&mut self, newest: TimestampMs) -> Result<(), Interrupted> {
         loop {
+            self.report_step();
             let left = self.next_attempt.saturating_sub(self.clock.steady());
+            // Where less is left of the run than of the delay, the last attempt is at its end.
+            let left = left.min(self.flush_left());
             if left.is_zero() {
                 break;
             }
-            (self.on_wait)(left);
-            self.clock.sleep(left.min(SLICE_MAX))?;
+            self.wait(left, NEXT_ATTEMPT)?;
         }
         // After the wall clock was set back the sample is in the future again.
-        wait_until(self.clock, newest, |step_ms| report_step(self.report, step_ms))
+        self.wait_until(newest, NEXT_ATTEMPT)
     }
 
     fn react(
@@ -202,9 +221,9 @@ impl<'a, C: Clock> Courier<'a, C> {
         match reply.outcome {
             Outcome::Accepted => {
                 self.settle();
-                self.is_anything_accepted = true;
-                self.rejections_in_a_row = 0;
                 let written = written.unwrap_or(request.sample_count);
+                self.is_anything_accepted |= written > 0;
+                self.rejections_in_a_row = 0;
                 Some(self.partly(written, request, Delivered::Settled(Fate::Accepted)))
             }
             Outcome::Rejected { status, reason } => {
@@ -286,11 +305,14 @@ impl<'a, C: Clock> Courier<'a, C> {
         if let Some(hint) = describe_status(status.unwrap_or(415)) {
             log(&format!("  Hint: {hint}"));
         }
+        // Who does not get in is told nothing about the samples.
+        let is_open = fate_unknown && is_about_access;
+        let fate = if is_open { Fate::Unconfirmed } else { Fate::Rejected };
         let is_hopeless = is_about_access || self.rejections_in_a_row >= REJECTIONS_MAX;
-        if is_hopeless && !self.is_anything_accepted {
-            return Delivered::Refused(Fate::Rejected);
+        match is_hopeless && !self.is_anything_accepted {
+            true => Delivered::Refused(fate),
+            false => Delivered::Settled(fate),
         }
-        Delivered::Settled(Fate::Rejected)
     }
 
     fn failed(
@@ -305,40 +327,53 @@ impl<'a, C: Clock> Courier<'a, C> {
         let now = self.clock.steady();
         let first = *failure.first.get_or_insert(now);
         let age_left = (first + self.patience.max_sample_age).saturating_sub(now);
-        let left = age_left.min(self.flush_left(request.last_due));
+        let left = age_left.min(self.flush_left());
         let delay = self.backoff.failed(attempt.after);
         self.next_attempt = now + delay;
         if left.is_zero() {
-            let text = format!("✗ Push failed: {}; given up", attempt.reason);
-            self.report.log(Level::Error, "given_up", &[], &text);
+            self.log_given_up(&attempt.reason);
             let fate = if failure.fate_unknown { Fate::Unconfirmed } else { Fate::Undelivered };
             return Some(Delivered::Settled(fate));
         }
         // What is left may be less than the delay: then the last attempt is the one at its end.
         let delay = delay.min(left);
         self.next_attempt = now + delay;
-        let text = format!(
-            "✗ Push failed: {}; attempt {} in {:.1} s",
-            attempt.reason,
-            failure.attempt_count + 1,
-            delay.as_secs_f64()
-        );
-        let attempt = ("attempt", Field::Count(u64::from(failure.attempt_count)));
-        let delay = ("delay_s", Field::Value(delay.as_secs_f64()));
-        self.report.log(Level::Warning, "retry", &[attempt, delay], &text);
         let is_to_ask = failure.fate_unknown && request.after_silence == AfterSilence::Ask;
+        let next = match is_to_ask {
+            true => "the oldest datapoint alone".to_owned(),
+            false => format!("attempt {}", failure.attempt_count + 1),
+        };
+        let seconds = delay.as_secs_f64();
+        let text = format!("✗ Push failed: {}; {next} in {seconds:.1} s", attempt.reason);
+        let attempt = ("attempt", Field::Count(u64::from(failure.attempt_count)));
+        let delay = ("delay_s", Field::Value(seconds));
+        self.report.log(Level::Warning, "retry", &[attempt, delay], &text);
         is_to_ask.then_some(Delivered::Unanswered)
     }
 
     /// Returns what is left of the time for what is pending after the last datapoint is due.
     /// An answer meanwhile starts it anew: a queue that drains is not cut off.
-    fn flush_left(&self, last_due: TimestampMs) -> Duration {
+    fn flush_left(&self) -> Duration {
         let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         let (now, steady) = (self.clock.now(), self.clock.steady());
-        let until_due = ms(last_due.0.saturating_sub(now.0));
-        let since_due = ms(now.0.saturating_sub(last_due.0));
+        let until_due = ms(self.last_due.0.saturating_sub(now.0));
+        let since_due = ms(now.0.saturating_sub(self.last_due.0));
         let due_at = (steady + until_due).saturating_sub(since_due);
         (due_at.max(self.last_settled) + self.patience.flush_timeout).saturating_sub(steady)
+    }
+
+    fn log_given_up(&self, reason: &str) {
+        let text = format!("✗ Push failed: {reason}; given up");
+        self.report.log(Level::Error, "given_up", &[], &text);
+    }
+
+    /// Logs that the wall clock was set, or that the machine slept.
+    fn report_step(&mut self) {
+        let Some(step_ms) = self.steps.step_ms(self.clock) else { return };
+        let direction = if step_ms < 0 { "back" } else { "forward" };
+        let seconds = step_ms.abs() as f64 / 1000.0;
+        let text = format!("The clock went {direction} by {seconds:.1} s; going by the new time");
+        self.report.log(Level::Warning, "clock_step", &[], &text);
     }
 
     fn compare_clocks(&mut self, reply: &Reply) {
@@ -368,12 +403,4 @@ struct Failure {
 struct Attempt {
     after: Option<Duration>,
     reason: String,
-}
-
-/// Logs that the wall clock was set while something waited for it.
-pub fn report_step(report: &Report, step_ms: i64) {
-    let direction = if step_ms < 0 { "back" } else { "forward" };
-    let seconds = step_ms.abs() as f64 / 1000.0;
-    let text = format!("The clock was set {direction} by {seconds:.1} s; going by the new time");
-    report.log(Level::Warning, "clock_step", &[], &text);
 }

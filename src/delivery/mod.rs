@@ -9,7 +9,7 @@ mod push;
 mod summary;
 mod tally;
 
-pub use courier::{AfterSilence, Courier, Delivered, Request, report_step};
+pub use courier::{AfterSilence, Courier, Delivered, Request};
 pub use push::{Pusher, SAMPLES_PER_REQUEST_MAX};
 pub use summary::{Ending, Missing, RunEnder, Summary};
 pub use tally::{Fate, IndexRange, Ranges, Tally};

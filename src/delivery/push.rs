@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{AfterSilence, Courier, Delivered, Ending, Fate, Request, Summary};
 use crate::cli::config::Plan;
-use crate::clock::Clock;
+use crate::clock::{Clock, Interrupted};
 use crate::remote_write::{Body, Protocol, TimeSeries, Version};
 use crate::report::Level;
 use crate::series::{Sample, TimestampMs};
@@ -18,7 +18,6 @@ pub struct Pusher<'a, C> {
     courier: Courier<'a, C>,
     plan: &'a Plan,
     summary: &'a Summary,
-    last_due: TimestampMs,
     body: Body,
     version: Version,
     may_fall_back: bool,
@@ -32,16 +31,23 @@ impl<'a, C: Clock> Pusher<'a, C> {
         summary: &'a Summary,
         protocol: Protocol,
     ) -> Self {
-        let last_due = plan.model.grid.time_of(plan.window.end_index() - 1);
         let version = protocol.first_version();
         let may_fall_back = protocol == Protocol::Auto;
         let body = Body::default();
-        Self { courier, plan, summary, last_due, body, version, may_fall_back }
+        Self { courier, plan, summary, body, version, may_fall_back }
     }
 
     /// Tells whether the time for what is pending is over.
     pub fn is_over(&self) -> bool {
-        self.courier.is_over(self.last_due)
+        self.courier.is_over()
+    }
+
+    /// Waits until the wall clock shows `due`.
+    ///
+    /// # Errors
+    /// `Interrupted` when a signal came.
+    pub fn wait_until(&mut self, due: TimestampMs) -> Result<(), Interrupted> {
+        self.courier.wait_until(due, "next push")
     }
 
     /// Pushes the samples of tick `index`, one for each series, in as few requests as they fit.
@@ -53,7 +59,10 @@ impl<'a, C: Clock> Pusher<'a, C> {
     pub fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<bool, Ending> {
         let mut is_accepted = true;
         for (start, part) in parts(samples) {
-            let delivered = self.part(start, part, Courier::deliver);
+            let delivered = match self.is_over() {
+                true => Delivered::Settled(Fate::Undelivered),
+                false => self.part(start, part, Courier::deliver),
+            };
             is_accepted &= self.settle(index..index + 1, part.len() as u64, delivered)?;
         }
         Ok(is_accepted)
@@ -139,7 +148,6 @@ impl<'a, C: Clock> Pusher<'a, C> {
                     sample_count,
                     newest,
                     may_fall_back: self.may_fall_back,
-                    last_due: self.last_due,
                     after_silence,
                 },
             );
@@ -151,7 +159,7 @@ impl<'a, C: Clock> Pusher<'a, C> {
             }
             let text = format!("Falling back to remote write 1.0 for this run: {reason}");
             self.summary.report.log(Level::Warning, "fallback", &[], &text);
-            (self.version, self.may_fall_back) = (Version::V1, false);
+            self.version = Version::V1;
         }
     }
 }

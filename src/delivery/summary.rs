@@ -1,4 +1,5 @@
-//! The end of a run in words: the counts, and the commands that send what is missing.
+//! The end of a run in words: the counts, and the commands that send what is missing; by the main
+//! thread, or by the signal's when that one is stuck. On the way, the terminal's status line.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +50,12 @@ impl Summary {
     /// Returns the counts, for as short a time as it takes to change one.
     pub fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when the last tick is due.
+    pub fn last_due(&self) -> TimestampMs {
+        let tally = self.tally();
+        self.rerun.grid.time_of(tally.first_index + tally.tick_count - 1)
     }
 
     /// Leaves out of a run that has not begun what is before tick `first_index`.
@@ -229,9 +236,6 @@ impl LastResort for RunEnder {
     }
 
     fn wind_up(&self) {
-        if self.summary.is_printed.load(Ordering::SeqCst) {
-            return;
-        }
         let mut tally = self.summary.tally();
         // Stuck in a connect or a name look-up: this attempt sent nothing. One before it may have.
         tally.settle_open();
@@ -239,13 +243,6 @@ impl LastResort for RunEnder {
         self.summary.print_held(&tally, Ending::Interrupted);
         // Held to the end of the process: the main thread may come free just now.
         mem::forget(tally);
-    }
-}
-
-/// Ends a run that only reads. There is no summary to print.
-impl LastResort for Canceller {
-    fn cancel_request(&self) {
-        self.cancel();
     }
 }
 

@@ -5,12 +5,11 @@
 
 mod resume;
 
-use std::process;
 use std::sync::Arc;
 
 use crate::cli::config::{LiveConfig, Window};
-use crate::clock::{Clock, Interrupted, LastResort, SystemClock, wait_and_tell};
-use crate::delivery::{Courier, Ending, Pusher, RunEnder, Summary, report_step};
+use crate::clock::{Clock, Interrupted, LastResort, SystemClock};
+use crate::delivery::{Courier, Ending, Pusher, RunEnder, Summary};
 use crate::error::{Error, Exit};
 use crate::read_back::Source;
 use crate::remote_read::ReadError;
@@ -93,10 +92,7 @@ impl<'a> Live<'a> {
     }
 
     fn push(&self, window: Window, clock: &impl Clock) -> Exit {
-        let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
-        let on_wait = |left| self.summary.show_wait("next attempt", left, clock.now());
-        let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience, seed)
-            .with_on_wait(&on_wait);
+        let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience);
         let protocol = self.config.target.protocol;
         let pusher = Pusher::new(courier, &self.config.plan, &self.summary, protocol);
         let mut push = Push { config: self.config, window, summary: &self.summary, clock, pusher };
@@ -174,14 +170,13 @@ impl<'a, C: Clock> Push<'a, C> {
         Ending::Finished
     }
 
-    fn wait_for_tick(&self, index: u64) -> Result<(), Interrupted> {
+    fn wait_for_tick(&mut self, index: u64) -> Result<(), Interrupted> {
         let report = &self.summary.report;
         let due = self.config.plan.model.grid.time_of(index);
         if let Ok(left_ms @ 1..) = u64::try_from(due.0 - self.clock.now().0) {
             report.info("sleeping", &[], &format!("Sleeping for {}...", rounded_seconds(left_ms)));
         }
-        let on_slice = |left| self.summary.show_wait("next push", left, self.clock.now());
-        wait_and_tell(self.clock, due, |step_ms| report_step(report, step_ms), on_slice)
+        self.pusher.wait_until(due)
     }
 
     /// Pushes the samples of one tick, one for each series.

@@ -1,6 +1,6 @@
-//! One attempt: posts a message and says what the answer means for its samples.
+//! One attempt: posts a message, or a question, and says what the answer means.
 //!
-//! Never retries, never follows a redirect, never reads more of an answer than it shows.
+//! Never retries, never follows a redirect; what it reads of an answer is bounded.
 //! Source: Remote-Write 1.0 specification, "Protocol"; statuses: REMOTE_WRITE.md 3F.
 
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use ureq::{Agent, Body, Proxy, RequestBuilder, Timeout};
 
 use super::headers::{USER_AGENT, protocol_headers};
 use super::hints::{is_certificate_problem, other_roots};
-use super::{Auth, Secret, Target, Version, base64, header_time};
+use super::{Auth, Secret, Target, Version, base64, header_time, redacted};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
 
@@ -287,7 +287,7 @@ fn describe(response: &mut Response<Body>, location: Option<&str>) -> String {
     let body = String::from_utf8_lossy(&bytes);
     let mut text = format!("HTTP {}", response.status());
     if let Some(location) = location {
-        text.push_str(&format!(" to {}", Escaped(location)));
+        text.push_str(&format!(" to {}", Escaped(&redacted(location))));
     }
     if !body.trim().is_empty() {
         text.push_str(&format!(": {}", Escaped(body.trim())));

@@ -15,7 +15,7 @@ use crate::delivery::Summary;
 use crate::error::{Error, Exit};
 use crate::read_back::{Reader, Source};
 use crate::remote_read::{ReadError, TimeRange};
-use crate::remote_write::describe_status;
+use crate::remote_write::{Canceller, describe_status};
 use crate::report::announce::announce_plan;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
@@ -72,6 +72,13 @@ impl<'a> Verify<'a> {
         let subject = Subject { plan, rerun, source: &self.source };
         subject.announce(&self.report);
         subject.check(clock, &self.report, Duration::ZERO)
+    }
+}
+
+/// What only reads has nothing to wind up.
+impl LastResort for Canceller {
+    fn cancel_request(&self) {
+        self.cancel();
     }
 }
 
