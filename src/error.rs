@@ -54,13 +54,6 @@ pub enum Error {
         /// What became of those that were taken.
         aftermath: &'static str,
     },
-    /// Certificates or keys that were read but cannot be used.
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
 }
 
 /// One unusable input: what was typed where, why it cannot be, and the way out.
@@ -92,9 +85,7 @@ impl Error {
     /// Returns the exit code that this error ends the process with.
     pub fn exit(&self) -> Exit {
         match self {
-            Error::BadInput(_) | Error::File { .. } | Error::Stdout(_) | Error::Tls { .. } => {
-                Exit::Usage
-            }
+            Error::BadInput(_) | Error::File { .. } | Error::Stdout(_) => Exit::Usage,
             Error::Unwritten { .. } => Exit::Incomplete,
         }
     }
@@ -114,10 +105,6 @@ impl fmt::Display for Error {
                     format!("'{}'", Escaped(&path.to_string_lossy()))
                 });
                 write!(f, "cannot write all of it to {name}: {source}; {aftermath}")
-            }
-            Error::Tls { path, problem } => {
-                let path = Escaped(&path.to_string_lossy()).to_string();
-                write!(f, "cannot use '{path}' for TLS: {problem}")
             }
         }
     }
@@ -144,7 +131,7 @@ impl std::error::Error for Error {
             Error::File { source, .. }
             | Error::Unwritten { source, .. }
             | Error::Stdout(source) => Some(source),
-            Error::BadInput(_) | Error::Tls { .. } => None,
+            Error::BadInput(_) => None,
         }
     }
 }
@@ -194,7 +181,9 @@ mod tests {
     fn text_from_outside_stays_on_one_line() {
         check("plain ✓ text", "plain ✓ text");
         check("a\nb\r\x1b[31m", "a\\nb\\r\\u{1b}[31m");
-        check("\u{202e}evil", "\\u{202e}evil");
+        for c in ['\u{200b}', '\u{200f}', '\u{2028}', '\u{202e}', '\u{2066}', '\u{2069}'] {
+            check(&format!("{c}evil"), &format!("{}evil", c.escape_unicode()));
+        }
         check(&"x".repeat(2000), &format!("{}...", "x".repeat(1024)));
     }
 

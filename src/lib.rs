@@ -50,6 +50,7 @@
 //!
 //! delivery/mod.rs              samples, request by request, until the fate of each is known
 //! delivery/courier.rs          one request: attempts, waits, giving up
+//! delivery/request.rs          what it is given, and how it may end
 //! delivery/push.rs             a tick's samples into requests, their fates into the tally
 //! delivery/tally.rs            what became of every sample; the missing ranges
 //! delivery/summary.rs          the end of a run in words, and the commands that repair it
@@ -103,7 +104,7 @@
 //!   into no log line, error or `Debug`. Text from outside is shown on one line, escaped.
 //! - **Nobody's absence stops the datapoints**: a closed stderr, a full disk under the log.
 //! - **Verbs know the series and the wire; neither knows the verbs.** An external crate has one
-//!   importer. tests/it/tidy.rs holds these, and the lengths of files and functions.
+//!   importer, or few. tests/it/tidy.rs holds these, and the lengths of files and functions.
 
 pub mod backfill;
 pub mod cli;

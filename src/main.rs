@@ -33,7 +33,9 @@ fn run() -> Result<Exit, Error> {
         report.log(Level::Warning, "config", &[], warning);
     }
     match invocation.command {
-        Command::Print(text) => report::print(&text).map(|()| Exit::Success).map_err(Error::Stdout),
+        Command::Print(text) => {
+            report::print_parts([text]).map(|()| Exit::Success).map_err(Error::Stdout)
+        }
         Command::Live(config) => {
             let live = Live::new(&config, report)?;
             watch_signals(&interrupt, live.last_resort(Arc::clone(&clock)));

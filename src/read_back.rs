@@ -17,6 +17,9 @@ use crate::remote_write::{Backoff, Canceller, Outcome, Question, Sender};
 use crate::report::{Level, Report};
 use crate::series::Sample;
 
+/// Ticks that are asked for at once: an answer of about 300 KB.
+pub const TICKS_PER_CHUNK: u64 = 16_384;
+
 /// A receiver to read from.
 #[derive(Debug)]
 pub struct Source<'a> {

@@ -25,6 +25,8 @@ const BYTES_PER_WRITE: usize = 64 * 1024;
 
 /// What to know when there is nothing to take back.
 const NOT_WHOLE: &str = "what was read is not whole";
+/// What to know when there is.
+const NOTHING_KEPT: &str = "nothing of it is kept";
 
 /// A backfill into a file or to stdout. Leaves half of a file behind in no case.
 pub struct Export<'a> {
@@ -79,12 +81,12 @@ impl<'a> Export<'a> {
             let _ = fchown(&file, Some(metadata.uid()), Some(metadata.gid()));
             let _ = file.set_permissions(metadata.permissions());
         }
-        match self.write(&mut file, clock).map_err(|source| cannot_write(path, source))? {
+        match self.write(&mut file, clock).map_err(unwritten(Some(path), NOTHING_KEPT))? {
             Exit::Success => {}
             exit => return Ok(exit),
         }
         // The name must not be there before the bytes are.
-        file.sync_all().map_err(|source| cannot_write(path, source))?;
+        file.sync_all().map_err(unwritten(Some(path), NOTHING_KEPT))?;
         self.temporary.rename_to(&target).map_err(|source| cannot_create(path, source))?;
         Ok(Exit::Success)
     }
@@ -93,20 +95,12 @@ impl<'a> Export<'a> {
     fn to_device(&self, path: &Path, clock: &impl Clock) -> Result<Exit, Error> {
         let mut device =
             File::options().write(true).open(path).map_err(|source| cannot_create(path, source))?;
-        self.write(&mut device, clock).map_err(|source| Error::Unwritten {
-            path: Some(path.to_owned()),
-            source,
-            aftermath: NOT_WHOLE,
-        })
+        self.write(&mut device, clock).map_err(unwritten(Some(path), NOT_WHOLE))
     }
 
     /// Writes to stdout; a reader that leaves early is an error, for what it has is not whole.
     fn to_stdout(&self, clock: &impl Clock) -> Result<Exit, Error> {
-        self.write(&mut io::stdout().lock(), clock).map_err(|source| Error::Unwritten {
-            path: None,
-            source,
-            aftermath: NOT_WHOLE,
-        })
+        self.write(&mut io::stdout().lock(), clock).map_err(unwritten(None, NOT_WHOLE))
     }
 
     fn write(&self, out: &mut impl Write, clock: &impl Clock) -> io::Result<Exit> {
@@ -223,7 +217,6 @@ fn cannot_create(path: &Path, source: io::Error) -> Error {
     Error::File { doing: "write", path: path.to_owned(), source, way_out }
 }
 
-fn cannot_write(path: &Path, source: io::Error) -> Error {
-    let aftermath = "nothing of it is kept";
-    Error::Unwritten { path: Some(path.to_owned()), source, aftermath }
+fn unwritten(path: Option<&Path>, aftermath: &'static str) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Unwritten { path: path.map(Path::to_owned), source, aftermath }
 }

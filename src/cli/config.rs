@@ -1,11 +1,12 @@
 //! The checked configuration: units applied, every cross-check done, built once.
 //!
-//! Values that hold secrets print as `***`; nothing here reads a clock or a socket.
+//! Nothing here reads a clock, a file or a socket.
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::units::show_duration;
 use crate::labels::LabelSet;
 use crate::remote_write::{Metadata, Protocol, Target};
 use crate::series::{Grid, Series, SeriesIter, TimestampMs};
@@ -161,6 +162,11 @@ impl Plan {
         (0u32..)
             .zip(&self.label_sets)
             .map(move |(k, _)| self.model.with_seed_plus(k).iter_from(index))
+    }
+
+    /// Returns the step of its grid, as a flag takes it.
+    pub fn step(&self) -> String {
+        show_duration(Duration::from_millis(self.model.grid.step_ms))
     }
 
     /// Returns the time from the first tick to behind the last one, end excluded.

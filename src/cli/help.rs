@@ -95,7 +95,7 @@ EXIT STATUS
   130  interrupted, after the summary
 ";
 
-/// Keep in step with settings and target, which look these up.
+/// Keep in step with settings, target and credentials, which look these up.
 const ENVIRONMENT: &str = "\
 ENVIRONMENT
   The environment comes first, then .env in the current directory or --env-file.

@@ -51,6 +51,9 @@ pub fn parse(
         Typed::Run(verb, args) => (verb, args),
     };
     let output = output(&args)?;
+    if args.has("force") && !args.has("output") {
+        return Err(args.bad("force", "is given without --output", "leave it out").into());
+    }
     let mut warnings = Vec::new();
     let plan = plan::plan(verb, &args, now, &mut warnings)?;
     let mut check = Check { verb, args: &args, environment, warnings };
@@ -85,10 +88,6 @@ impl Check<'_> {
     fn live(&mut self, plan: Plan) -> Result<LiveConfig, Error> {
         let args = self.args;
         let (resume, verify) = (args.has("resume"), args.has("verify"));
-        if resume && !args.has("origin") && !args.has("start-epoch") {
-            let way_out = "give the origin that the run to go on with logged at its start";
-            return Err(args.bad("resume", "needs --origin or --start-epoch", way_out).into());
-        }
         let patience = patience(args)?;
         let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
         let stale_marker = args.has("stale-marker");
@@ -96,10 +95,6 @@ impl Check<'_> {
     }
 
     fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
-        if self.args.has("force") {
-            let problem = "is given without --output";
-            return Err(self.args.bad("force", problem, "leave it out").into());
-        }
         let patience = patience(self.args)?;
         let batch_size = self.args.parsed("batch-size", units::batch_size)?;
         let (target, read, rerun) = self.receiver(&plan, self.args.has("verify"))?;
@@ -125,9 +120,23 @@ impl Check<'_> {
             }
             _ => 1,
         };
-        let settings =
-            Settings::load(self.environment, args.given("env-file"), &mut self.warnings)?;
-        let target = target::if_known(args, &settings, &mut self.warnings)?;
+        let warnings = &mut self.warnings;
+        let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
+        let target = match target::choose(args, &settings) {
+            Ok(choice) => {
+                let target = target::check(&choice, args, &settings, warnings)?;
+                if args.has("verify") || args.has("resume") {
+                    target::check_read(&choice, &target, args, &settings)?;
+                }
+                Some(target)
+            }
+            Err(error) if args.has("url") || args.has("env") => return Err(error.into()),
+            // What is missing for the run to take place is a warning here.
+            Err(error) => {
+                warnings.push(error.to_string());
+                None
+            }
+        };
         let protocol = args.parsed("protocol", units::protocol)?;
         patience(args)?;
         Ok(DryRunConfig { plan, ticks_per_request, protocol, target })

@@ -1,7 +1,7 @@
 //! What a run is about, from flags: the series, and the window of their grid.
 
 use super::args::Args;
-use super::config::{Plan, Window};
+use super::config::Plan;
 use super::flags::Verb;
 use super::{units, window};
 use crate::error::BadInput;
@@ -51,7 +51,11 @@ pub(super) fn plan(
     };
     let (label_sets, description) = (parsed.label_sets, args.value("description").into());
     check_seeds(args, model.noise.seed, label_sets.len())?;
-    check_skipped(args, window, label_sets.len())?;
+    // A run that resumes may begin as late as now.
+    let begins_now = verb == Verb::Live && args.has("resume");
+    let due = if begins_now { grid.index_at_or_before(now) } else { None };
+    let index = window.first_index.max(due.unwrap_or(0).min(window.end_index()));
+    check_skipped(args, index, label_sets.len())?;
     Ok(Plan { metric_name, label_sets, description, model, window })
 }
 
@@ -86,8 +90,7 @@ fn check_seeds(args: &Args, seed: Seed, series_count: usize) -> Result<(), BadIn
     Err(args.bad("seed", &problem, "give a smaller one"))
 }
 
-fn check_skipped(args: &Args, window: Window, series_count: usize) -> Result<(), BadInput> {
-    let index = window.first_index;
+fn check_skipped(args: &Args, index: u64, series_count: usize) -> Result<(), BadInput> {
     let skipped = index.saturating_mul(series_count as u64);
     if skipped <= SKIPPED_MAX {
         return Ok(());

@@ -24,8 +24,12 @@ impl Rerun {
             };
             let is_switch = flag.value.is_empty();
             for value in values.into_iter().filter(|value| is_switch || value != flag.default) {
-                kept.push(format!("--{}", flag.name));
-                kept.extend((!is_switch).then_some(value));
+                let flag = format!("--{}", flag.name);
+                // A value that looks like a flag belongs to its own by the sign alone.
+                match value.starts_with("--") {
+                    true => kept.push(format!("{flag}={value}")),
+                    false => kept.extend([flag].into_iter().chain((!is_switch).then_some(value))),
+                }
             }
         }
         let step_flag = if verb == Verb::Live { "--interval" } else { "--step-size" };
@@ -59,10 +63,19 @@ fn shown_header(typed: &str) -> String {
 /// Quotes a word for a POSIX shell, where it needs it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    let quoted = word.replace('\'', r"'\''");
     if !word.is_empty() && word.chars().all(plain) {
         word.into()
+    } else if !word.contains(char::is_control) {
+        format!("'{quoted}'")
     } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        // On one line, and nothing that a terminal would act on.
+        let printf = quoted.replace('%', "%%").replace('\\', r"\\").replace(r"'\\''", r"'\''");
+        let escaped = printf.chars().map(|c| match c {
+            c if c.is_ascii_control() => format!("\\{:03o}", u32::from(c)),
+            c => c.to_string(),
+        });
+        format!("\"$(printf '{}')\"", escaped.collect::<String>())
     }
 }
 

@@ -1,6 +1,4 @@
-//! Variables, from the environment first and `.env` second, and the files that they name.
-//!
-//! The one place of the command line that reads files. Contents are never part of an error.
+//! Variables, from the environment first and `.env` second. Contents are never part of an error.
 
 use std::collections::HashMap;
 use std::ffi::OsString;

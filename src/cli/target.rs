@@ -1,4 +1,4 @@
-//! Where datapoints go and as whom. Each secret goes to its own target, and none is ever shown.
+//! Where datapoints go, and where they are read. No secret in an address is ever shown.
 
 use std::path::PathBuf;
 
@@ -74,26 +74,6 @@ pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, Bad
     let way_out = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
                    --env, or set REMOTE_WRITE_URL or ENV, also in .env";
     Err(BadInput::new("target", None, &problem, way_out))
-}
-
-/// Returns what is known of the target for a run that does not take place; what is missing for
-/// it to do so is a warning.
-///
-/// # Errors
-/// What was given cannot be used.
-pub(super) fn if_known(
-    args: &Args,
-    settings: &Settings<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Target>, Error> {
-    match choose(args, settings) {
-        Ok(choice) => check(&choice, args, settings, warnings).map(Some),
-        Err(error) if args.has("url") || args.has("env") => Err(error.into()),
-        Err(error) => {
-            warnings.push(error.to_string());
-            Ok(None)
-        }
-    }
 }
 
 /// Checks the chosen target with its credentials, headers, certificates and proxy.
@@ -177,7 +157,7 @@ pub(super) fn check_read(
     })
 }
 
-/// Source: the paths of Prometheus, Cortex and Mimir, as in DESIGN.
+/// Source: the paths of Prometheus, Cortex and Mimir.
 fn derived_read_url(args: &Args, write_url: &str) -> Result<HttpUrl, BadInput> {
     const PATHS: &[(&str, &str)] = &[
         ("/api/v1/write", "/api/v1/read"),

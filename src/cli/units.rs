@@ -27,11 +27,15 @@ pub(super) const DURATION_MS_MAX: u64 = 3653 * 24 * 3_600_000;
 /// Latest time, 5000-01-01: far from overflow, and below any epoch in milliseconds.
 const TIME_MS_MAX: i64 = 95_617_584_000_000;
 
+/// Greatest number: no sum or product of a series can leave the finite ones.
+const NUMBER_MAX: f64 = 1e100;
+
 /// Parses a finite number.
 pub(super) fn number(text: &str) -> Result<f64, Unusable> {
     let way_out = "give a number like 0.1 or -2e3";
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok(number),
+        Ok(number) if number.abs() <= NUMBER_MAX => Ok(number),
+        Ok(number) if number.is_finite() => Err(unusable("is beyond 1e100", way_out)),
         Ok(_) => Err(unusable("is not finite", way_out)),
         Err(_) => Err(unusable("is not a number", way_out)),
     }
@@ -111,7 +115,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Unusable> {
 
 /// Parses a duration, more than 0, in which a bare number is minutes.
 pub(super) fn minutes(text: &str) -> Result<Duration, Unusable> {
-    let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let bare = is_number(text);
     let with_unit = if bare { format!("{text}m") } else { text.to_string() };
     duration(&with_unit).map_err(|error| match error.problem.as_str() {
         "is over 10 years" => error,
@@ -171,14 +175,15 @@ fn too_fine() -> Unusable {
 /// Source: RFC 3339, section 5.6.
 fn rfc3339_ms(text: &str) -> Result<i64, Unusable> {
     let parse = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
-    // The library takes any character between date and time.
-    let has_separator = matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' '));
-    match parse(text).filter(|_| has_separator) {
+    // The library takes any character between date and time, and leap seconds.
+    let is_plain = matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' '))
+        && text.get(17..19) != Some("60");
+    match parse(text).filter(|_| is_plain) {
         Some(time) if time.nanosecond().is_multiple_of(1_000_000) => {
             Ok(time.unix_timestamp() * 1000 + i64::from(time.millisecond()))
         }
         Some(_) => Err(too_fine()),
-        None if has_separator && parse(&format!("{text}Z")).is_some() => {
+        None if is_plain && parse(&format!("{text}Z")).is_some() => {
             Err(unusable("has no offset from UTC", "add Z for UTC, or one like +01:00"))
         }
         None => {

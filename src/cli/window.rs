@@ -25,6 +25,10 @@ pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
     let step_ms = millis(args.parsed("interval", units::duration)?);
     let origin = args.parsed_if_given("origin", units::time)?;
     let start = args.parsed_if_given("start-epoch", units::time)?;
+    if args.has("resume") && origin.or(start).is_none() {
+        let way_out = "give the origin that the run to go on with logged at its start";
+        return Err(args.bad("resume", "needs --origin or --start-epoch", way_out));
+    }
     let grid = Grid {
         origin: origin.or(start).unwrap_or(TimestampMs(now.0 - now.0.rem_euclid(1000))),
         step_ms,

@@ -5,7 +5,7 @@
 use std::process;
 use std::time::Duration;
 
-use super::{Fate, Summary};
+use super::{AfterSilence, Delivered, Fate, Request, Summary};
 use crate::cli::config::Patience;
 use crate::clock::{Clock, Interrupted, SLICE_MAX, StepWatch};
 use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, describe_status};
@@ -18,59 +18,6 @@ const CLOCK_SKEW_MAX_MS: u64 = 5000;
 const NEXT_ATTEMPT: &str = "next attempt";
 /// So many rejections in a row, and nothing accepted, end a run.
 const REJECTIONS_MAX: u32 = 3;
-
-/// A compressed message and what is to be known of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Which message the body holds.
-    pub version: Version,
-    /// The body, sent unchanged at every attempt.
-    pub body: &'a [u8],
-    /// The samples in it.
-    pub sample_count: u64,
-    /// The newest timestamp in it; it is never sent before that time.
-    pub newest: TimestampMs,
-    /// Whether a 2.0 message may be followed by the same samples as a 1.0 one.
-    pub may_fall_back: bool,
-    /// What to do after an attempt that had no answer.
-    pub after_silence: AfterSilence,
-}
-
-/// What to do after an attempt that had no answer, when the samples may have been stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterSilence {
-    /// Send the same again: a receiver takes a series' newest sample twice.
-    SendAgain,
-    /// The same, and such an attempt was made already.
-    SendAgainStillUnknown,
-    /// Ask the caller: several samples of a series are not taken twice.
-    Ask,
-}
-
-/// How delivery of a request ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivered {
-    /// The fate of all its samples.
-    Settled(Fate),
-    /// This many of its samples are stored, the others are rejected.
-    Partly(u64),
-    /// The receiver does not take the 2.0 message, and stored nothing of it.
-    WrongVersion {
-        /// For the log.
-        reason: String,
-        /// An attempt before had no answer.
-        fate_unknown: bool,
-    },
-    /// The fate of its samples, and what the others' would be: nothing was accepted so far.
-    Refused(Fate),
-    /// An attempt had no answer, and the same must not simply be sent again.
-    Unanswered,
-    /// A signal came first.
-    Interrupted {
-        /// An attempt had no answer.
-        fate_unknown: bool,
-    },
-}
 
 /// Delivers the requests of a run, one after the other.
 pub struct Courier<'a, C> {
@@ -207,15 +154,12 @@ impl<'a, C: Clock> Courier<'a, C> {
     ) -> Option<Delivered> {
         // A 1.0 receiver may send the header by mistake: Prometheus 3.8.0 does.
         let written = reply.written.filter(|_| request.version == Version::V2);
-        if let Some(reason) = self.wrong_version(&reply, request) {
+        if let Some((status, reason)) = self.wrong_version(&reply, request) {
             self.settle();
             let fate_unknown = failure.fate_unknown;
-            return Some(match reply.outcome {
-                _ if request.may_fall_back => Delivered::WrongVersion { reason, fate_unknown },
-                Outcome::Rejected { status, .. } => {
-                    self.rejected(Some(status), &reason, fate_unknown)
-                }
-                _ => self.rejected(None, &reason, fate_unknown),
+            return Some(match request.may_fall_back {
+                true => Delivered::WrongVersion { reason, fate_unknown },
+                false => self.rejected(status, &reason, fate_unknown),
             });
         }
         match reply.outcome {
@@ -238,38 +182,37 @@ impl<'a, C: Clock> Courier<'a, C> {
                 self.report.log(Level::Error, "refused", &[], &format!("✗ Push refused: {reason}"));
                 Some(Delivered::Refused(Fate::Undelivered))
             }
-            Outcome::Untrusted { reason } => {
-                self.failed(Attempt { after: None, reason }, failure, request)
-            }
+            Outcome::Untrusted { reason } => self.failed(Attempt(None, reason), failure, request),
             Outcome::Retryable { after, fate_unknown, reason } => {
                 failure.fate_unknown |= fate_unknown;
                 if failure.fate_unknown {
                     // For whoever ends the run while the next attempt is stuck in a connect.
                     self.summary.tally().leave_open(request.sample_count);
                 }
-                self.failed(Attempt { after, reason }, failure, request)
+                self.failed(Attempt(after, reason), failure, request)
             }
         }
     }
 
     /// Tells an answer to a 2.0 message that only a receiver of 1.0 gives.
     /// Source: Remote-Write 2.0 specification, "Backward and Forward Compatibility".
-    fn wrong_version(&self, reply: &Reply, request: Request<'_>) -> Option<String> {
+    fn wrong_version(&self, reply: &Reply, request: Request<'_>) -> Option<(Option<u16>, String)> {
         if request.version != Version::V2 {
             return None;
         }
         match &reply.outcome {
             Outcome::Accepted if reply.written.is_none() => {
-                Some("2xx without Written headers: the 2.0 message was not understood".into())
+                let reason = "2xx without Written headers: the 2.0 message was not understood";
+                Some((None, reason.into()))
             }
-            Outcome::Rejected { status: 415, reason } => Some(reason.clone()),
+            Outcome::Rejected { status: 415, reason } => Some((Some(415), reason.clone())),
             // With Written headers it was understood, and a part of it may be stored.
             Outcome::Rejected { status: 400, reason }
                 if request.may_fall_back
                     && !self.is_anything_accepted
                     && reply.written.is_none() =>
             {
-                Some(reason.clone())
+                Some((Some(400), reason.clone()))
             }
             _ => None,
         }
@@ -317,7 +260,7 @@ impl<'a, C: Clock> Courier<'a, C> {
 
     fn failed(
         &mut self,
-        attempt: Attempt,
+        Attempt(after, reason): Attempt,
         failure: &mut Failure,
         request: Request<'_>,
     ) -> Option<Delivered> {
@@ -328,10 +271,10 @@ impl<'a, C: Clock> Courier<'a, C> {
         let first = *failure.first.get_or_insert(now);
         let age_left = (first + self.patience.max_sample_age).saturating_sub(now);
         let left = age_left.min(self.flush_left());
-        let delay = self.backoff.failed(attempt.after);
+        let delay = self.backoff.failed(after);
         self.next_attempt = now + delay;
         if left.is_zero() {
-            self.log_given_up(&attempt.reason);
+            self.log_given_up(&reason);
             let fate = if failure.fate_unknown { Fate::Unconfirmed } else { Fate::Undelivered };
             return Some(Delivered::Settled(fate));
         }
@@ -344,7 +287,7 @@ impl<'a, C: Clock> Courier<'a, C> {
             false => format!("attempt {}", failure.attempt_count + 1),
         };
         let seconds = delay.as_secs_f64();
-        let text = format!("✗ Push failed: {}; {next} in {seconds:.1} s", attempt.reason);
+        let text = format!("✗ Push failed: {reason}; {next} in {seconds:.1} s");
         let attempt = ("attempt", Field::Count(u64::from(failure.attempt_count)));
         let delay = ("delay_s", Field::Value(seconds));
         self.report.log(Level::Warning, "retry", &[attempt, delay], &text);
@@ -399,8 +342,5 @@ struct Failure {
     fate_unknown: bool,
 }
 
-/// An attempt that may be repeated.
-struct Attempt {
-    after: Option<Duration>,
-    reason: String,
-}
+/// An attempt that may be repeated: the receiver's `Retry-After`, and why.
+struct Attempt(Option<Duration>, String);

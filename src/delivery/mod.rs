@@ -6,10 +6,12 @@
 
 mod courier;
 mod push;
+mod request;
 mod summary;
 mod tally;
 
-pub use courier::{AfterSilence, Courier, Delivered, Request};
+pub use courier::Courier;
 pub use push::{Pusher, SAMPLES_PER_REQUEST_MAX};
+pub use request::{AfterSilence, Delivered, Request};
 pub use summary::{Ending, Missing, RunEnder, Summary};
 pub use tally::{Fate, IndexRange, Ranges, Tally};

@@ -3,22 +3,17 @@
 //! Only reads. Gaps before the newest stored sample are left to verify and its commands: a
 //! Prometheus would not take them now.
 
-use std::cmp;
-
 use crate::cli::config::Plan;
 use crate::clock::Clock;
-use crate::read_back::{Reader, Source};
+use crate::read_back::{Reader, Source, TICKS_PER_CHUNK};
 use crate::remote_read::{ReadError, TimeRange};
-use crate::report::Report;
+use crate::report::{Level, Report};
 
-/// Ticks in one answer: about 300 KB.
-const TICKS_PER_CHUNK: u64 = 16_384;
-
-/// Returns the first tick of the window that is newer than what the receiver has of it; for
-/// several series, than what it has of the one that it has least of.
+/// Returns the first tick of the window that is newer than what the receiver has of it.
 ///
-/// A sample that some series have already is sent to them once more, which every receiver takes
-/// of the newest.
+/// Of several series some may have a tick that others lack, and it is sent to all once more, which
+/// every receiver takes of the newest. What they lack before that one is left out: the others
+/// would be refused with it.
 ///
 /// # Errors
 /// The receiver's samples cannot be read.
@@ -32,7 +27,8 @@ pub(super) fn first_index(
     let due_end = grid.index_at_or_before(clock.now()).map_or(0, |index| index + 1);
     let mut reader = Reader::new(clock, report, source);
     let mut samples = Vec::new();
-    let mut resume_index = window.end_index();
+    // Behind the newest sample of the series that has least, and of the one that has most.
+    let (mut least, mut most) = (window.end_index(), window.first_index);
     for labels in &plan.label_sets {
         let mut end = window.end_index().min(due_end.max(window.first_index));
         let mut ticks_max = TICKS_PER_CHUNK;
@@ -56,7 +52,12 @@ pub(super) fn first_index(
                 },
             }
         }
-        resume_index = cmp::min(resume_index, end);
+        (least, most) = (least.min(end), most.max(end));
     }
-    Ok(resume_index)
+    let index = least.max(most.saturating_sub(1));
+    if index > least {
+        let text = "Some series lack more than the newest datapoint; verify tells which";
+        report.log(Level::Warning, "resuming", &[], text);
+    }
+    Ok(index)
 }

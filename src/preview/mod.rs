@@ -12,7 +12,7 @@ use std::iter;
 use chart::{COLUMNS_MIN, Style, chart, wrapped};
 
 use crate::cli::config::{Plan, PreviewConfig, PreviewForm};
-use crate::error::{BadInput, Error, Exit};
+use crate::error::{BadInput, Error, Escaped, Exit};
 use crate::openmetrics::series_name;
 use crate::report::terminal;
 use crate::report::words::{counted, step_in_words};
@@ -94,7 +94,8 @@ fn csv_field(text: &str) -> String {
 /// Returns the lines of the charts of the first series, each under its name.
 fn charts(plan: &Plan, style: Style) -> impl Iterator<Item = String> {
     let line = move |text: &str| {
-        let text = if style.is_ascii { ascii(text) } else { text.to_owned() };
+        let text = Escaped(text).to_string();
+        let text = if style.is_ascii { ascii(&text) } else { text };
         wrapped(&text, style.columns)
     };
     let drawn = (0..).zip(&plan.label_sets).take(CHART_COUNT_MAX).flat_map(move |(k, labels)| {

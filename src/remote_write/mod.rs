@@ -1,4 +1,5 @@
-//! The sending side of the Remote-Write protocol: messages, one attempt, and when to try again.
+//! The sending side of the Remote-Write protocol: messages, one attempt, and when to try again;
+//! and the questions that are asked over the same connection.
 //!
 //! Knows no verb, and no clock but the time that an answer needs to be read.
 

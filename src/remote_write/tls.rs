@@ -2,26 +2,35 @@
 //!
 //! Never weakens verification unless it was asked to.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use super::TlsOptions;
-use crate::error::Error;
+use crate::error::BadInput;
+
+/// The flags that name the files, as in errors.
+const CA_FILE: &str = "--ca-file or SSL_CERT_FILE";
+const CLIENT_CERT: &str = "--client-cert";
+const CLIENT_KEY: &str = "--client-key";
+/// Largest file: many times what a host's own bundle has.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Returns ureq's TLS settings for `options`; the bundled roots where no file is named.
 ///
 /// # Errors
 /// When a file cannot be read, or holds no certificate or no key.
-pub(super) fn config(options: &TlsOptions) -> Result<TlsConfig, Error> {
+pub(super) fn config(options: &TlsOptions) -> Result<TlsConfig, BadInput> {
     let roots = match &options.ca_file {
-        Some(path) => RootCerts::new_with_certs(&certificates(path)?),
+        Some(path) => RootCerts::new_with_certs(&certificates(CA_FILE, path)?),
         None => RootCerts::WebPki,
     };
     let client_cert = match &options.client_cert {
         Some((chain, key)) => {
-            Some(ClientCert::new_with_certs(&certificates(chain)?, private_key(key)?))
+            let chain = certificates(CLIENT_CERT, chain)?;
+            Some(ClientCert::new_with_certs(&chain, private_key(key)?))
         }
         None => None,
     };
@@ -32,35 +41,40 @@ pub(super) fn config(options: &TlsOptions) -> Result<TlsConfig, Error> {
         .build())
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
+fn certificates(flag: &str, path: &Path) -> Result<Vec<Certificate<'static>>, BadInput> {
     let mut certificates = Vec::new();
-    for item in parse_pem(&read(path)?) {
+    for item in parse_pem(&read(flag, path)?) {
         match item {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
             Ok(_) => {}
-            Err(error) => return Err(unusable(path, &format!("it is not PEM ({error})"))),
+            Err(error) => return Err(unusable(flag, path, &format!("is not PEM ({error})"))),
         }
     }
     if certificates.is_empty() {
-        return Err(unusable(path, "it holds no certificate in PEM form"));
+        return Err(unusable(flag, path, "holds no certificate in PEM form"));
     }
     Ok(certificates)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKey<'static>, Error> {
-    PrivateKey::from_pem(&read(path)?)
-        .map_err(|_| unusable(path, "it holds no unencrypted private key in PEM form"))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::File {
-        doing: "read the certificates in",
-        path: path.to_owned(),
-        source,
-        way_out: "name a PEM file that can be read",
+fn private_key(path: &Path) -> Result<PrivateKey<'static>, BadInput> {
+    PrivateKey::from_pem(&read(CLIENT_KEY, path)?).map_err(|_| {
+        unusable(CLIENT_KEY, path, "holds no unencrypted private key in PEM form") //
     })
 }
 
-fn unusable(path: &Path, problem: &str) -> Error {
-    Error::Tls { path: path.to_owned(), problem: problem.to_owned() }
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, BadInput> {
+    let mut bytes = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(unusable(flag, path, &format!("cannot be read: {error}"))),
+        Ok(count) if count as u64 > FILE_BYTES_MAX => {
+            Err(unusable(flag, path, "is larger than 16 MiB"))
+        }
+        Ok(_) => Ok(bytes),
+    }
+}
+
+fn unusable(flag: &str, path: &Path, problem: &str) -> BadInput {
+    BadInput::new(flag, Some(&path.to_string_lossy()), problem, "name a PEM file that can be read")
 }

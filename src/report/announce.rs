@@ -29,13 +29,16 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
     }
     let origin = plan.model.grid.origin;
     let text = format!(
-        "Origin: {origin} (to continue or verify this run: --origin {origin} --end-epoch {end})"
+        "Origin: {origin} (to continue: --origin {origin} --end-epoch {end}; to verify: --origin \
+         {origin} --start-epoch {start} --end-epoch {end} --step-size {})",
+        plan.step()
     );
     report.info("origin", &[("origin", Field::Time(origin))], &text);
 }
 
 /// Logs the target and where it came from.
 pub fn announce_target(target: &Target, report: &Report) {
-    let text = format!("Target: {} (from {})", target.shown_url(), target.source);
+    let proxy = if target.proxy.is_some() { ", through the environment's proxy" } else { "" };
+    let text = format!("Target: {} (from {}{proxy})", target.shown_url(), target.source);
     report.info("target", &[("url", Field::Text(&target.shown_url()))], &text);
 }

@@ -24,7 +24,8 @@ use crate::series::TimestampMs;
 
 /// The width of the rule between parts of the log, where the terminal is not narrower.
 const RULE_COLUMNS: usize = 80;
-/// A status line is cut behind this: one that wraps could not be redrawn.
+/// A status line is cut behind this, or behind the terminal's last column but one: one that wraps
+/// could not be redrawn.
 const STATUS_COLUMNS: usize = 59;
 /// Stdout is written in pieces of this size.
 const PRINT_BYTES: usize = 64 * 1024;
@@ -127,13 +128,22 @@ impl Report {
         if self.lock().quiet && !is_problem {
             return;
         }
+        self.put(self.line(level, event, fields, message));
+    }
+
+    fn line(
+        &self,
+        level: Level,
+        event: &str,
+        fields: &[(&str, Field<'_>)],
+        message: &str,
+    ) -> String {
         let now = OffsetDateTime::from(SystemTime::now());
-        let line = if self.config.json {
+        if self.config.json {
             json_line(now, level, event, fields, message)
         } else {
             format!("[{}] [{}] {message}\n", self.log_time(now), level.name())
-        };
-        self.put(line);
+        }
     }
 
     /// Tells whether lines of `Level::Debug` are logged.
@@ -163,7 +173,8 @@ impl Report {
     pub fn status(&self, text: &str) {
         let mut state = self.lock();
         if self.has_status && !state.quiet {
-            let shown: String = text.chars().take(STATUS_COLUMNS).collect();
+            let columns = STATUS_COLUMNS.min(self.rule_columns - 1);
+            let shown: String = text.chars().take(columns).collect();
             state.write(&shown);
             state.is_status_shown = !shown.is_empty();
         }
@@ -176,8 +187,8 @@ impl Report {
         let mut state = self.lock();
         state.quiet = false;
         if state.held_dropped > 0 {
-            let line = format!("({} earlier lines were not kept)\n", state.held_dropped);
-            state.write(&line);
+            let text = format!("({} earlier lines were not kept)", state.held_dropped);
+            state.write(&self.line(Level::Warning, "not_kept", &[], &text));
         }
         while let Some(line) = state.held.pop_front() {
             state.write(&line);
@@ -289,18 +300,11 @@ pub fn json_text(text: &str) -> String {
     json
 }
 
-/// Prints text for the user or the next program to stdout; a reader that has gone is no error.
+/// Prints parts of a text to stdout, for the user or the next program, until its reader has gone,
+/// which is no error.
 ///
 /// # Errors
 /// When stdout cannot take it, for instance because the disk is full.
-pub fn print(text: &str) -> io::Result<()> {
-    print_parts([text])
-}
-
-/// Prints parts of a text one after the other, as `print` does, until the reader has gone.
-///
-/// # Errors
-/// As `print`.
 pub fn print_parts(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<()> {
     let mut stdout = BufWriter::with_capacity(PRINT_BYTES, io::stdout().lock());
     let written = parts
@@ -313,7 +317,7 @@ pub fn print_parts(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Resu
     }
 }
 
-/// Has a panic print one line and no backtrace, and returns to whoever set `exit`.
+/// Has a panic print one line and no backtrace, and then call `exit`.
 ///
 /// The one panic that input can cause is a library's: rustls through ureq expects that a client
 /// certificate and its key are a pair, and says so at the first connection only.
@@ -336,7 +340,7 @@ pub fn on_panic(exit: fn() -> !) {
     }));
 }
 
-/// Prints the one line that an error before any logging is worth.
+/// Prints the one line that an error beside the log is worth.
 pub fn print_error(error: &crate::error::Error) {
     let _ = writeln!(io::stderr(), "{}: {error}", env!("CARGO_PKG_NAME"));
 }

@@ -4,9 +4,18 @@ use std::env;
 use std::fs::File;
 use std::process::Command;
 
+/// Nobody reads a line that is longer, and formatting takes no width of any size.
+const COLUMNS_MAX: usize = 1000;
+
 /// Returns the terminal's width, if there is one and it says so: COLUMNS, or `stty size`.
 pub fn columns() -> Option<usize> {
-    let positive = |text: String| text.trim().parse().ok().filter(|columns| *columns > 0);
+    let positive = |text: String| {
+        text.trim()
+            .parse()
+            .ok()
+            .filter(|columns| *columns > 0)
+            .map(|columns: usize| columns.min(COLUMNS_MAX))
+    };
     env::var("COLUMNS").ok().and_then(positive).or_else(|| positive(stty_columns()?))
 }
 

@@ -5,24 +5,6 @@
 use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Sample, TimestampMs};
 
-/// How equal two values have to be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Precision {
-    /// To the bit.
-    Exact,
-    /// As near as this, relative to the expected value.
-    Relative(f64),
-}
-
-impl Precision {
-    fn is_same(self, expected: f64, found: f64) -> bool {
-        match self {
-            Precision::Exact => expected.to_bits() == found.to_bits(),
-            Precision::Relative(error) => (found - expected).abs() <= error * expected.abs(),
-        }
-    }
-}
-
 /// What the comparison says of a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Finding {
@@ -53,7 +35,7 @@ pub enum Finding {
 pub fn compare(
     expected: impl Iterator<Item = Sample>,
     found: &[Sample],
-    precision: Precision,
+    relative_error_max: Option<f64>,
     mut on: impl FnMut(Finding),
 ) {
     let samples = |sample: &&Sample| sample.value.to_bits() != STALE_NAN_BITS;
@@ -67,7 +49,10 @@ pub fn compare(
         }
         let mut finding = Finding::Missing { tick };
         while let Some(here) = found.next_if(|sample| sample.timestamp == timestamp) {
-            let is_same = precision.is_same(value, here.value);
+            let is_same = match relative_error_max {
+                None => value.to_bits() == here.value.to_bits(),
+                Some(error) => (here.value - value).abs() <= error * value.abs(),
+            };
             if !is_same {
                 finding = Finding::Different { timestamp, expected: value, found: here.value };
             } else if matches!(finding, Finding::Missing { .. }) {
@@ -90,12 +75,12 @@ mod tests {
 
     /// Expected are the values 1, 2 and 3 at 10, 20 and 30.
     #[track_caller]
-    fn check(found: &[(i64, f64)], precision: Precision, shown: &str) {
+    fn check(found: &[(i64, f64)], relative_error_max: Option<f64>, shown: &str) {
         let sample = |&(ms, value): &(i64, f64)| Sample { timestamp: TimestampMs(ms), value };
         let found: Vec<Sample> = found.iter().map(sample).collect();
         let expected = [(10, 1.0), (20, 2.0), (30, 3.0)];
         let mut findings = Vec::new();
-        compare(expected.iter().map(sample), &found, precision, |finding| {
+        compare(expected.iter().map(sample), &found, relative_error_max, |finding| {
             findings.push(match finding {
                 Finding::Matching => "match".to_owned(),
                 Finding::Missing { tick } => format!("missing {tick}"),
@@ -110,7 +95,7 @@ mod tests {
 
     #[test]
     fn samples_match_are_missing_or_differ() {
-        let exact = Precision::Exact;
+        let exact = None;
         check(&[(10, 1.0), (20, 2.0), (30, 3.0)], exact, "match, match, match");
         check(&[], exact, "missing 0, missing 1, missing 2");
         check(&[(20, 2.0)], exact, "missing 0, match, missing 2");
@@ -123,25 +108,25 @@ mod tests {
     fn what_is_off_the_grid_is_unexpected_once() {
         let found = [(5, 1.0), (10, 1.0), (15, 1.0), (15, 9.0), (30, 3.0), (31, 0.0), (31, 0.0)];
         let shown = "unexpected 5, match, unexpected 15, missing 1, match, unexpected 31";
-        check(&found, Precision::Exact, shown);
+        check(&found, None, shown);
     }
 
     #[test]
     fn stale_markers_are_no_samples() {
         let stale = f64::from_bits(STALE_NAN_BITS);
         let found = [(10, 1.0), (11, stale), (20, stale), (30, 3.0), (31, stale)];
-        check(&found, Precision::Exact, "match, missing 1, match");
+        check(&found, None, "match, missing 1, match");
     }
 
     #[test]
     fn equal_duplicates_are_one() {
         let found = [(10, 1.0), (10, 1.0), (20, 2.0), (20, 2.5), (30, 3.5), (30, 3.0)];
-        check(&found, Precision::Exact, "match, 20 is 2.5, not 2, 30 is 3.5, not 3");
+        check(&found, None, "match, 20 is 2.5, not 2, 30 is 3.5, not 3");
     }
 
     #[test]
     fn a_lossy_receiver_is_given_its_digits() {
-        let near = Precision::Relative(2e-12);
+        let near = Some(2e-12);
         let found = [(10, 1.0 + 1.9e-12), (20, 2.0 - 4.1e-12), (30, 3.0)];
         let shown = format!("match, 20 is {}, not 2, match", found[1].1);
         check(&found, near, &shown);

@@ -13,7 +13,7 @@ use crate::cli::config::{Plan, Rerun, VerifyConfig};
 use crate::clock::{Clock, LastResort};
 use crate::delivery::Summary;
 use crate::error::{Error, Exit};
-use crate::read_back::{Reader, Source};
+use crate::read_back::{Reader, Source, TICKS_PER_CHUNK};
 use crate::remote_read::{ReadError, TimeRange};
 use crate::remote_write::{Canceller, describe_status};
 use crate::report::announce::announce_plan;
@@ -21,11 +21,9 @@ use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, SeriesIter};
 
-use compare::{Precision, compare};
+use compare::compare;
 use findings::{Findings, Part};
 
-/// Ticks in one answer: about 300 KB.
-const TICKS_PER_CHUNK: u64 = 16_384;
 /// How long a receiver may take to show what it has accepted.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 /// The same where nothing was pushed just now: VictoriaMetrics takes up to two seconds.
@@ -220,9 +218,8 @@ impl<C: Clock> Check<'_, C> {
                 return Err(ReadError::Interrupted);
             }
             self.reader.read(labels, range, &mut self.samples)?;
-            let precision =
-                self.reader.relative_error_max().map_or(Precision::Exact, Precision::Relative);
-            compare(iter.clone().take(ticks), &self.samples, precision, |finding| {
+            let relative_error_max = self.reader.relative_error_max();
+            compare(iter.clone().take(ticks), &self.samples, relative_error_max, |finding| {
                 part.note(labels, finding);
             });
         }

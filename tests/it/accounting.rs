@@ -250,3 +250,12 @@ fn another_clock_is_warned_of_once() {
     run.assert_all_delivered(&receiver);
     assert!(run.log().events("clock_skew").is_empty());
 }
+
+#[test]
+fn quiet_keeps_the_last_lines_of_a_json_log_and_says_so_in_json() {
+    let receiver = Script::new([Step::status(204)]).otherwise(Step::status(400)).start();
+    let run = Sender::to(&receiver.url()).ticks(300, 1).switch("quiet").run();
+    run.assert_code(1);
+    assert_eq!(run.summary().rejected, 299);
+    assert_eq!(run.log().0[0].get("event").text(), "not_kept");
+}

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use push_live_metrics::clock::Clock;
 use push_live_metrics::error::Exit;
 use push_live_metrics::live::Live;
 use push_live_metrics::report::Report;
@@ -318,7 +319,21 @@ fn a_clock_set_back_while_a_datapoint_is_tried_again_makes_it_wait() {
     let receiver = receiver(&clock, [Step::status(204), Step::status(503)]);
     let hours = Hours::run(minutes(&receiver, 10), &clock);
     hours.assert_all_delivered(&receiver);
+    let text = hours.log.only("clock_step").get("message").text();
+    assert!(text.contains("back by 600.0 s"), "{text}");
     receiver.finish();
+}
+
+#[test]
+fn a_tick_of_many_requests_is_given_up_whole_when_the_flush_timeout_is_over() {
+    let clock = FakeClock::at(START_MS);
+    let receiver = receiver(&clock, []);
+    receiver.close();
+    let sender = minutes(&receiver, 1).flag("labels", "k={1..9999}");
+    let hours = Hours::run(sender.flag("flush-timeout", "2s"), &clock);
+    assert_eq!(hours.exit, Exit::Unreachable);
+    assert_eq!(hours.summary().undelivered, 9_999);
+    assert!(clock.steady() < 3 * SECOND, "{:?}", clock.steady());
 }
 
 #[test]
@@ -398,7 +413,8 @@ fn an_interrupted_run_counts_what_is_due_and_what_is_not() {
 
 #[test]
 fn the_flush_timeout_is_for_silence_not_for_a_queue_that_drains() {
-    // 50 datapoints are pending at the end, and each takes two attempts and some seconds.
+    // 50 datapoints are pending at the end, and each takes two attempts and some seconds. The
+    // timeout is longer than the longest backoff, so that the first of them is tried twice.
     let clock = FakeClock::at(START_MS);
     let slow = clock.clone();
     let end_ms = START_MS + 49 * 60_000;
@@ -407,7 +423,7 @@ fn the_flush_timeout_is_for_silence_not_for_a_queue_that_drains() {
         Step::status(if now_ms < end_ms || count % 2 == 0 { 503 } else { 204 })
     });
     let receiver = script.start();
-    let hours = Hours::run(minutes(&receiver, 50).flag("flush-timeout", "30s"), &clock);
+    let hours = Hours::run(minutes(&receiver, 50).flag("flush-timeout", "40s"), &clock);
     hours.assert_all_delivered(&receiver);
 }
 

@@ -261,3 +261,13 @@ fn a_dry_run_of_ten_years_of_milliseconds_takes_no_time() {
     assert!(text.contains(last), "{text}");
     assert!(text.contains("\nRequests: 315360000000\n"), "{text}");
 }
+
+#[test]
+fn no_terminal_is_too_wide() {
+    let chart = |columns: &str| {
+        let mut command = preview(&[]);
+        command.env("COLUMNS", columns);
+        shown(command)
+    };
+    assert_eq!(chart("99999999"), chart("1000"));
+}

@@ -75,6 +75,9 @@ fn not_when_the_receiver_refuses() {
     }
     let elsewhere = Answer::status(307).header("Location", "http://elsewhere.example/");
     check(&[elsewhere.into()], |sender| sender, 3);
+    let with_query = format!("http://elsewhere.example/?token={SECRET}");
+    let elsewhere = Answer::status(307).header("Location", &with_query);
+    check(&[elsewhere.into()], |sender| sender, 3);
 }
 
 #[test]

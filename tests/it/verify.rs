@@ -223,6 +223,18 @@ fn resume_has_nothing_to_do_when_all_is_there() {
     run.assert_says("all 100 datapoints match");
 }
 
+/// One has half of the window, the other nothing: what it lacks is not sent to both again.
+#[test]
+fn resume_goes_on_behind_the_series_that_has_most() {
+    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    series.push(0, TICKS / 2);
+    let both = series.and(&["--labels", "cpu=b", "--resume"]);
+    let run = both.run("", 0, TICKS);
+    run.assert_code(0).assert_says("Resuming: 51 of 100 datapoints are left");
+    run.assert_says("Some series lack more than the newest datapoint");
+}
+
 fn varint(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value >= 128 {
