@@ -147,8 +147,11 @@ impl Check<'_> {
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
         let choice = target::choose(args, &settings)?;
         let target = target::check(&choice, args, &settings, warnings)?;
-        let read =
-            reads.then(|| target::check_read(&choice, &target, args, &settings)).transpose()?;
+        // What is given is checked, also where nothing is read.
+        let read = (reads || args.has("read-url"))
+            .then(|| target::check_read(&choice, &target, args, &settings))
+            .transpose()?
+            .filter(|_| reads);
         // What verify misses is past, so it takes a backfill to repair it.
         let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
         let rerun = Rerun::new(verb, args, &choice, plan.model.grid);
