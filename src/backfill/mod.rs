@@ -194,11 +194,10 @@ impl<C: Clock> Batches<'_, C> {
         log("  a Prometheus that has newer data takes older only with an out_of_order_time_window");
         let last = self.summary.tally().last_accepted();
         match last.map(|index| self.plan.model.grid.time_of(index)) {
-            Some(time) => log(&format!(
-                "The last accepted datapoint: {} (epoch {})",
-                report.local_time(time),
-                time.0 / 1000
-            )),
+            Some(time) => {
+                let local = report.local_time(time);
+                log(&format!("The last accepted datapoint: {local} (epoch {time})"));
+            }
             None => log("No datapoint was accepted"),
         }
     }

@@ -63,20 +63,22 @@ fn shown_header(typed: &str) -> String {
 /// Quotes a word for a POSIX shell, where it needs it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    let quoted = word.replace('\'', r"'\''");
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
     if !word.is_empty() && word.chars().all(plain) {
-        word.into()
-    } else if !word.contains(char::is_control) {
-        format!("'{quoted}'")
-    } else {
-        // On one line, and nothing that a terminal would act on.
-        let printf = quoted.replace('%', "%%").replace('\\', r"\\").replace(r"'\\''", r"'\''");
-        let escaped = printf.chars().map(|c| match c {
-            c if c.is_ascii_control() => format!("\\{:03o}", u32::from(c)),
-            c => c.to_string(),
-        });
-        format!("\"$(printf '{}')\"", escaped.collect::<String>())
+        return word.into();
     }
+    if !word.contains(char::is_control) {
+        return quoted(word);
+    }
+    // On one line, and nothing that a terminal would act on.
+    let octal = |c: char| c.to_string().bytes().map(|b| format!("\\{b:03o}")).collect();
+    let escaped = word.chars().map(|c| match c {
+        '\\' => r"\\".to_owned(),
+        '%' => "%%".to_owned(),
+        c if c.is_control() => octal(c),
+        c => c.to_string(),
+    });
+    format!("\"$(printf {})\"", quoted(&escaped.collect::<String>()))
 }
 
 #[cfg(test)]
@@ -108,6 +110,11 @@ mod tests {
         let expected = r#"--labels 'a="b,c"' --description 'It'\''s 50% $5, "x"' --url http://h/"#;
         check(&Setup::default().flags(&flags).flags(&["--url", "http://h/"]), expected);
         check(&Setup::default().flags(&["--url=http://h/?a&b"]), "--url 'http://h/?a&b'");
+        let flags = ["--url=http://h/", "--description", "a\n100%\\\u{85}'"];
+        let expected = r#"--description "$(printf 'a\012100%%\\\302\205'\''')" --url http://h/"#;
+        check(&Setup::default().flags(&flags), expected);
+        let flags = ["--url=http://h/", "--description=--quiet"];
+        check(&Setup::default().flags(&flags), "--description=--quiet --url http://h/");
     }
 
     #[test]

@@ -10,11 +10,13 @@ pub struct TimestampMs(pub i64);
 /// Shows epoch seconds, with milliseconds where there are any: `1765969200`, `1765969200.250`.
 impl fmt::Display for TimestampMs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let (seconds, ms) = (self.0.unsigned_abs() / 1000, self.0.unsigned_abs() % 1000);
-        match ms {
-            0 => write!(f, "{sign}{seconds}"),
-            ms => write!(f, "{sign}{seconds}.{ms:03}"),
+        if self.0 < 0 {
+            f.write_str("-")?;
+        }
+        fmt::Display::fmt(&(self.0.unsigned_abs() / 1000), f)?;
+        match self.0.unsigned_abs() % 1000 {
+            0 => Ok(()),
+            ms => write!(f, ".{ms:03}"),
         }
     }
 }
@@ -67,6 +69,13 @@ mod tests {
     fn check(time_ms: i64, before: Option<u64>, after: Option<u64>) {
         assert_eq!(GRID.index_at_or_before(TimestampMs(time_ms)), before, "at or before");
         assert_eq!(GRID.index_at_or_after(TimestampMs(time_ms)), after, "at or after");
+    }
+
+    #[test]
+    fn times_are_shown_as_epoch_seconds() {
+        let shown = |ms| TimestampMs(ms).to_string();
+        assert_eq!([0, 1_765_969_200_000].map(shown), ["0", "1765969200"]);
+        assert_eq!([250, -1, -61_050].map(shown), ["0.250", "-0.001", "-61.050"]);
     }
 
     #[test]
