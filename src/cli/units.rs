@@ -258,6 +258,10 @@ mod tests {
         for text in ["NaN", "inf", "-infinity", "1e999"] {
             check(number(text), "is not finite");
         }
+        check(number("-1e100"), "-1e100");
+        for text in ["1.1e100", "-1e308"] {
+            check(number(text), "is beyond 1e100");
+        }
         for text in ["", "x", "1,5", " 1", "0x10"] {
             check(number(text), "is not a number");
         }

@@ -173,6 +173,18 @@ fn another_rejection_after_silence_is_one() {
 }
 
 #[test]
+fn a_refusal_after_silence_leaves_it_open() {
+    // Who does not get in is not told what became of the attempt before.
+    side_by_side([401, 403, 404], |status| {
+        let receiver = Script::new([Step::Reset, answer(status)]).giving_up().start();
+        let run = Sender::to(&receiver.url()).run();
+        run.assert_code(3);
+        let [accepted, rejected, _, unconfirmed, _] = run.summary().counts();
+        assert_eq!([accepted, rejected, unconfirmed], [0, 0, 1], "{}", run.stderr);
+    });
+}
+
+#[test]
 fn a_fallback_after_silence_leaves_it_open() {
     // The 2.0 message may have been stored before its answer was lost.
     for fallback in [400, 415] {
