@@ -27,36 +27,42 @@ fn run() -> Result<Exit, Error> {
     let interrupt = Arc::new(Interrupt::default());
     let clock = Arc::new(SystemClock::new(Arc::clone(&interrupt)));
     let invocation = cli::parse(env::args_os().skip(1), &Environment::of_process(), clock.now())?;
-    // Before the first thread: the local time's offset is read here.
-    let report = Arc::new(Report::to_stderr(invocation.output));
-    for warning in &invocation.warnings {
-        report.log(Level::Warning, "config", &[], warning);
-    }
+    // Made before the first thread, as it reads the local time's offset; help needs none.
+    let report = || {
+        let report = Arc::new(Report::to_stderr(invocation.output));
+        for warning in &invocation.warnings {
+            report.log(Level::Warning, "config", &[], warning);
+        }
+        report
+    };
     match invocation.command {
         Command::Print(text) => {
             report::print_parts([text]).map(|()| Exit::Success).map_err(Error::Stdout)
         }
         Command::Live(config) => {
-            let live = Live::new(&config, report)?;
+            let live = Live::new(&config, report())?;
             watch_signals(&interrupt, live.last_resort(Arc::clone(&clock)));
             Ok(live.run(&*clock))
         }
         Command::Backfill(config) => {
-            let backfill = Backfill::new(&config, report)?;
+            let backfill = Backfill::new(&config, report())?;
             watch_signals(&interrupt, backfill.last_resort(Arc::clone(&clock)));
             Ok(backfill.run(&*clock))
         }
         Command::Export(config) => {
-            let export = Export::new(&config, report);
+            let export = Export::new(&config, report());
             watch_signals(&interrupt, export.last_resort());
             export.run(&*clock)
         }
         Command::Verify(config) => {
-            let verify = Verify::new(&config, report)?;
+            let verify = Verify::new(&config, report())?;
             watch_signals(&interrupt, verify.last_resort());
             Ok(verify.run(&*clock))
         }
-        Command::Preview(config) => preview::run(&config),
-        Command::DryRun(config) => dry_run::run(&config, &report),
+        Command::Preview(config) => {
+            report(); // for its warnings
+            preview::run(&config)
+        }
+        Command::DryRun(config) => dry_run::run(&config, &report()),
     }
 }
