@@ -114,8 +114,9 @@ impl<'a, C: Clock> Reader<'a, C> {
         loop {
             let query = Query { labels, other_names: &self.other_names, range };
             let request = message::encode(query);
-            let body =
-                self.ask(Question { url: &self.source.config.target.url, post: Some(&request) })?;
+            let url = &self.source.config.target.url;
+            let headers = message::REQUEST_HEADERS;
+            let body = self.ask(Question { url, headers, body: &request })?;
             message::unpack(&body, &mut self.message)?;
             drop(body);
             let query = Query { labels, other_names: &self.other_names, range };
@@ -140,11 +141,10 @@ impl<'a, C: Clock> Reader<'a, C> {
             .expect("a label set holds the metric's name");
         loop {
             let query = Query { labels, other_names: &self.other_names, range };
-            let export_url = victoriametrics::export_url(read_url, query, self.clock.now());
-            let csv = self.ask(Question { url: &export_url, post: None })?;
+            let csv = self.ask_form(victoriametrics::export(read_url, query, self.clock.now()))?;
             // Asked afterwards, so that no series can show in between.
-            let url = victoriametrics::label_names_url(read_url, metric_name, self.clock.now());
-            let names = self.ask(Question { url: &url, post: None })?;
+            let now = self.clock.now();
+            let names = self.ask_form(victoriametrics::label_names(read_url, metric_name, now))?;
             let names = victoriametrics::parse_label_names(&names)?;
             if names.is_subset(&self.other_names) {
                 return victoriametrics::parse_csv(&csv, range, samples);
@@ -160,6 +160,11 @@ impl<'a, C: Clock> Reader<'a, C> {
             return unreadable("series with our labels have too many others");
         }
         Ok(())
+    }
+
+    fn ask_form(&mut self, (url, form): (String, String)) -> Result<Vec<u8>, ReadError> {
+        let headers = victoriametrics::REQUEST_HEADERS;
+        self.ask(Question { url: &url, headers, body: form.as_bytes() })
     }
 
     /// Asks until there is an answer that will not change.

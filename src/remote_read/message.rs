@@ -15,6 +15,12 @@ use crate::error::Escaped;
 use crate::labels::LabelSet;
 use crate::series::{Sample, TimestampMs};
 
+/// The headers of a request.
+pub const REQUEST_HEADERS: &[(&str, &str)] = &[
+    ("Content-Encoding", "snappy"),
+    ("Content-Type", "application/x-protobuf"),
+    ("X-Prometheus-Remote-Read-Version", "0.1.0"),
+];
 /// Tags to write: field number << 3 | wire type (0 varint, 2 length-delimited).
 const REQUEST_QUERIES: u32 = 1 << 3 | 2;
 const REQUEST_ACCEPTED_RESPONSE_TYPES: u32 = 2 << 3 | 2;

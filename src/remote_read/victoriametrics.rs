@@ -16,16 +16,22 @@ pub const RELATIVE_ERROR_MAX: f64 = 2e-12;
 /// What it answers, among other words, where another receiver has its remote read.
 pub const ANSWER_TO_REMOTE_READ: &str = "unsupported path requested";
 
-/// Returns the address of the names of all labels that series of this metric have.
+/// The headers of a question: its parameters are posted, because label values make them longer
+/// than the address may be that a server or a proxy takes.
+pub const REQUEST_HEADERS: &[(&str, &str)] =
+    &[("Content-Type", "application/x-www-form-urlencoded")];
+
+/// Returns the address and the parameters of a question for the names of all labels that series
+/// of this metric have.
 ///
 /// From the beginning of time: it would take the last days or minutes only.
-pub fn label_names_url(read_url: &str, metric_name: &str, now: TimestampMs) -> String {
+pub fn label_names(read_url: &str, metric_name: &str, now: TimestampMs) -> (String, String) {
     let selector = selector([("__name__", metric_name)].into_iter(), now);
-    url(read_url, "labels", &format!("match[]={}&start=1", encoded(&selector)))
+    (url(read_url, "labels"), format!("match[]={}&start=1", encoded(&selector)))
 }
 
-/// Returns the address of the samples of the series.
-pub fn export_url(read_url: &str, query: Query<'_>, now: TimestampMs) -> String {
+/// Returns the address and the parameters of a question for the samples of the series.
+pub fn export(read_url: &str, query: Query<'_>, now: TimestampMs) -> (String, String) {
     let selector = selector(query.matchers(), now);
     let seconds = |time: TimestampMs| format!("{}.{:03}", time.0 / 1000, time.0.max(0) % 1000);
     let (start, end) = (seconds(query.range.start), seconds(query.range.end));
@@ -33,15 +39,15 @@ pub fn export_url(read_url: &str, query: Query<'_>, now: TimestampMs) -> String 
         "format=__timestamp__:unix_ms,__value__&match[]={}&start={start}&end={end}",
         encoded(&selector)
     );
-    url(read_url, "export/csv", &parameters)
+    (url(read_url, "export/csv"), parameters)
 }
 
-/// Returns the address beside `.../api/v1/read`; what its query holds goes along.
-fn url(read_url: &str, path: &str, parameters: &str) -> String {
-    let (address, own) = read_url.split_once('?').unwrap_or((read_url, ""));
+/// Returns the address next to `.../api/v1/read`, with the same query.
+fn url(read_url: &str, path: &str) -> String {
+    let query_start = read_url.find('?').unwrap_or(read_url.len());
+    let (address, query) = read_url.split_at(query_start);
     let base = address.strip_suffix("/read").unwrap_or(address).trim_end_matches('/');
-    let own = if own.is_empty() { String::new() } else { format!("{own}&") };
-    format!("{base}/{path}?{own}{parameters}")
+    format!("{base}/{path}{query}")
 }
 
 /// Returns a selector that was never sent before: one that found nothing would go on finding
@@ -183,21 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_beside_that_of_remote_read() {
+    fn questions_are_posted_next_to_the_address_of_remote_read() {
         let labels = LabelSet::new("cpu", vec![("a".into(), "x\"é&".into())]);
         let other_names = ["a", "b"].map(String::from).into();
         let query = Query { labels: &labels, other_names: &other_names, range: RANGE };
-        let url = export_url("http://h/api/v1/read?token=t", query, TimestampMs(7));
+        let (url, form) = export("http://h/api/v1/read?token=t", query, TimestampMs(7));
+        assert_eq!(url, "http://h/api/v1/export/csv?token=t");
         let selector = "%7B__name__%3D%22cpu%22%2Ca%3D%22x%5C%22%C3%A9%26%22%2Cb%3D%22%22%2C\
                         asked_at_7%3D%22%22%7D";
-        let format = "token=t&format=__timestamp__:unix_ms,__value__";
+        let format = "format=__timestamp__:unix_ms,__value__";
         let times = "&start=1.500&end=2.000";
-        let base = "http://h/api/v1/export/csv";
-        let expected = format!("{base}?{format}&match[]={selector}{times}");
-        assert_eq!(url, expected);
-        let url = label_names_url("http://h/api/v1/", "cpu", TimestampMs(7));
+        assert_eq!(form, format!("{format}&match[]={selector}{times}"));
+        let (url, form) = label_names("http://h/api/v1/", "cpu", TimestampMs(7));
+        assert_eq!(url, "http://h/api/v1/labels");
         let selector = "%7B__name__%3D%22cpu%22%2Casked_at_7%3D%22%22%7D";
-        assert_eq!(url, format!("http://h/api/v1/labels?match[]={selector}&start=1"));
+        assert_eq!(form, format!("match[]={selector}&start=1"));
     }
 
     #[test]

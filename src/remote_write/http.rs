@@ -71,8 +71,10 @@ impl Reply {
 pub struct Question<'a> {
     /// The address, on the target's host.
     pub url: &'a str,
-    /// A snappy-compressed remote-read message to post; nothing is a GET.
-    pub post: Option<&'a [u8]>,
+    /// Headers that say what the body is.
+    pub headers: &'a [(&'static str, &'static str)],
+    /// What is posted.
+    pub body: &'a [u8],
 }
 
 /// Ends the request that a sender has under way.
@@ -169,18 +171,11 @@ impl Sender {
         body_bytes_max: usize,
         now: TimestampMs,
     ) -> Result<Vec<u8>, Outcome> {
-        let response = match question.post {
-            None => self.with_own_headers(self.agent.get(question.url))?.call(),
-            Some(body) => {
-                let request = self
-                    .agent
-                    .post(question.url)
-                    .header("Content-Encoding", "snappy")
-                    .header("Content-Type", "application/x-protobuf")
-                    .header("X-Prometheus-Remote-Read-Version", "0.1.0");
-                self.with_own_headers(request)?.send(body)
-            }
-        };
+        let mut request = self.agent.post(question.url);
+        for (name, value) in question.headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.with_own_headers(request)?.send(question.body);
         let mut response = response.map_err(|error| failure(&error))?;
         if !response.status().is_success() {
             return Err(read_reply(response, now).outcome);

@@ -351,6 +351,17 @@ fn with_body(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
 }
 
+#[test]
+fn a_victoriametrics_is_asked_for_labels_of_any_length() {
+    let Some(receiver) = Receiver::victoriametrics().start() else { return };
+    let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    // Percent-encoded they are 21 KB, more than any server takes of an address.
+    let value = "é,".repeat(600);
+    series.labels = ["a", "b", "c", "d"].map(|name| format!("{name}=\"{value}\"")).join(",");
+    series.push(0, TICKS);
+    series.check(TICKS, 0, "100 planned = 100 matching");
+}
+
 /// As Cortex 1.21.1 has them: one address to read from beside each to push to, and 404 elsewhere.
 #[test]
 fn cortex_is_read_where_it_can_be() {
@@ -369,7 +380,7 @@ fn cortex_is_read_where_it_can_be() {
 
 #[test]
 fn a_victoriametrics_that_names_other_labels_each_time_is_not_asked_for_ever() {
-    let url = answering(|number, first| match first.starts_with("GET /api/v1/labels?") {
+    let url = answering(|number, first| match first.starts_with("POST /api/v1/labels ") {
         true => with_body(&format!(r#"{{"status":"success","data":["__name__","l{number}"]}}"#)),
         false => with_body(""),
     });
