@@ -16,8 +16,7 @@ const TICK_COUNT_MAX: u64 = 10_000_000_000;
 
 /// Returns the window of a live run that starts now, unless flags say otherwise.
 ///
-/// With `--duration` it has duration / interval ticks, rounded down; with `--end-epoch` every
-/// tick before that time.
+/// It has every tick before its end, which `--duration` or `--end-epoch` gives.
 ///
 /// # Errors
 /// The window is empty, too long, or before the origin.
@@ -172,13 +171,11 @@ fn tick_count(args: &Args, first: TimestampMs, step_ms: u64) -> Result<u64, BadI
             bad("end-epoch", "is given together with --duration", "leave one of them out")
         }
         (None, None) => unreachable!("the caller checks that one of them is given"),
-        (Some(duration), None) => match millis(duration) / step_ms {
-            0 => {
-                let problem = format!("is shorter than the interval of {}", args.value("interval"));
-                bad("duration", &problem, "give a longer one, or a shorter --interval")
-            }
-            tick_count => Ok(tick_count),
-        },
+        (Some(duration), None) if millis(duration) < step_ms => {
+            let problem = format!("is shorter than the interval of {}", args.value("interval"));
+            bad("duration", &problem, "give a longer one, or a shorter --interval")
+        }
+        (Some(duration), None) => Ok(millis(duration).div_ceil(step_ms)),
         (None, Some(end)) if end <= first => {
             bad("end-epoch", "is not after the first datapoint", "give a later one")
         }
@@ -231,7 +228,20 @@ mod tests {
         check(&["--duration", "30"], "1765969200000 0 30");
         check(&["--duration", "1"], "1765969200000 0 1");
         check(&["--duration", "10s", "--interval", "20ms"], "1765969200000 0 500");
-        check(&["--duration", "150s"], "1765969200000 0 2");
+    }
+
+    #[test]
+    fn a_duration_has_every_datapoint_before_its_end() {
+        let start = ["--start-epoch", "60"];
+        for (duration, end, expected) in [
+            ("60s", "120", "60000 0 1"),
+            ("60001ms", "120.001", "60000 0 2"),
+            ("90s", "150", "60000 0 2"),
+            ("120s", "180", "60000 0 2"),
+        ] {
+            check(&[&start[..], &["--duration", duration]].concat(), expected);
+            check(&[&start[..], &["--end-epoch", end]].concat(), expected);
+        }
     }
 
     #[test]
