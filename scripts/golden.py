@@ -40,7 +40,7 @@ DAY |= {16: 10.3, 18: 8.7, 20: 3.6, 22: 1.8}
 KNOTS = {hour * 60: value for hour, value in DAY.items()}
 DEFAULTS = dict(
     origin="2025-12-17T11:00:00", step_ms=60_000, first_index=0, flat_base=5.0, coefficient=0.1,
-    unit_us=3_420_000_000, knots=KNOTS, utc_offset_min=0, mean=0.0, std=3.0, seed=42,
+    unit_us=3_420_000_000, knots=KNOTS, week=None, utc_offset_min=0, mean=0.0, std=3.0, seed=42,
 )
 UNEVEN = {95: -2.5, 250: 40.0, 251: 40.0, 700: 39.0, 1020: -1e-3, 1439: 0.25}
 EVERY_7_MINUTES = {m: round(50 * ((m * m) % 997) / 997 - 20, 3) for m in range(0, 1440, 7)}
@@ -64,6 +64,42 @@ SERIES = {
     "west": dict(utc_offset_min=-570, knots=UNEVEN, step_ms=900_000, seed=2_147_483_648),
     "no_season": dict(knots=None, coefficient=0.0, flat_base=0.0, std=1.0, seed=11),
     "before_1970": dict(origin="1969-12-31T12:00:00.250", step_ms=43_210, seed=70),
+}
+
+# Minutes since Monday's midnight.
+WEEKEND = {0: 0.0, 5 * 1440: -6.0, 6 * 1440 + 720: -8.0}
+UNEVEN_WEEK = {3: 2.0, 611: -2.5, 612: -2.5, 4321: 40.0, 5000: 39.0, 8888: -1e-3, 10_079: 0.25}
+EVERY_97_MINUTES = {m: round(9 * ((m * m) % 991) / 991 - 4, 3) for m in range(5, 10_080, 97)}
+NO_DAY = dict(knots=None, week=WEEKEND)
+
+# The curve of the week, alone and together with that of the day.
+SERIES |= {
+    "week": dict(week=WEEKEND, step_ms=900_000),
+    "week_by_minutes": dict(week=WEEKEND, origin="2025-12-13T11:00:00"),
+    "week_from_20000": dict(week=WEEKEND, first_index=20_000, step_ms=300_000, seed=9),
+    "week_alone": NO_DAY | dict(step_ms=600_000),
+    "week_alone_no_noise": NO_DAY | dict(std=0.0, mean=0.3, step_ms=301_007, flat_base=0.0),
+    "week_mid_minute": dict(week=WEEKEND, origin="2025-03-02T23:47:31.123", step_ms=1_000, seed=7),
+    "week_leap_day": dict(week=UNEVEN_WEEK, origin="2024-02-26T20:00:00", step_ms=420_000, seed=2),
+    "week_uneven": dict(week=UNEVEN_WEEK, knots=UNEVEN, step_ms=597_003, seed=3),
+    "week_many_knots": dict(week=EVERY_97_MINUTES, std=0.5, step_ms=310_001, seed=99),
+    "week_many_knots_alone": NO_DAY | dict(week=EVERY_97_MINUTES, std=0.0, step_ms=47_000),
+    "week_steep": NO_DAY | dict(
+        week={0: 0.0, 1: 1e9}, origin="2025-12-28T23:59:55", step_ms=37, std=0.0
+    ),
+    "week_one_knot": NO_DAY | dict(week={615: 7.25}, origin="2024-12-31T23:30:00", seed=5),
+    "week_two_knots": dict(week={600: 7.25, 7100: -3.1}, step_ms=1_800_000, seed=6),
+    "week_east": dict(
+        week=WEEKEND, utc_offset_min=330, origin="2025-01-15T17:59:59.999", step_ms=359_999, seed=8
+    ),
+    "week_west": dict(
+        week=UNEVEN_WEEK, knots=UNEVEN, utc_offset_min=-570, step_ms=900_000, seed=2**31
+    ),
+    "week_east_alone": NO_DAY | dict(week=UNEVEN_WEEK, utc_offset_min=840, step_ms=333_333),
+    "week_before_1970": dict(week=WEEKEND, origin="1969-12-25T12:00:00.250", step_ms=443_210),
+    "week_long_before_1970": NO_DAY | dict(
+        week=UNEVEN_WEEK, utc_offset_min=-1, origin="1902-07-09T03:04:05", step_ms=86_399_999
+    ),
 }
 
 
@@ -104,7 +140,7 @@ def bits(value):
 def mockseries_values(p):
     """Returns all values from index 0 to the end of the window, as the real package gives them."""
     from mockseries.noise import GaussianNoise
-    from mockseries.seasonality import DailySeasonality
+    from mockseries.seasonality import DailySeasonality, WeeklySeasonality
     from mockseries.trend import LinearTrend
     from mockseries.utils import datetime_range
 
@@ -113,10 +149,11 @@ def mockseries_values(p):
         time_unit=timedelta(microseconds=p["unit_us"]),
         flat_base=p["flat_base"],
     )
-    if p["knots"] is not None:
-        knots = {timedelta(minutes=minute): value for minute, value in p["knots"].items()}
-        offset = timedelta(minutes=p["utc_offset_min"])
-        signal = signal + DailySeasonality(knots, utc_offset=offset)
+    offset = timedelta(minutes=p["utc_offset_min"])
+    for curve, knots in [(DailySeasonality, p["knots"]), (WeeklySeasonality, p["week"])]:
+        if knots is not None:
+            knots = {timedelta(minutes=minute): value for minute, value in knots.items()}
+            signal = signal + curve(knots, utc_offset=offset)
     signal = signal + GaussianNoise(mean=p["mean"], std=p["std"], random_seed=p["seed"])
     points = datetime_range(
         granularity=timedelta(milliseconds=p["step_ms"]),
@@ -128,7 +165,7 @@ def mockseries_values(p):
 
 def write_series(name, p):
     origin = datetime.fromisoformat(p["origin"]) - datetime(1970, 1, 1)
-    knots = p["knots"]
+    knots = lambda key: ",".join(f"{m}={v!r}" for m, v in p[key].items()) if p[key] else "none"
     header = dict(
         origin_ms=origin // timedelta(milliseconds=1),
         step_ms=p["step_ms"],
@@ -136,7 +173,8 @@ def write_series(name, p):
         flat_base=repr(p["flat_base"]),
         coefficient=repr(p["coefficient"]),
         unit_us=p["unit_us"],
-        knots=",".join(f"{m}={v!r}" for m, v in knots.items()) if knots else "none",
+        knots=knots("knots"),
+        weekly_knots=knots("week"),
         utc_offset_ms=p["utc_offset_min"] * 60_000,
         noise_mean=repr(p["mean"]),
         noise_std=repr(p["std"]),

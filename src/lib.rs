@@ -8,11 +8,11 @@
 //! ```text
 //! main.rs                      arguments -> run -> exit code
 //!
-//! series/mod.rs                the series and its iterator: value(i) = trend + season + noise
+//! series/mod.rs                the series and its iterator: value(i) = trend + day + week + noise
 //! series/grid.rs               which index stands at which time
 //! series/trend.rs              the line
-//! series/seasonality.rs        the curve of the day
-//! series/pchip.rs              the polynomials that the curve is made of
+//! series/seasonality.rs        the curves of the day and of the week
+//! series/pchip.rs              the polynomials that a curve is made of
 //! series/noise.rs              numpy's Gaussian deviates: MT19937 and Box-Muller
 //! series/ln.rs                 a logarithm with the same bits on every host
 //! labels.rs                    --labels: parsed, sanitised, fanned out into label sets

@@ -137,6 +137,14 @@ const SERIES: &[Flag] = &[
         default: "default",
         ..KEPT
     },
+    Flag {
+        name: "weekly-seasonality",
+        value: "none|DAY[THH:MM]=V,...",
+        help: "Curve of the week, added to that of the day: through these values on these days, \
+               Mon to Sun, at midnight or at a time, as in Mon=0,Sat=-6,SunT12:00=-8.",
+        default: "none",
+        ..KEPT
+    },
     Flag { name: "noise-mean", value: "X", help: "Mean of the noise.", default: "0", ..KEPT },
     Flag {
         name: "noise-std",
@@ -155,7 +163,7 @@ const SERIES: &[Flag] = &[
     Flag {
         name: "utc-offset",
         value: "+HH:MM",
-        help: "Moves the curve of the day from UTC to local time.",
+        help: "Moves both curves from UTC to local time.",
         default: "+00:00",
         ..KEPT
     },

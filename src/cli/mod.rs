@@ -231,7 +231,7 @@ mod tests {
     use super::config::Window;
     use super::testing::{NOW_MS, check_error, start};
     use super::*;
-    use crate::series::{Grid, NoiseParams, Seed, Trend};
+    use crate::series::{Grid, NoiseParams, Period, Seasonality, Seed, Trend};
 
     #[track_caller]
     fn check(flags: &[&str], expected: &str) {
@@ -246,6 +246,7 @@ mod tests {
         assert_eq!(model.trend, Trend::default());
         assert_eq!(model.noise, NoiseParams::default());
         assert_eq!(model.seasonality, Some(Default::default()));
+        assert_eq!(model.weekly_seasonality, None);
         assert_eq!(model.utc_offset_ms, 0);
         let start = TimestampMs(NOW_MS - 250);
         assert_eq!(model.grid, Grid { origin: start, step_ms: 60_000 });
@@ -271,8 +272,11 @@ mod tests {
     #[test]
     fn series_flags_arrive() {
         let flags = ["--seasonality", "none", "--seed", "7", "--utc-offset", "-01:30"];
-        let config = start().flags(&flags).flags(&["--trend-unit", "1h"]).live();
+        let more = ["--trend-unit", "1h", "--weekly-seasonality", "Sun=7"];
+        let config = start().flags(&flags).flags(&more).live();
         let model = config.plan.model;
+        let week = Seasonality::new(Period::Week, &[(8640, 7.0)]).unwrap();
+        assert_eq!(model.weekly_seasonality, Some(week));
         assert_eq!(model.seasonality, None);
         assert_eq!(model.noise.seed, Seed(7));
         assert_eq!(model.utc_offset_ms, -5_400_000);
@@ -299,6 +303,11 @@ mod tests {
         check(
             &["--seasonality", "08:00=1,08:00=2"],
             "--seasonality '08:00=1,08:00=2': the seasonality has two knots at 08:00; keep one",
+        );
+        check(
+            &["--weekly-seasonality", "Mon=1,Foo=2"],
+            "--weekly-seasonality 'Mon=1,Foo=2': has knot 'Foo=2', which is not DAY[THH:MM]=V; \
+             give none or knots like Mon=0,SatT08:30=-6,Sun=-8",
         );
     }
 

@@ -41,6 +41,7 @@ pub(super) fn plan(
             unit_us: u64::try_from(trend_unit.as_micros()).expect("durations are bounded"),
         },
         seasonality: args.parsed("seasonality", units::seasonality)?,
+        weekly_seasonality: args.parsed("weekly-seasonality", units::weekly_seasonality)?,
         noise: NoiseParams {
             mean: args.parsed("noise-mean", units::number)?,
             std: args.parsed("noise-std", units::positive_number)?,

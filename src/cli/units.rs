@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::remote_write::Protocol;
-use crate::series::{Seasonality, TimestampMs};
+use crate::series::{Period, Seasonality, TimestampMs, WEEKDAYS};
 
 /// Why a text cannot be used, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -217,23 +217,50 @@ fn minute_of_day(text: &str) -> Option<u32> {
 /// Parses `default`, `none` or the knots of a day, `HH:MM=V,...`.
 pub(super) fn seasonality(text: &str) -> Result<Option<Seasonality>, Unusable> {
     match text {
-        "default" => return Ok(Some(Seasonality::default())),
-        "none" => return Ok(None),
-        _ => {}
+        "default" => Ok(Some(Seasonality::default())),
+        "none" => Ok(None),
+        _ => {
+            let hint = "give default, none or knots like 00:00=1,08:30=17.5,20:00=3";
+            let wrong =
+                |knot: &str| unusable(format!("has knot '{knot}', which is not HH:MM=V"), hint);
+            curve(text, Period::Day, minute_of_day, wrong)
+        }
     }
-    let way_out = "give default, none or knots like 00:00=1,08:30=17.5,20:00=3";
-    let knots: Result<Vec<_>, _> = text
-        .split(',')
-        .map(|knot| {
-            let parsed = knot.split_once('=').and_then(|(at, value)| {
-                Some((minute_of_day(at.trim())?, number(value.trim()).ok()?))
-            });
-            parsed.ok_or_else(|| {
-                unusable(format!("has knot '{knot}', which is not HH:MM=V"), way_out)
-            })
-        })
-        .collect();
-    Seasonality::new(&knots?).map(Some).map_err(|error| unusable(error.to_string(), ""))
+}
+
+/// Parses `none` or the knots of a week, `DAY[THH:MM]=V,...`.
+pub(super) fn weekly_seasonality(text: &str) -> Result<Option<Seasonality>, Unusable> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let hint = "give none or knots like Mon=0,SatT08:30=-6,Sun=-8";
+    let wrong =
+        |knot: &str| unusable(format!("has knot '{knot}', which is not DAY[THH:MM]=V"), hint);
+    curve(text, Period::Week, minute_of_week, wrong)
+}
+
+/// Parses `Mon` to `Sun`, at midnight or at a time as in `SunT12:00`.
+fn minute_of_week(text: &str) -> Option<u32> {
+    let (day, time) = text.split_at_checked(3)?;
+    let day = (0..).zip(WEEKDAYS).find_map(|(k, name)| (name == day).then_some(k))?;
+    let minute = if time.is_empty() { 0 } else { minute_of_day(time.strip_prefix('T')?)? };
+    Some(day * Period::Day.minutes() + minute)
+}
+
+fn curve(
+    text: &str,
+    period: Period,
+    minute: fn(&str) -> Option<u32>,
+    wrong: impl Fn(&str) -> Unusable,
+) -> Result<Option<Seasonality>, Unusable> {
+    let knot = |knot: &str| {
+        let (at, value) = knot.split_once('=')?;
+        Some((minute(at.trim())?, number(value.trim()).ok()?))
+    };
+    let knots: Result<Vec<_>, _> =
+        text.split(',').map(|typed| knot(typed).ok_or_else(|| wrong(typed))).collect();
+    let curve = Seasonality::new(period, &knots?);
+    curve.map(Some).map_err(|error| unusable(error.to_string(), ""))
 }
 
 #[cfg(test)]
@@ -371,12 +398,34 @@ mod tests {
     fn seasons_are_named_or_given_as_knots() {
         assert_eq!(seasonality("none"), Ok(None));
         assert_eq!(seasonality("default"), Ok(Some(Seasonality::default())));
-        let knots = Seasonality::new(&[(0, 1.0), (510, 17.5), (1200, 3.0)]).unwrap();
+        let knots = Seasonality::new(Period::Day, &[(0, 1.0), (510, 17.5), (1200, 3.0)]).unwrap();
         assert_eq!(seasonality("00:00=1,08:30=17.5, 20:00=3"), Ok(Some(knots)));
         check(seasonality("00:00=1,8=2"), "has knot '8=2', which is not HH:MM=V");
         check(seasonality("00:00=1,24:00=2"), "has knot '24:00=2', which is not HH:MM=V");
         check(seasonality("00:00=1,08:00=inf"), "has knot '08:00=inf', which is not HH:MM=V");
         check(seasonality(""), "has knot '', which is not HH:MM=V");
+    }
+
+    #[test]
+    fn weeks_are_given_as_knots() {
+        assert_eq!(weekly_seasonality("none"), Ok(None));
+        let knots = [(0, 0.0), (7200, -6.0), (9360, -8.0)];
+        let knots = Seasonality::new(Period::Week, &knots).unwrap();
+        assert_eq!(weekly_seasonality("SatT00:00=-6,Mon=0, SunT12:00 = -8"), Ok(Some(knots)));
+        let each = WEEKDAYS.map(|day| format!("{day}=1")).join(",");
+        assert!(weekly_seasonality(&each).is_ok());
+        for knot in ["default", "", "Mon", "mon=0", "Mon=x", "Mon=1e101", "Monday=1", "MonT=1"] {
+            let expected = format!("has knot '{knot}', which is not DAY[THH:MM]=V");
+            check(weekly_seasonality(&format!("Sun=1,{knot}")), &expected);
+        }
+        for knot in
+            ["MonT24:00=1", "MonT8:00=1", "Mon08:00=1", "Mont08:00=1", "08:00=1", "T08:00=1"]
+        {
+            let expected = format!("has knot '{knot}', which is not DAY[THH:MM]=V");
+            check(weekly_seasonality(knot), &expected);
+        }
+        let expected = "the seasonality has two knots at MonT00:00; keep one";
+        check(weekly_seasonality("Mon=1,MonT00:00=2"), expected);
     }
 
     #[test]
@@ -388,6 +437,7 @@ mod tests {
                 assert_eq!(duration(&show_duration(parsed)), Ok(parsed), "{text}");
             }
             let _ = (minutes(&text), number(&text), utc_offset_ms(&text), seasonality(&text));
+            let _ = weekly_seasonality(&random.mutated("Mon=0,Sat=-6,SunT12:00=-8"));
             let text = match round % 3 {
                 0 => text,
                 1 => random.mutated("2025-12-17T11:00:00.250+01:30"),

@@ -1,7 +1,8 @@
 //! The series: a pure function on a grid, with the bits of mockseries 0.3.1.
 //!
 //! ```text
-//! t(i) = origin + i * step     value(i) = trend(t(i) - origin) + season(t(i)) + noise(seed, i)
+//! t(i) = origin + i * step
+//! value(i) = trend(t(i) - origin) + day(t(i)) + week(t(i)) + noise(seed, i)
 //! ```
 //!
 //! The same bits on every host and in every build: IEEE operations in a fixed order and a
@@ -17,7 +18,7 @@ mod trend;
 
 pub use grid::{Grid, TimestampMs};
 pub use noise::{NoiseParams, Seed};
-pub use seasonality::{Seasonality, SeasonalityError};
+pub use seasonality::{KnotTime, Period, Seasonality, SeasonalityError, WEEKDAYS};
 pub use trend::Trend;
 
 use noise::Noise;
@@ -30,11 +31,13 @@ pub struct Series {
     pub trend: Trend,
     /// The daily curve, if there is one.
     pub seasonality: Option<Seasonality>,
+    /// The weekly curve, which is added after it, if there is one.
+    pub weekly_seasonality: Option<Seasonality>,
     /// The noise's distribution and seed.
     pub noise: NoiseParams,
     /// The times.
     pub grid: Grid,
-    /// What is added to UTC for the curve's time of day, in milliseconds. The bits are the
+    /// What is added to UTC for the curves' local time, in milliseconds. The bits are the
     /// reference's for whole seconds.
     pub utc_offset_ms: i64,
 }
@@ -62,7 +65,8 @@ impl Series {
         };
         SeriesIter {
             trend: self.trend,
-            season: self.seasonality.as_ref().map(cursor),
+            day: self.seasonality.as_ref().map(cursor),
+            week: self.weekly_seasonality.as_ref().map(cursor),
             noise: Noise::from_index(self.noise, index),
             grid: self.grid,
             index,
@@ -80,7 +84,8 @@ impl Series {
 #[derive(Clone, Debug)]
 pub struct SeriesIter {
     trend: Trend,
-    season: Option<SeasonCursor>,
+    day: Option<SeasonCursor>,
+    week: Option<SeasonCursor>,
     noise: Noise,
     grid: Grid,
     index: u64,
@@ -104,9 +109,10 @@ impl Iterator for SeriesIter {
         let timestamp = self.grid.time_of(self.index);
         self.index += 1;
         let trend = self.trend.at(timestamp.0.abs_diff(self.grid.origin.0));
-        let season = self.season.as_mut().map_or(0.0, SeasonCursor::next_value);
+        let day = self.day.as_mut().map_or(0.0, SeasonCursor::next_value);
+        let week = self.week.as_mut().map_or(0.0, SeasonCursor::next_value);
         // The reference sums from 0.0, too.
-        let value = 0.0 + trend + season + self.noise.next_value();
+        let value = 0.0 + trend + day + week + self.noise.next_value();
         Some(Sample { timestamp, value })
     }
 }

@@ -1,20 +1,17 @@
-//! Monotone piecewise cubics (PCHIP, Fritsch-Carlson) over a day that repeats, in scipy's order
-//! of operations. Must never regroup a sum or a product: the bits are the contract.
+//! Monotone piecewise cubics (PCHIP, Fritsch-Carlson) over a period that repeats, in scipy's
+//! order of operations. Must never regroup a sum or a product: the bits are the contract.
 
-/// The minutes of a day.
-pub(super) const DAY_MINUTES: u32 = 1_440;
-
-/// Returns for each knot the cubic to the next one, the last one's next being the first one
-/// tomorrow: the coefficients of the powers 0 to 3 of the seconds since the knot.
+/// Returns for each knot the cubic to the next one, the last one's next being the first one of
+/// the next period: the coefficients of the powers 0 to 3 of the seconds since the knot.
 ///
-/// `knots` are a minute of the day and a value, ascending. The reference copies up to 100 knots
-/// before and after the day, so that no end of scipy's curve touches it: the same as counting in
-/// a circle.
+/// `knots` are a minute of the period and a value, ascending. The reference copies up to 100
+/// knots before and after the period, so that no end of scipy's curve touches it: the same as
+/// counting in a circle.
 ///
 /// Source: scipy 1.11.4, `interpolate/_cubic.py`, `CubicHermiteSpline.__init__`.
-pub(super) fn cubics(knots: &[(u32, f64)]) -> Vec<[f64; 4]> {
+pub(super) fn cubics(knots: &[(u32, f64)], period_minutes: u32) -> Vec<[f64; 4]> {
     let count = knots.len();
-    let line = |i: usize| Line::new(knots[i], knots[(i + 1) % count]);
+    let line = |i: usize| Line::new(knots[i], knots[(i + 1) % count], period_minutes);
     let lines: Vec<Line> = (0..count).map(line).collect();
     let slope = |i: usize| knot_slope(lines[(i + count - 1) % count], lines[i]);
     let slopes: Vec<f64> = (0..count).map(slope).collect();
@@ -35,8 +32,8 @@ struct Line {
 }
 
 impl Line {
-    fn new((start, from): (u32, f64), (end, to): (u32, f64)) -> Self {
-        let minutes = if end > start { end - start } else { end + DAY_MINUTES - start };
+    fn new((start, from): (u32, f64), (end, to): (u32, f64), period_minutes: u32) -> Self {
+        let minutes = if end > start { end - start } else { end + period_minutes - start };
         let seconds = f64::from(minutes * 60);
         Self { seconds, slope: (to - from) / seconds }
     }
@@ -65,7 +62,7 @@ mod tests {
 
     #[track_caller]
     fn check(knots: &[(u32, f64)], expected: &[[f64; 4]]) {
-        assert_eq!(cubics(knots), expected);
+        assert_eq!(cubics(knots, 1_440), expected);
     }
 
     /// `scipy.interpolate.PchipInterpolator(x, y).c`; longer curves are in tests/golden/series/.

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use push_live_metrics::series::{Grid, NoiseParams, Seasonality, Seed, Series, TimestampMs, Trend};
+use push_live_metrics::series::{
+    Grid, NoiseParams, Period, Seasonality, Seed, Series, TimestampMs, Trend,
+};
 
 fn golden_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -40,9 +42,15 @@ impl Golden {
             origin: TimestampMs(whole("origin_ms")),
             step_ms: whole("step_ms").try_into().unwrap(),
         };
-        let (seasonality, utc_offset_ms) = (seasonality(header["knots"]), whole("utc_offset_ms"));
         Self {
-            series: Series { trend, seasonality, noise, grid, utc_offset_ms },
+            series: Series {
+                trend,
+                seasonality: seasonality(Period::Day, header["knots"]),
+                weekly_seasonality: seasonality(Period::Week, header["weekly_knots"]),
+                noise,
+                grid,
+                utc_offset_ms: whole("utc_offset_ms"),
+            },
             first_index: whole("first_index").try_into().unwrap(),
             values: values.lines().map(hex).collect(),
         }
@@ -84,13 +92,13 @@ impl Golden {
     }
 }
 
-fn seasonality(knots: &str) -> Option<Seasonality> {
+fn seasonality(period: Period, knots: &str) -> Option<Seasonality> {
     let knot = |text: &str| {
         let (minute, value) = text.split_once('=').unwrap();
         (minute.parse().unwrap(), value.parse().unwrap())
     };
     (knots != "none")
-        .then(|| Seasonality::new(&knots.split(',').map(knot).collect::<Vec<_>>()).unwrap())
+        .then(|| Seasonality::new(period, &knots.split(',').map(knot).collect::<Vec<_>>()).unwrap())
 }
 
 /// Returns the series whose values are the standard deviates of `series`.
@@ -98,6 +106,7 @@ fn deviates(series: &Series) -> Series {
     Series {
         trend: Trend { flat_base: 0.0, coefficient: 0.0, unit_us: 1 },
         seasonality: None,
+        weekly_seasonality: None,
         noise: NoiseParams { mean: 0.0, std: 1.0, seed: series.noise.seed },
         ..series.clone()
     }
@@ -119,7 +128,7 @@ fn series_has_the_bits_of_mockseries() {
     }
     let count: usize = totals.iter().sum();
     println!("{count} values of {} series: by ulps of the deviate {totals:?}", paths.len());
-    assert!(count >= 24_000, "only {count} values");
+    assert!(count >= 72_000, "only {count} values");
     assert!(totals[0] * 1_000 >= count * 999, "only {} of {count} are equal", totals[0]);
 }
 
@@ -127,6 +136,7 @@ fn default_series() -> Series {
     Series {
         trend: Trend::default(),
         seasonality: Some(Seasonality::default()),
+        weekly_seasonality: None,
         noise: NoiseParams::default(),
         grid: Grid { origin: TimestampMs(1_765_969_200_000), step_ms: 60_000 },
         utc_offset_ms: 0,
@@ -174,7 +184,8 @@ fn no_value_is_negative_zero() {
     let knots = [(600, 1.0 / 3.0), (660, -0.0), (720, -1.0), (780, -21.0)];
     let series = Series {
         trend: Trend { flat_base: -0.0, coefficient: -0.0, unit_us: 1 },
-        seasonality: Some(Seasonality::new(&knots).unwrap()),
+        seasonality: Some(Seasonality::new(Period::Day, &knots).unwrap()),
+        weekly_seasonality: None,
         noise: NoiseParams { mean: -0.0, std: 0.0, seed: Seed(42) },
         grid: Grid { step_ms: 86_400_000, ..default_series().grid },
         utc_offset_ms: 0,

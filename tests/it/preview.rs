@@ -67,7 +67,9 @@ fn default_series(step_ms: u64) -> SeriesIter {
     let grid = Grid { origin: TimestampMs(1_765_969_200_000), step_ms };
     let (trend, noise) = (Trend::default(), NoiseParams::default());
     let seasonality = Some(Seasonality::default());
-    Series { trend, seasonality, noise, grid, utc_offset_ms: 0 }.iter_from(0)
+    let series =
+        Series { trend, seasonality, weekly_seasonality: None, noise, grid, utc_offset_ms: 0 };
+    series.iter_from(0)
 }
 
 #[test]
