@@ -20,6 +20,11 @@ const STEP_MIN_MS: i64 = 1000;
 const REQUEST_GRACE: Duration = Duration::from_millis(1000);
 /// What the main thread is given to end after its request was cancelled.
 const CANCEL_GRACE: Duration = Duration::from_millis(600);
+/// What the last words are given: nobody may read the log that they go to.
+const WIND_UP_GRACE: Duration = Duration::from_millis(400);
+/// A signal that follows the first within this is the same one: `timeout` signals the process and
+/// its group, and a closing terminal hangs up twice.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 /// A wait that a signal ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,11 +148,10 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Ends all waits; returns whether it had been set before.
-    pub fn set(&self) -> bool {
-        let was_set = std::mem::replace(&mut *self.lock(), true);
+    /// Ends all waits.
+    pub fn set(&self) {
+        *self.lock() = true;
         self.changed.notify_all();
-        was_set
     }
 
     fn lock(&self) -> MutexGuard<'_, bool> {
@@ -159,7 +163,8 @@ impl Interrupt {
 pub trait LastResort: Send + Sync + 'static {
     /// Ends the request under way.
     fn cancel_request(&self) {}
-    /// Does what is to be done before the process ends; the main thread is stuck.
+    /// Does what is to be done before the process ends; the main thread is stuck, and may hold any
+    /// lock. It ends soon after, whether this has returned or not.
     fn wind_up(&self) {}
     /// Does what takes no time before the process ends at once.
     fn abandon(&self) {}
@@ -176,27 +181,51 @@ pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
     }
     let interrupt = Arc::clone(interrupt);
     let last_resort = Arc::new(last_resort);
-    let exit = || process::exit(i32::from(Exit::Interrupted as u8));
-    let handler = move || {
-        // Whatever is still being wound up: it may be stuck in a log that nobody reads.
-        if interrupt.set() {
+    let mut first: Option<Instant> = None;
+    let handler = move || match first {
+        None => {
+            first = Some(Instant::now());
+            interrupt.set();
+            let last_resort = Arc::clone(&last_resort);
+            // This thread has the second signal to wait for.
+            aside(move || end_stuck_run(&last_resort));
+        }
+        Some(first) if first.elapsed() < SAME_SIGNAL => {}
+        Some(_) => {
             last_resort.abandon();
             exit();
         }
-        let last_resort = Arc::clone(&last_resort);
-        // Apart from the handler's thread, which has the second signal to wait for.
-        let watch = move || {
-            thread::sleep(REQUEST_GRACE);
-            last_resort.cancel_request();
-            thread::sleep(CANCEL_GRACE);
-            last_resort.wind_up();
-            exit();
-        };
-        drop(thread::Builder::new().spawn(watch));
     };
     // Without a handler a signal ends the process as it would any other; that is no reason
     // not to run.
     drop(ctrlc::set_handler(handler));
+}
+
+/// Gives the main thread time to end, and then ends the process from whatever it is stuck in.
+fn end_stuck_run(last_resort: &Arc<impl LastResort>) {
+    thread::sleep(REQUEST_GRACE);
+    last_resort.cancel_request();
+    thread::sleep(CANCEL_GRACE);
+    let winding_up = Arc::clone(last_resort);
+    // It gets stuck itself in a log that nobody reads, or in a lock that the main thread holds.
+    aside(move || {
+        winding_up.wind_up();
+        exit();
+    });
+    thread::sleep(WIND_UP_GRACE);
+    last_resort.abandon();
+    exit();
+}
+
+/// Does `work` beside the caller, or before it goes on where no thread is to be had.
+fn aside(work: impl Fn() + Clone + Send + 'static) {
+    if thread::Builder::new().spawn(work.clone()).is_err() {
+        work();
+    }
+}
+
+fn exit() -> ! {
+    process::exit(i32::from(Exit::Interrupted as u8))
 }
 
 fn is_hangup_ignored() -> bool {

@@ -4,6 +4,7 @@
 pub(crate) mod certificates;
 pub(crate) mod clock;
 mod connection;
+pub(crate) mod fifo;
 pub(crate) mod flags;
 pub(crate) mod folder;
 pub(crate) mod json;

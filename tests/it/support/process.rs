@@ -1,6 +1,7 @@
 //! Runs the real binary, or a shell that calls it: nothing in its environment but what is given,
 //! a folder of its own, a limit on its time; and keeps what it says, whenever it dies.
 
+use std::fs;
 use std::io::Read;
 use std::mem;
 use std::os::unix::process::ExitStatusExt;
@@ -209,6 +210,21 @@ impl Running {
     #[track_caller]
     pub(crate) fn wait_for_event(&self, event: &str, count: usize) {
         self.wait_for(&format!(r#""event":"{event}""#), count);
+    }
+
+    /// Waits until it catches SIGTERM.
+    pub(crate) fn wait_for_handler(&self) {
+        let is_caught = || {
+            let path = format!("/proc/{}/status", self.pid());
+            let status = fs::read_to_string(path).unwrap_or_default();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            mask.is_some_and(|mask| mask & (1 << 14) != 0)
+        };
+        while !is_caught() {
+            assert!(self.start.elapsed() < self.surroundings.limit, "it catches no signal");
+            thread::sleep(POLL);
+        }
     }
 
     /// Waits until it ends.
