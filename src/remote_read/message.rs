@@ -4,7 +4,7 @@
 //! Source: prometheus prompb/remote.proto and prompb/types.proto for the field numbers;
 //! prometheus.io, "Remote Read API", for the headers and the snappy block.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quick_protobuf::{Result as WriteResult, Writer};
 use snap::raw::{Decoder, Encoder, decompress_len};
@@ -21,6 +21,10 @@ pub const REQUEST_HEADERS: &[(&str, &str)] = &[
     ("Content-Type", "application/x-protobuf"),
     ("X-Prometheus-Remote-Read-Version", "0.1.0"),
 ];
+/// Labels that a receiver makes of a series' own metadata: no sign of another series.
+/// Source: Prometheus 3.8, feature `type-and-unit-labels`; Cortex has it, too.
+const METADATA_LABELS: [&str; 2] = ["__type__", "__unit__"];
+
 /// Tags to write: field number << 3 | wire type (0 varint, 2 length-delimited).
 const REQUEST_QUERIES: u32 = 1 << 3 | 2;
 const REQUEST_ACCEPTED_RESPONSE_TYPES: u32 = 2 << 3 | 2;
@@ -122,7 +126,8 @@ pub enum Found {
 ///
 /// A series that has labels beside ours is another one, so its names are given back to be asked
 /// to be absent. When it comes again all the same, the receiver adds them to each answer
-/// (Prometheus' `external_labels`), and it is ours.
+/// (Prometheus' `external_labels`), and it is ours. Ours may be stored in several parts, which
+/// differ in the labels made of their metadata: 1.0 has none, 2.0 has a type.
 ///
 /// # Errors
 /// The message is malformed or none to this query.
@@ -136,7 +141,7 @@ pub fn decode(
     let (Some(result), None) = (results.next(), results.next()) else {
         return unreadable("it does not hold the one result that was asked for");
     };
-    let mut ours = None;
+    let mut ours = BTreeMap::new();
     let mut others = BTreeSet::new();
     for field in Fields::of(result?.1.bytes()?) {
         let (number, value) = field?;
@@ -144,20 +149,24 @@ pub fn decode(
             continue;
         }
         let series = value.bytes()?;
-        let more_names = more_names(series, query.labels)?;
+        let (of_metadata, more_names) = more_labels(series, query.labels)?;
         if !more_names.iter().all(|name| query.other_names.contains(name)) {
             others.extend(more_names);
             if others.len() > OTHER_NAMES_MAX {
                 return unreadable("it holds too many series that were not asked for");
             }
-        } else if ours.replace(series).is_some() {
+        } else if ours.insert(of_metadata, series).is_some() {
             return unreadable("it holds the series twice");
         }
     }
-    match ours {
-        Some(series) => read_samples(series, query.range, samples)?,
-        None if others.is_empty() => {}
-        None => return Ok(Found::Others(others.into_iter().collect())),
+    if ours.is_empty() && !others.is_empty() {
+        return Ok(Found::Others(others.into_iter().collect()));
+    }
+    for series in ours.values() {
+        read_samples(series, query.range, samples)?;
+    }
+    if ours.len() > 1 {
+        samples.sort_by_key(|sample| sample.timestamp);
     }
     Ok(Found::Samples)
 }
@@ -166,13 +175,18 @@ fn is_field<T>(field: &Result<(u64, T), ReadError>, number: u64) -> bool {
     field.as_ref().map_or(true, |(found, _)| *found == number)
 }
 
-/// Returns the names of the labels that the series has beside all of `labels`.
-fn more_names(series: &[u8], labels: &LabelSet) -> Result<Vec<String>, ReadError> {
+/// Labels that a series has beside all of ours: those of its metadata, and the others' names.
+type MoreLabels = (BTreeSet<(String, String)>, Vec<String>);
+
+fn more_labels(series: &[u8], labels: &LabelSet) -> Result<MoreLabels, ReadError> {
     let mut is_there = vec![false; labels.pairs().len()];
-    let mut more_names = Vec::new();
+    let (mut of_metadata, mut more_names) = (BTreeSet::new(), Vec::new());
     for field in Fields::of(series).filter(|field| is_field(field, TIME_SERIES_LABELS)) {
         let (name, value) = label(field?.1.bytes()?)?;
         match position(labels, &name) {
+            None if METADATA_LABELS.contains(&name.as_str()) => {
+                of_metadata.insert((name, value));
+            }
             None if more_names.len() < OTHER_NAMES_MAX => more_names.push(name),
             None => return unreadable("it holds a series of too many labels"),
             Some(index) => {
@@ -188,7 +202,7 @@ fn more_names(series: &[u8], labels: &LabelSet) -> Result<Vec<String>, ReadError
     if is_there.contains(&false) {
         return unreadable("it holds a series without all of our labels");
     }
-    Ok(more_names)
+    Ok((of_metadata, more_names))
 }
 
 fn label(message: &[u8]) -> Result<(String, String), ReadError> {
@@ -351,6 +365,19 @@ mod tests {
         check(&[more("1"), series(OURS, &[(1000, 0.0)])], &[], "1000=0");
         // Asked to be absent and there all the same: the receiver adds it.
         check(&[more("1")], &["b"], "1500=0");
+    }
+
+    #[test]
+    fn labels_made_of_metadata_are_no_foreign_ones() {
+        let typed = |kind| [OURS, &[("__type__", kind), ("__unit__", "s")]].concat();
+        let gauge = typed("gauge");
+        check(&[series(&gauge, &[(1500, 1.0)])], &[], "1500=3ff0000000000000");
+        // A part that was pushed by 1.0, and one by 2.0.
+        let parts = [series(OURS, &[(1600, 0.0)]), series(&gauge, &[(1500, 0.0), (1700, 0.0)])];
+        check(&parts, &[], "1500=0 1600=0 1700=0");
+        let other = [&gauge[..], &[("b", "1")]].concat();
+        check(&[series(&other, &[(1500, 0.0)])], &[], "others: b");
+        check(&[series(&gauge, &[]), series(&gauge, &[])], &[], "it holds the series twice");
     }
 
     #[test]

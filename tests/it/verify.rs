@@ -312,6 +312,29 @@ fn lies_are_one_clear_line_each_and_no_memory() {
     }
 }
 
+/// As Prometheus from 3.8 on answers with type-and-unit-labels, and Cortex.
+#[test]
+fn a_type_label_made_of_our_metadata_does_not_hide_a_series() {
+    let origin_ms = now_ms() - 100 * STEP_MS;
+    let typed = [("__name__", "verified"), ("__type__", "gauge"), ("cpu", "a")];
+    let ours = ["--flat-base=1", "--noise-std=0", "--seasonality=none", "--trend-coefficient=0"];
+    let samples: Vec<(i64, f64)> = (0..3).map(|n| (origin_ms + n * STEP_MS, 1.0)).collect();
+    let receiver = || {
+        let answer_of = |message: &[u8]| Answer::status(200).body(snappy(message));
+        // Who asks for a series without the label finds none.
+        let nothing = answer_of(&field(1, &[]));
+        Script::new([answer_of(&answer(&typed, &samples)).into()])
+            .unchecked()
+            .otherwise(nothing)
+            .start()
+    };
+    let series = |url: &str| Series { origin_ms, ..Series::new(url, 0) }.and(&ours);
+    series(&receiver().url()).check(3, 0, "3 planned = 3 matching");
+    // Nothing of the past is pushed again.
+    let run = series(&receiver().url()).and(&["--resume"]).run("", 0, 3);
+    run.assert_code(0).assert_says("Resuming: 0 of 3 datapoints are left");
+}
+
 #[test]
 fn access_that_is_refused_and_receivers_that_are_gone_have_their_codes() {
     let Some(receiver) = Receiver::prometheus3().start() else { return };
