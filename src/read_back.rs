@@ -12,7 +12,9 @@ use crate::error::Error;
 use crate::labels::LabelSet;
 use crate::remote_read::message::{self, Found, Query};
 use crate::remote_read::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
-use crate::remote_read::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, unreadable};
+use crate::remote_read::{
+    ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, is_final, unreadable,
+};
 use crate::remote_write::{Backoff, Canceller, Outcome, Question, Sender};
 use crate::report::{Level, Report};
 use crate::series::Sample;
@@ -186,6 +188,9 @@ impl<'a, C: Clock> Reader<'a, C> {
                 Err(Outcome::Untrusted { reason }) => {
                     return Err(ReadError::Refused { status: None, reason });
                 }
+                Err(Outcome::Retryable { reason, .. }) if is_final(&reason) => {
+                    return Err(ReadError::Refused { status: Some(501), reason });
+                }
                 Err(Outcome::Retryable { after, reason, .. }) => (after, reason),
             };
             if self.clock.is_interrupted() {
@@ -195,7 +200,8 @@ impl<'a, C: Clock> Reader<'a, C> {
             let give_up_at = *give_up_at.get_or_insert(now + self.source.config.patience);
             let left = give_up_at.saturating_sub(now);
             if left.is_zero() {
-                return Err(ReadError::Unreachable(reason));
+                let is_answered = reason.starts_with("HTTP ");
+                return Err(ReadError::Unreachable { is_answered, reason });
             }
             let delay = self.backoff.failed(after).min(left);
             let text = format!("✗ Read failed: {reason}; again in {:.1} s", delay.as_secs_f64());

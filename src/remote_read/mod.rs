@@ -19,6 +19,14 @@ const SAMPLES_MAX: usize = 65_536;
 /// Names of labels that other series have and ours do not; more are not told apart.
 pub const OTHER_NAMES_MAX: usize = 100;
 
+/// What a Prometheus agent answers, with 500: it keeps samples only until they are forwarded.
+const ANSWER_OF_AN_AGENT: &str = "unsupported operation with WAL-only storage";
+
+/// Tells from an answer's status and text, as logged, that it will be the same for ever.
+pub fn is_final(reason: &str) -> bool {
+    reason.starts_with("HTTP 501") || reason.contains(ANSWER_OF_AN_AGENT)
+}
+
 /// A range of time, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeRange {
@@ -55,8 +63,13 @@ pub enum ReadError {
         /// For the log.
         reason: String,
     },
-    /// There was no answer in time.
-    Unreachable(String),
+    /// There was no answer in time, or none that says anything of samples.
+    Unreachable {
+        /// Whether the last attempt had an answer.
+        is_answered: bool,
+        /// For the log.
+        reason: String,
+    },
     /// A signal came.
     Interrupted,
 }
@@ -70,7 +83,12 @@ impl fmt::Display for ReadError {
                 write!(f, "the answer cannot be read: for a single step it is over {limit} MiB")
             }
             ReadError::Refused { reason, .. } => write!(f, "refused: {reason}"),
-            ReadError::Unreachable(reason) => write!(f, "no answer in time: {reason}"),
+            ReadError::Unreachable { is_answered: false, reason } => {
+                write!(f, "no answer in time: {reason}")
+            }
+            ReadError::Unreachable { is_answered: true, reason } => {
+                write!(f, "the receiver answered {reason}, to the last attempt")
+            }
             ReadError::Interrupted => f.write_str("interrupted"),
         }
     }

@@ -111,7 +111,7 @@ fn graver(pushed: Exit, verified: Exit) -> Exit {
 /// Logs why nothing could be read; returns the exit code.
 pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
     let exit = match error {
-        ReadError::Unreadable(_) | ReadError::TooLarge | ReadError::Unreachable(_) => {
+        ReadError::Unreadable(_) | ReadError::TooLarge | ReadError::Unreachable { .. } => {
             Exit::Unreachable
         }
         ReadError::Refused { .. } => Exit::Refused,
@@ -125,9 +125,10 @@ pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
     }
     report.log(Level::Error, "read_failed", &fields, &format!("✗ Read-back failed: {error}"));
     let hint = match error {
-        ReadError::Refused { status: Some(404 | 405), .. } => {
-            Some("check --read-url; not every receiver can be read by remote read")
-        }
+        ReadError::Refused { status: Some(400 | 404 | 405 | 501), .. } => Some(
+            "check --read-url: not every receiver can be read, and one that forwards (Prometheus \
+             agent, vmagent) keeps nothing; name the one that it forwards to",
+        ),
         ReadError::Refused { status: Some(status), .. } => describe_status(*status),
         _ => None,
     };

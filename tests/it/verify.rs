@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::process::{Run, Running, Surroundings};
 use crate::support::receiver::Script;
 use crate::support::receivers::{Receiver, Setup};
-use crate::support::step::{Answer, Then};
+use crate::support::step::{Answer, Step, Then};
 use crate::support::time::{now_ms, seconds};
 
 const STEP_MS: i64 = 100;
@@ -342,6 +342,22 @@ fn access_that_is_refused_and_receivers_that_are_gone_have_their_codes() {
     let url = format!("--read-url={}/nowhere", receiver.url());
     let run = series.and(&[&url]).run("verify", 0, 1);
     run.assert_code(3).assert_says("refused: HTTP 404").assert_says("Hint: check --read-url");
+
+    // At once, whatever there is left of the time.
+    for (status, text) in [
+        (500, "unsupported operation with WAL-only storage"), // a Prometheus agent
+        (501, "not implemented"),
+        (400, "unsupported path requested: \"/api/v1/read\""), // vmagent
+    ] {
+        let answer = Answer::status(status).body(text);
+        let forwarder = Script::new([]).unchecked().otherwise(answer).start();
+        let run = Series::new(&forwarder.url(), 1000).run("verify", 0, 1);
+        run.assert_code(3).assert_says("refused: HTTP ").assert_says("Hint: check --read-url");
+        assert!(!run.stderr.contains("Read failed"), "{}", run.stderr);
+    }
+    let failing = Script::new([]).unchecked().otherwise(Step::status(500)).start();
+    let series = Series::new(&failing.url(), 1000).and(&["--flush-timeout", "0s"]);
+    series.run("verify", 0, 1).assert_code(4).assert_says("the receiver answered HTTP 500");
 
     let gone = Series::new("http://127.0.0.1:9/api/v1/write", 1000);
     let run = gone.and(&["--flush-timeout", "0s"]).run("verify", 0, 1);
