@@ -22,6 +22,10 @@ use crate::series::Sample;
 /// Ticks that are asked for at once: an answer of about 300 KB.
 pub const TICKS_PER_CHUNK: u64 = 16_384;
 
+/// How long a VictoriaMetrics may take to show a sample: up to 4.1 s by itself, and longer
+/// behind a vmagent.
+const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(10);
+
 /// A receiver to read from.
 #[derive(Debug)]
 pub struct Source<'a> {
@@ -74,6 +78,14 @@ impl<'a, C: Clock> Reader<'a, C> {
     /// Returns the relative error of the values read; `None` where they are those sent.
     pub fn relative_error_max(&self) -> Option<f64> {
         (self.api == ReadApi::VictoriaMetrics).then_some(RELATIVE_ERROR_MAX)
+    }
+
+    /// Returns how long the receiver may take to show a sample.
+    pub fn shows_within(&self) -> Duration {
+        match self.api {
+            ReadApi::VictoriaMetrics => VICTORIAMETRICS_SHOWS_WITHIN,
+            ReadApi::Auto | ReadApi::Prometheus => Duration::ZERO,
+        }
     }
 
     /// Puts the samples of the series into `samples`, stale markers included, oldest first.

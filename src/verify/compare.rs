@@ -15,6 +15,8 @@ pub enum Finding {
         /// Ticks behind the first expected one.
         tick: usize,
     },
+    /// What matches is there more than once.
+    Duplicate,
     /// Another value is there.
     Different {
         /// The time of both.
@@ -30,8 +32,7 @@ pub enum Finding {
 
 /// Compares the samples of a series with those found, both in the order of time.
 ///
-/// A stale marker is not a sample. Of several at one time, all have to match: a receiver that
-/// keeps equal ones twice says nothing else than one that does not.
+/// A stale marker is not a sample. Of several at one time, all have to match.
 pub fn compare(
     expected: impl Iterator<Item = Sample>,
     found: &[Sample],
@@ -48,6 +49,7 @@ pub fn compare(
             }
         }
         let mut finding = Finding::Missing { tick };
+        let mut is_duplicate = false;
         while let Some(here) = found.next_if(|sample| sample.timestamp == timestamp) {
             let is_same = match relative_error_max {
                 None => value.to_bits() == here.value.to_bits(),
@@ -57,9 +59,14 @@ pub fn compare(
                 finding = Finding::Different { timestamp, expected: value, found: here.value };
             } else if matches!(finding, Finding::Missing { .. }) {
                 finding = Finding::Matching;
+            } else {
+                is_duplicate = true;
             }
         }
         on(finding);
+        if is_duplicate && finding == Finding::Matching {
+            on(Finding::Duplicate);
+        }
     }
     let mut last = None;
     for late in found {
@@ -83,6 +90,7 @@ mod tests {
         compare(expected.iter().map(sample), &found, relative_error_max, |finding| {
             findings.push(match finding {
                 Finding::Matching => "match".to_owned(),
+                Finding::Duplicate => "twice".to_owned(),
                 Finding::Missing { tick } => format!("missing {tick}"),
                 Finding::Different { timestamp, expected, found } => {
                     format!("{} is {found}, not {expected}", timestamp.0)
@@ -119,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn equal_duplicates_are_one() {
+    fn equal_duplicates_match_once_and_are_told() {
         let found = [(10, 1.0), (10, 1.0), (20, 2.0), (20, 2.5), (30, 3.5), (30, 3.0)];
-        check(&found, None, "match, 20 is 2.5, not 2, 30 is 3.5, not 3");
+        check(&found, None, "match, twice, 20 is 2.5, not 2, 30 is 3.5, not 3");
     }
 
     #[test]

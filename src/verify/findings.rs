@@ -2,22 +2,27 @@
 
 use super::Subject;
 use super::compare::Finding;
+use crate::cli::config::Plan;
 use crate::delivery::{IndexRange, Missing, Ranges};
 use crate::error::Exit;
 use crate::labels::LabelSet;
+use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, TimestampMs};
 
 /// Differences beyond this many are counted, not kept.
 const DIFFERENCES_MAX: usize = 10;
+/// The shortest `-retentionPeriod` that VictoriaMetrics takes, in milliseconds.
+const RETENTION_MIN_MS: i64 = 24 * 3_600_000;
 
 /// What was found so far. Counts are in samples.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     matching: u64,
     missing: u64,
     different: u64,
     unexpected: u64,
+    duplicates: u64,
     differences: Vec<Difference>,
     first_unexpected: Option<Sample>,
     missing_ticks: Ranges,
@@ -32,6 +37,7 @@ pub(super) struct Part {
     matching: u64,
     different: u64,
     unexpected: u64,
+    duplicates: u64,
     differences: Vec<Difference>,
     first_unexpected: Option<Sample>,
     /// By tick, whether a series has no sample there.
@@ -55,6 +61,7 @@ impl Part {
     pub(super) fn note(&mut self, labels: &LabelSet, finding: Finding) {
         match finding {
             Finding::Matching => self.matching += 1,
+            Finding::Duplicate => self.duplicates += 1,
             Finding::Missing { tick } => {
                 self.missing += 1;
                 self.is_missing[tick] = true;
@@ -81,6 +88,7 @@ impl Findings {
         self.missing += part.missing;
         self.different += part.different;
         self.unexpected += part.unexpected;
+        self.duplicates += part.duplicates;
         let room = DIFFERENCES_MAX - self.differences.len();
         self.differences.extend(part.differences.into_iter().take(room));
         self.first_unexpected = self.first_unexpected.or(part.first_unexpected);
@@ -99,6 +107,7 @@ impl Findings {
         subject: Subject<'_>,
         report: &Report,
         relative_error_max: Option<f64>,
+        now: TimestampMs,
     ) -> Exit {
         let planned = self.matching + self.missing + self.different;
         let exit = if self.matching == planned { Exit::Success } else { Exit::Different };
@@ -123,14 +132,9 @@ impl Findings {
         report.log(level, "verified", &[], &headline);
         report.rule();
         self.print_differences(report);
-        if let Some(first) = self.first_unexpected {
-            let text = format!(
-                "Unexpected: {} with our labels off the grid, the first at {} = {}",
-                self.unexpected,
-                report.local_time(first.timestamp),
-                first.value
-            );
-            report.log(Level::Warning, "unexpected", &[], &text);
+        self.print_warnings(report);
+        if relative_error_max.is_some() {
+            self.print_retention(subject, report, now);
         }
         let missing = Missing {
             ranges: &self.missing_ticks,
@@ -146,6 +150,7 @@ impl Findings {
             ("missing", Field::Count(self.missing)),
             ("different", Field::Count(self.different)),
             ("unexpected", Field::Count(self.unexpected)),
+            ("duplicates", Field::Count(self.duplicates)),
             ("exit_code", Field::Count(exit as u64)),
             ("missing_more", Field::Count(self.missing_ticks.more_count())),
             ("missing_ranges", Field::Json(&missing.json())),
@@ -158,7 +163,44 @@ impl Findings {
         exit
     }
 
+    fn print_warnings(&self, report: &Report) {
+        if let Some(first) = self.first_unexpected {
+            let text = format!(
+                "Unexpected: {} with our labels off the grid, the first at {} = {}",
+                self.unexpected,
+                report.local_time(first.timestamp),
+                first.value
+            );
+            report.log(Level::Warning, "unexpected", &[], &text);
+        }
+        if self.duplicates > 0 {
+            let count = counted(self.duplicates, "datapoint");
+            let text = format!(
+                "{count} stored more than once, with the same value: sent again, a VictoriaMetrics \
+                 keeps both; start it with -dedup.minScrapeInterval=1ms to count them once"
+            );
+            report.log(Level::Warning, "duplicates", &[], &text);
+        }
+    }
+
+    /// Says why a VictoriaMetrics may have nothing of the window's beginning.
+    fn print_retention(&self, subject: Subject<'_>, report: &Report, now: TimestampMs) {
+        let Plan { model, window, .. } = subject.plan;
+        let is_old = now.0 - model.grid.time_of(window.first_index).0 > RETENTION_MIN_MS;
+        let Some(range) = self.missing_ticks.kept().first().filter(|_| is_old) else { return };
+        if range.first == window.first_index {
+            let text = "The oldest datapoints are missing: VictoriaMetrics drops what is older than \
+                        its -retentionPeriod, by default a month";
+            report.log(Level::Warning, "retention", &[], text);
+        }
+    }
+
     fn print_differences(&self, report: &Report) {
+        if self.matching == 0 && self.different + self.unexpected > 0 {
+            let text = "Nothing matches at all: --origin, --seed or the step are probably not \
+                        those that these datapoints were pushed with";
+            report.log(Level::Error, "nothing_matches", &[], text);
+        }
         for difference in &self.differences {
             let Difference { labels, timestamp, expected, found } = difference;
             let time = report.local_time(*timestamp);

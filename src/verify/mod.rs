@@ -3,6 +3,7 @@
 //! Changes nothing anywhere. Goes through the window in chunks, so that memory is flat in its
 //! length, and in each through the series, so that what is missing comes in the order of time.
 
+mod check;
 pub mod compare;
 mod findings;
 
@@ -13,23 +14,17 @@ use crate::cli::config::{Plan, Rerun, VerifyConfig};
 use crate::clock::{Clock, LastResort};
 use crate::delivery::Summary;
 use crate::error::{Error, Exit};
-use crate::read_back::{Reader, Source, TICKS_PER_CHUNK};
-use crate::remote_read::{ReadError, TimeRange};
+use crate::read_back::Source;
+use crate::remote_read::ReadError;
 use crate::remote_write::{Canceller, describe_status};
 use crate::report::announce::announce_plan;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
-use crate::series::{Sample, SeriesIter};
 
-use compare::compare;
-use findings::{Findings, Part};
+use check::Check;
 
-/// How long a receiver may take to show what it has accepted.
+/// How long a receiver may take to show what it has accepted just now.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
-/// The same where nothing was pushed just now: VictoriaMetrics takes up to two seconds.
-const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(4);
-/// From one look for a missing sample to the next.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What is compared with what.
 #[derive(Clone, Copy)]
@@ -150,95 +145,11 @@ impl Subject<'_> {
     }
 
     fn check(self, clock: &impl Clock, report: &Report, shown_within: Duration) -> Exit {
-        let mut check = Check {
-            subject: self,
-            clock,
-            reader: Reader::new(clock, report, self.source),
-            iters: self.plan.iters_from(self.plan.window.first_index).collect(),
-            samples: Vec::new(),
-            shown_within,
-            waiting_since: None,
-            findings: Findings::default(),
-        };
+        let mut check = Check::new(self, clock, report, shown_within);
         match check.all() {
             Err(error) => report_failure(&error, report),
-            Ok(()) => check.findings.print(self, report, check.reader.relative_error_max()),
+            Ok(findings) => findings.print(self, report, check.relative_error_max(), clock.now()),
         }
-    }
-}
-
-/// The loop's state.
-struct Check<'a, C> {
-    subject: Subject<'a>,
-    clock: &'a C,
-    reader: Reader<'a, C>,
-    /// The series from the chunk's first tick on.
-    iters: Vec<SeriesIter>,
-    samples: Vec<Sample>,
-    shown_within: Duration,
-    /// When something was missing for the first time, on the steady clock.
-    waiting_since: Option<Duration>,
-    findings: Findings,
-}
-
-impl<C: Clock> Check<'_, C> {
-    fn all(&mut self) -> Result<(), ReadError> {
-        let window = self.subject.plan.window;
-        let mut index = window.first_index;
-        let mut ticks_max = TICKS_PER_CHUNK;
-        while index < window.end_index() {
-            let tick_count = ticks_max.min(window.end_index() - index);
-            let part = match self.chunk(index, tick_count) {
-                // The series has more samples in between than ours.
-                Err(ReadError::TooLarge) if tick_count > 1 => {
-                    ticks_max = tick_count / 2;
-                    continue;
-                }
-                part => part?,
-            };
-            if part.missing > 0 && self.may_look_again()? {
-                continue;
-            }
-            self.findings.add(index, part);
-            let ticks = usize::try_from(tick_count).expect("a chunk fits memory");
-            for iter in &mut self.iters {
-                iter.nth(ticks - 1).expect("a series is endless");
-            }
-            index += tick_count;
-        }
-        Ok(())
-    }
-
-    fn chunk(&mut self, first: u64, tick_count: u64) -> Result<Part, ReadError> {
-        let grid = self.subject.plan.model.grid;
-        let ticks = usize::try_from(tick_count).expect("a chunk fits memory");
-        let range = TimeRange::of_ticks(grid, first, tick_count);
-        let mut part = Part::new(ticks);
-        for (labels, iter) in self.subject.plan.label_sets.iter().zip(&self.iters) {
-            if self.clock.is_interrupted() {
-                return Err(ReadError::Interrupted);
-            }
-            self.reader.read(labels, range, &mut self.samples)?;
-            let relative_error_max = self.reader.relative_error_max();
-            compare(iter.clone().take(ticks), &self.samples, relative_error_max, |finding| {
-                part.note(labels, finding);
-            });
-        }
-        Ok(part)
-    }
-
-    /// Waits a little, unless what is missing had its time to show.
-    fn may_look_again(&mut self) -> Result<bool, ReadError> {
-        let shown_within = match self.reader.relative_error_max() {
-            Some(_) => self.shown_within.max(VICTORIAMETRICS_SHOWS_WITHIN),
-            None => self.shown_within,
-        };
-        let now = self.clock.steady();
-        if now - *self.waiting_since.get_or_insert(now) >= shown_within {
-            return Ok(false);
-        }
-        self.clock.sleep(LOOK_INTERVAL).map_err(|_| ReadError::Interrupted)?;
-        Ok(true)
     }
 }
 

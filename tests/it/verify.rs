@@ -102,6 +102,8 @@ fn check_verify(setup: Setup) {
     let run = wrong.check(TICKS, 5, "100 planned = 0 matching + 0 missing + 100 different;");
     assert_eq!(run.stderr.matches("Different at ").count(), 10, "{}", run.stderr);
     run.assert_says("and 90 more are different");
+    let hint = run.stderr.find("--origin, --seed or the step are probably not those");
+    assert!(hint.is_some() && hint < run.stderr.find("Different at "), "{}", run.stderr);
 
     let run = ours.check(2 * TICKS, 5, "200 planned = 100 matching + 100 missing + 0 different;");
     assert_eq!(run_printed_commands(&run), 1, "one range\n{}", run.stderr);
@@ -172,6 +174,32 @@ fn external_labels_of_the_receiver_are_passed_over() {
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, TICKS);
     series.check(TICKS, 0, "100 planned = 100 matching");
+}
+
+/// It keeps what it is sent twice, and shows nothing that is older than it keeps.
+#[test]
+fn a_victoriametrics_has_its_own_warnings() {
+    let Some(receiver) = Receiver::victoriametrics().start() else { return };
+    let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    series.push(0, 10);
+    series.push(0, 10);
+    let run = series.check(10, 0, "10 planned = 10 matching + 0 missing + 0 different;");
+    run.assert_says("10 datapoints stored more than once").assert_says("-dedup.minScrapeInterval");
+    assert!(!run.stderr.contains("-retentionPeriod"), "{}", run.stderr);
+    series.origin_ms -= 50 * 86_400_000;
+    series.check(10, 5, "10 planned = 0 matching + 10 missing").assert_says("-retentionPeriod");
+}
+
+/// Behind a vmagent it takes that long.
+#[test]
+fn what_a_victoriametrics_shows_late_is_waited_for() {
+    let Some(receiver) = Receiver::victoriametrics().start() else { return };
+    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let reading = series.start("verify", 0, 10);
+    reading.wait_for("A VictoriaMetrics: ", 1);
+    thread::sleep(Duration::from_secs(5));
+    series.push(0, 10);
+    reading.wait().assert_code(0);
 }
 
 #[test]
