@@ -28,6 +28,8 @@ pub enum Ending {
     Interrupted,
     /// The receiver refused before it accepted anything.
     Refused,
+    /// What the receiver has of the window could not be read, so nothing was sent.
+    Unread(Exit),
 }
 
 /// What the summary is made of, shared with the thread that prints it when the main one is stuck.
@@ -65,7 +67,8 @@ impl Summary {
         *tally = Tally::new(first_index, end - first_index, tally.series_count);
     }
 
-    /// Counts as undelivered what was due by `now` and is not settled.
+    /// Counts as undelivered, or as unconfirmed before the window was read, what was due by `now`
+    /// and is not settled.
     pub fn give_up_due(&self, now: TimestampMs) {
         self.give_up(&mut self.tally(), now);
     }
@@ -109,6 +112,7 @@ impl Summary {
             Ending::Finished => tally.exit(),
             Ending::Interrupted => Exit::Interrupted,
             Ending::Refused => Exit::Refused,
+            Ending::Unread(exit) => exit,
         };
         if self.is_printed.swap(true, Ordering::SeqCst) {
             return exit;
@@ -259,6 +263,8 @@ fn headline(tally: &Tally, ending: Ending) -> String {
     match ending {
         Ending::Interrupted => format!("Interrupted! Pushed {pushed}"),
         Ending::Refused => format!("Refused! Pushed {pushed}"),
+        Ending::Unread(_) => format!("Nothing sent: pushed {pushed}"),
+        Ending::Finished if tally.tick_count == 0 => "Finished: nothing was left to push".into(),
         Ending::Finished if tally.accepted == tally.planned() => {
             format!("Finished: all {} pushed", counted(tally.tick_count, "datapoint"))
         }

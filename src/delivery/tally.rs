@@ -87,6 +87,8 @@ pub struct Tally {
     pub retries: u64,
     /// Ticks of which every sample was accepted.
     pub ticks_accepted: u64,
+    /// Whether the receiver may have any of it from a run before, which is still to be read.
+    pub is_unread: bool,
     /// Samples, the next ones to settle, that may have been stored by an attempt without answer.
     open: u64,
     missing: Ranges,
@@ -106,6 +108,7 @@ impl Tally {
             unconfirmed: 0,
             retries: 0,
             ticks_accepted: 0,
+            is_unread: false,
             open: 0,
             missing: Ranges::default(),
             last_accepted: None,
@@ -149,13 +152,14 @@ impl Tally {
         }
     }
 
-    /// Counts as undelivered what is left of every tick before `index_end`.
+    /// Counts as undelivered what is left of every tick before `index_end`; as unconfirmed where
+    /// the receiver may have it.
     pub fn give_up_before(&mut self, index_end: u64) {
         let due = (index_end - self.first_index).min(self.tick_count) * self.series_count;
         let left = due.saturating_sub(self.settled());
         if left > 0 {
             let first = self.first_index + self.settled() / self.series_count;
-            self.undelivered += left;
+            *if self.is_unread { &mut self.unconfirmed } else { &mut self.undelivered } += left;
             self.missing.add(IndexRange { first, last: index_end - 1 });
         }
     }

@@ -59,10 +59,13 @@ impl<'a> Live<'a> {
         if self.config.resume {
             match self.resume(clock) {
                 Ok(rest) => window = rest,
-                Err(error) => return verify::report_failure(&error, report),
+                Err(error) => return self.unread(&error, clock.now()),
             }
         }
-        let exit = if window.tick_count > 0 { self.push(window, clock) } else { Exit::Success };
+        let exit = match window.tick_count {
+            0 => self.summary.print(Ending::Finished),
+            _ => self.push(window, clock),
+        };
         match self.subject().filter(|_| self.config.verify) {
             Some(subject) => verify::after_push(subject, clock, &self.summary, exit),
             None => exit,
@@ -74,6 +77,7 @@ impl<'a> Live<'a> {
         let report: &Report = &self.summary.report;
         let plan = &self.config.plan;
         let window = plan.window;
+        self.summary.tally().is_unread = true;
         let source = self.source.as_ref().expect("who resumes knows where to read");
         let first_index = resume::first_index(plan, source, clock, report)?;
         let (done, count) = (first_index - window.first_index, window.tick_count);
@@ -83,6 +87,15 @@ impl<'a> Live<'a> {
         report.info("resuming", &[("ticks_left", Field::Count(left))], &text);
         self.summary.begin_at(first_index);
         Ok(Window { first_index, tick_count: count - done })
+    }
+
+    /// Ends a run that could not read what is left of its window.
+    fn unread(&self, error: &ReadError, now: TimestampMs) -> Exit {
+        self.summary.give_up_due(now);
+        self.summary.print(match error {
+            ReadError::Interrupted => Ending::Interrupted,
+            error => Ending::Unread(verify::report_failure(error, &self.summary.report)),
+        })
     }
 
     /// Returns the whole window as something to read back.

@@ -147,6 +147,34 @@ fn while_it_connects_after_silence() {
     assert_eq!(run.summary().counts(), [0, 0, 0, 1, 9], "{}", run.stderr);
 }
 
+/// Interrupts a run that reads what is left of its window; of the ten datapoints three are due.
+#[track_caller]
+fn check_resuming(url: &str, wait_for_question: impl Fn(usize)) {
+    for (count, format) in (1..).zip(["json", "text"]) {
+        let start = seconds(now_ms() - 150_000);
+        let sender = sleepy(url).switch("resume").flag("start-epoch", &start);
+        let running = sender.flag("log-format", format).start();
+        wait_for_question(count);
+        let (run, _) = end(running, "TERM");
+        run.assert_code(130).assert_says("Interrupted! Pushed 0/10 datapoints");
+        // The receiver may have them.
+        run.assert_says("0 undelivered + 3 unconfirmed + 7 not yet due");
+        if format == "json" {
+            assert_eq!(run.summary().counts(), [0, 0, 0, 3, 7], "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn while_it_reads_what_is_left() {
+    let hole = BlackHole::open();
+    check_resuming(&hole.url(), |_| wait_for_connecting(hole.address()));
+    for step in [Step::Stall, Step::retry_after(503, "60")] {
+        let receiver = Script::new([]).unchecked().otherwise(step).start();
+        check_resuming(&receiver.url(), |count| receiver.wait_for_requests(count));
+    }
+}
+
 #[test]
 fn while_it_catches_up() {
     // A thousand datapoints are due; each of them takes a while.

@@ -246,9 +246,11 @@ fn resume_has_nothing_to_do_when_all_is_there() {
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, TICKS);
-    let run = series.and(&["--resume", "--verify"]).run("", 0, TICKS);
+    let run = series.clone().and(&["--resume", "--verify"]).run("", 0, TICKS);
     run.assert_code(0).assert_says("Resuming: 0 of 100 datapoints are left");
     run.assert_says("all 100 datapoints match");
+    let run = series.and(&["--resume", "--log-format", "json"]).run("", 0, TICKS);
+    assert_eq!(run.assert_code(0).summary().counts(), [0; 5], "{}", run.stderr);
 }
 
 /// One has half of the window, the other nothing: what it lacks is not sent to both again.
