@@ -44,6 +44,7 @@
 //! preview/axis.rs              round values, and round times of the day
 //! preview/canvas.rs            the dots, and the characters that they make
 //! verify/mod.rs                verb: reads a window back and compares it; also after a push
+//! verify/check.rs              a window read and compared, chunk by chunk
 //! verify/compare.rs            what should be there with what is there, sample by sample
 //! verify/findings.rs           what a check found, in words
 //! dry_run.rs                   --dry-run: what live or backfill would send

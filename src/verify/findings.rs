@@ -189,8 +189,8 @@ impl Findings {
         let is_old = now.0 - model.grid.time_of(window.first_index).0 > RETENTION_MIN_MS;
         let Some(range) = self.missing_ticks.kept().first().filter(|_| is_old) else { return };
         if range.first == window.first_index {
-            let text = "The oldest datapoints are missing: VictoriaMetrics drops what is older than \
-                        its -retentionPeriod, by default a month";
+            let text = "The oldest datapoints are missing: VictoriaMetrics drops what is older \
+                        than its -retentionPeriod, by default a month";
             report.log(Level::Warning, "retention", &[], text);
         }
     }
