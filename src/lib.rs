@@ -63,6 +63,7 @@
 //! remote_write/v2.rs           the message of 2.0
 //! remote_write/body.rs         a message in snappy block format
 //! remote_write/http.rs         one attempt, and what the answer means: Outcome
+//! remote_write/failure.rs      why there is no answer, in words
 //! remote_write/headers.rs      those of the protocol, and the secrets in the others
 //! remote_write/hints.rs        the words of errors
 //! remote_write/tls.rs          certificates and keys

@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::units::{Unusable, unusable};
 
+/// The longest URL, in bytes: what the libraries below take, with some room.
+const URL_BYTES_MAX: usize = 64_000;
+
 /// An absolute http or https URL without user name, password and fragment.
 pub(super) struct HttpUrl {
     /// The URL as given.
@@ -19,6 +22,9 @@ pub(super) struct HttpUrl {
 impl HttpUrl {
     /// Parses a URL.
     pub(super) fn parse(text: &str) -> Result<HttpUrl, Unusable> {
+        if text.len() > URL_BYTES_MAX {
+            return Err(unusable("is longer than 64,000 bytes", "shorten it"));
+        }
         let Some((scheme, behind)) = text.split_once("://") else {
             return Err(unusable("has no scheme", "begin it with http:// or https://"));
         };
@@ -163,6 +169,7 @@ mod tests {
         check("http://127.0.0.1.example.com/", "127.0.0.1.example.com 80 loopback=false");
         check("http://localhost.example.com/", "localhost.example.com 80 loopback=false");
         check("", "has no scheme");
+        check(&format!("http://h/{}", "x".repeat(64_000)), "is longer than 64,000 bytes");
         check("localhost:9090/api", "has no scheme");
         check("ftp://host/", "has another scheme than http and https");
         check("http://host/a b", "has a space in it");

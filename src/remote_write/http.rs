@@ -3,23 +3,28 @@
 //! Never retries, never follows a redirect; what it reads of an answer is bounded.
 //! Source: Remote-Write 1.0 specification, "Protocol"; statuses: REMOTE_WRITE.md 3F.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
-use ureq::{Agent, Body, Proxy, RequestBuilder, Timeout};
+use ureq::{Agent, Body, Proxy, RequestBuilder};
 
+use super::failure::{failure, not_sent, unanswered};
 use super::headers::{USER_AGENT, protocol_headers};
-use super::hints::{is_certificate_problem, other_roots};
 use super::{Auth, Secret, Target, Version, base64, header_time, redacted};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
 
-/// What is read, and shown, of the body of an error.
-const ERROR_BODY_BYTES_MAX: u64 = 1024;
-/// What is taken of response headers; also ureq's buffer, which has to hold them.
-const RESPONSE_HEADER_BYTES_MAX: usize = 16 * 1024;
+/// What is read of the body of an answer: of an error to be shown, of a success to its end, so
+/// that the connection can be used again.
+const BODY_BYTES_MAX: usize = 1024;
+/// How long.
+const BODY_TIME_MAX: Duration = Duration::from_secs(1);
+/// What is taken of response headers.
+const RESPONSE_HEADER_BYTES_MAX: usize = 64 * 1024;
+/// The longest line of a request's head: ureq's buffer has to hold it.
+const REQUEST_LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What an attempt means for the samples it carried. The only thing that is branched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,11 +124,13 @@ impl Sender {
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .max_response_header_size(RESPONSE_HEADER_BYTES_MAX)
-            .input_buffer_size(RESPONSE_HEADER_BYTES_MAX)
-            .output_buffer_size(16 * 1024)
+            // One byte more, so that what is longer does not look like a connection that ended.
+            .input_buffer_size(RESPONSE_HEADER_BYTES_MAX + 1)
+            .output_buffer_size(REQUEST_LINE_BYTES_MAX)
             .timeout_global(Some(target.timeout))
             .timeout_resolve(Some(connect_timeout))
-            .timeout_connect(Some(connect_timeout));
+            .timeout_connect(Some(connect_timeout))
+            .timeout_recv_body(Some(BODY_TIME_MAX));
         #[cfg(feature = "tls")]
         let config = config.tls_config(super::tls::config(&target.tls)?);
         Ok(Self { agent: config.build().new_agent(), target: target.clone() })
@@ -171,7 +178,8 @@ impl Sender {
         body_bytes_max: usize,
         now: TimestampMs,
     ) -> Result<Vec<u8>, Outcome> {
-        let mut request = self.agent.post(question.url);
+        let request = self.agent.post(question.url);
+        let mut request = request.config().timeout_recv_body(None).build();
         for (name, value) in question.headers {
             request = request.header(*name, *value);
         }
@@ -195,6 +203,11 @@ impl Sender {
         // A token that is being rotated: it may be there at the next attempt.
         let headers = self.own_headers().map_err(|error| not_sent(error.to_string()))?;
         for (name, value) in headers {
+            // As in `NAME: VALUE`, with two line ends where it is the last one.
+            if name.len() + value.len() + 6 > REQUEST_LINE_BYTES_MAX {
+                let limit = REQUEST_LINE_BYTES_MAX;
+                return Err(not_sent(format!("the header {name} is longer than {limit} bytes")));
+            }
             request = request.header(name, value);
         }
         Ok(request)
@@ -257,8 +270,10 @@ fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
         header_text(headers, "Retry-After").and_then(|text| header_time::retry_after(text, now));
     let location = header_text(headers, "Location").map(str::to_owned);
     let outcome = match status {
-        // The body of a success is not read: "MUST ignore".
-        200..=299 => Outcome::Accepted,
+        200..=299 => {
+            read_past(&mut response);
+            Outcome::Accepted
+        }
         429 | 500..=599 => Outcome::Retryable {
             after,
             // A gateway that has no answer from the receiver says nothing of the samples.
@@ -274,11 +289,32 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// Reads a short body to its end, so that the connection can be used again. Whatever is in it,
+/// or goes wrong with it: "MUST ignore".
+fn read_past(response: &mut Response<Body>) {
+    let is_short = match response.body().content_length() {
+        Some(length) => length <= BODY_BYTES_MAX as u64,
+        // Without chunks it ends with the connection.
+        None => response.headers().contains_key("Transfer-Encoding"),
+    };
+    if is_short {
+        read_start(response);
+    }
+}
+
+fn read_start(response: &mut Response<Body>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // The end of a body is seen by the read after its last byte.
+    let mut body = response.body_mut().as_reader().take(BODY_BYTES_MAX as u64 + 1);
+    let _ = body.read_to_end(&mut bytes);
+    bytes.truncate(BODY_BYTES_MAX);
+    bytes
+}
+
 /// Returns status and body as they came, on one line.
 fn describe(response: &mut Response<Body>, location: Option<&str>) -> String {
-    let mut bytes = Vec::new();
     // A body that breaks off is shown as far as it came.
-    let _ = response.body_mut().as_reader().take(ERROR_BODY_BYTES_MAX).read_to_end(&mut bytes);
+    let bytes = read_start(response);
     let body = String::from_utf8_lossy(&bytes);
     let mut text = format!("HTTP {}", response.status());
     if let Some(location) = location {
@@ -288,57 +324,4 @@ fn describe(response: &mut Response<Body>, location: Option<&str>) -> String {
         text.push_str(&format!(": {}", Escaped(body.trim())));
     }
     text
-}
-
-fn not_sent(reason: String) -> Outcome {
-    Outcome::Retryable { after: None, fate_unknown: false, reason }
-}
-
-/// Classifies an attempt that got no valid answer.
-fn failure(error: &ureq::Error) -> Outcome {
-    let text = error.to_string();
-    let text = text.strip_prefix("io: ").unwrap_or(&text);
-    let reason = Escaped(text).to_string();
-    if is_certificate_problem(text) {
-        return Outcome::Untrusted { reason: reason + &other_roots(text) };
-    }
-    match error {
-        ureq::Error::ConnectProxyFailed(_) if text.contains("407") => {
-            Outcome::Rejected { status: 407, reason: "the proxy answered HTTP 407".into() }
-        }
-        _ if text.contains("InvalidContentType") => {
-            not_sent("no TLS is spoken there; is it http in place of https?".into())
-        }
-        ureq::Error::HostNotFound => not_sent("the host name was not found".into()),
-        ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => not_sent(reason),
-        ureq::Error::Timeout(phase @ (Timeout::Resolve | Timeout::Connect)) => {
-            not_sent(format!("timed out ({phase})"))
-        }
-        ureq::Error::Timeout(_) => unanswered("timed out without an answer".into()),
-        ureq::Error::Io(error) if never_connected(error.kind()) => not_sent(reason),
-        ureq::Error::Io(_) if text.starts_with("failed to lookup address") => not_sent(reason),
-        _ => unanswered(reason),
-    }
-}
-
-fn unanswered(reason: String) -> Outcome {
-    Outcome::Retryable { after: None, fate_unknown: true, reason }
-}
-
-fn never_connected(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{
-        AddrNotAvailable, ConnectionRefused, HostUnreachable, InvalidData, NetworkDown,
-        NetworkUnreachable, NotConnected,
-    };
-    // InvalidData: the TLS handshake failed.
-    matches!(
-        kind,
-        AddrNotAvailable
-            | ConnectionRefused
-            | HostUnreachable
-            | InvalidData
-            | NetworkDown
-            | NetworkUnreachable
-            | NotConnected
-    )
 }

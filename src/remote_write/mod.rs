@@ -5,6 +5,7 @@
 
 mod base64;
 mod body;
+mod failure;
 mod header_time;
 mod headers;
 mod hints;

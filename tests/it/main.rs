@@ -6,6 +6,7 @@ mod accounting;
 mod backfill;
 mod bad_input;
 mod chaos;
+mod connections;
 mod continuation;
 mod docs;
 mod export;

@@ -25,8 +25,11 @@ const IMPORTERS: &[(&str, &[&str])] = &[
     ("quick_protobuf", &["src/remote_write/v1.rs", "src/remote_write/v2.rs", "src/remote_read"]),
     ("snap", &["src/remote_write/body.rs", "src/remote_read"]),
     ("time", &["src/report/mod.rs", "src/cli/units.rs", "src/remote_write/header_time.rs"]),
-    // Certificates are handed over in ureq's own types, in a file that a build without TLS omits.
-    ("ureq", &["src/remote_write/http.rs", "src/remote_write/tls.rs"]),
+    // The client in parts: errors and certificates are ureq's own types, and it calls our resolver.
+    (
+        "ureq",
+        &["src/remote_write/failure.rs", "src/remote_write/http.rs", "src/remote_write/tls.rs"],
+    ),
     // Comes with ureq; its error texts are read, its types are for tests.
     ("rustls", &[]),
 ];

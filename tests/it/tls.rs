@@ -190,6 +190,17 @@ fn a_certificate_that_goes_bad_for_a_while_is_not_fatal() {
 }
 
 #[test]
+fn a_success_with_a_short_body_keeps_the_connection() {
+    let Some(certificates) = certificates() else { return };
+    for answer in [Answer::status(200).body("ok"), Answer::status(200).body("ok").chunked()] {
+        let config = certificates.server("server", None, &[&TLS13]);
+        let receiver = Script::new([]).otherwise(answer).wrapped(tls(vec![config])).start();
+        sender(&receiver, certificates).ticks(200, 20).run().assert_all_delivered(&receiver);
+        assert_eq!(receiver.connection_count(), 1);
+    }
+}
+
+#[test]
 fn plain_http_where_tls_is_expected() {
     let receiver = Script::new([]).allow(|allowed| allowed.anything = true).start();
     let url = receiver.url().replace("http://", "https://");

@@ -11,7 +11,7 @@ use super::transport::Transport;
 use super::wire::WriteRequest;
 
 /// A head that is longer is none.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEAD_BYTES_MAX: usize = 256 * 1024;
 /// An endless answer ends here, and that is a violation.
 const ENDLESS_BYTES_MAX: usize = 64 << 20;
 

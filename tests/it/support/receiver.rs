@@ -211,6 +211,11 @@ impl Receiver {
         drop(waited);
     }
 
+    /// Returns how many connections have been accepted.
+    pub(crate) fn connection_count(&self) -> usize {
+        self.shared.lock().workers.len()
+    }
+
     /// Waits until so many connections have been accepted.
     #[cfg(feature = "tls")]
     #[track_caller]

@@ -1,0 +1,95 @@
+//! What a connection costs and carries: how many there are, and how long a head may be.
+
+use std::time::Duration;
+
+use crate::support::receiver::{Receiver, Script};
+use crate::support::sender::Sender;
+use crate::support::step::{Answer, Then};
+use crate::support::time::{now_ms, seconds};
+
+const KIB: usize = 1024;
+
+#[test]
+fn two_thousand_successes_with_a_short_body_are_one_connection() {
+    let ok = || Answer::status(200).body("x".repeat(KIB));
+    for answer in [ok(), ok().chunked(), Answer::status(200).body("")] {
+        let receiver = Script::new([]).otherwise(answer).start();
+        let start = seconds(now_ms() - 60_000);
+        let sender = Sender::to(&receiver.url()).ticks(2000, 20).flag("start-epoch", &start);
+        sender.run().assert_all_delivered(&receiver);
+        assert_eq!(receiver.connection_count(), 1);
+    }
+}
+
+#[test]
+fn a_success_with_a_longer_body_is_one() {
+    let long = || Answer::status(200).body("x".repeat(KIB + 1));
+    for answer in [long(), long().chunked()] {
+        let receiver = Script::new([]).otherwise(answer).start();
+        Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
+        assert_eq!(receiver.connection_count(), 10);
+    }
+}
+
+#[test]
+fn the_body_of_a_success_is_waited_for_a_second_at_most() {
+    let dribbling = Answer::status(200).body("x".repeat(500)).paced(60, Duration::from_secs(1));
+    let stalled = Answer::status(200).body("x".repeat(500)).chunked().cut(150, Then::Stall, true);
+    let garbage = Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n");
+    for answer in [dribbling, stalled, garbage.meaning(200)] {
+        let receiver = Receiver::start([answer.into()]);
+        let run = Sender::to(&receiver.url()).flag("timeout", "60s").run();
+        run.assert_all_delivered(&receiver);
+        assert_eq!(run.summary().retries, 0, "{}", run.stderr);
+        assert!(run.took() < Duration::from_secs(20), "{:?}", run.took());
+    }
+}
+
+#[test]
+fn errors_with_a_short_body_keep_the_connection() {
+    let busy = Answer::status(503).body("busy");
+    let receiver = Receiver::start([busy.into()]);
+    Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
+    assert_eq!(receiver.connection_count(), 1);
+}
+
+#[test]
+fn a_token_of_sixty_kilobytes_is_sent() {
+    let receiver = Script::new([]).header("Authorization").start();
+    let sender = Sender::to(&receiver.url()).file("token", &"x".repeat(60 * KIB));
+    let token = sender.folder().join("token");
+    let run = sender.env("REMOTE_WRITE_TOKEN_FILE", token.to_str().unwrap()).run();
+    run.assert_all_delivered(&receiver);
+}
+
+#[test]
+fn an_address_of_seventeen_kilobytes_is_used() {
+    let path = format!("/{}", "x".repeat(17 * KIB));
+    let receiver = Script::new([]).path(&path).start();
+    Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
+}
+
+#[test]
+fn a_header_that_no_request_can_have_is_named_and_nothing_is_sent() {
+    let receiver = Script::new([]).start();
+    let sender = Sender::to(&receiver.url())
+        .file("header", &"x".repeat(64 * KIB - 12))
+        .flag("header", "X-Trace: @header")
+        .flag("flush-timeout", "100ms");
+    let run = sender.run();
+    run.assert_code(4);
+    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    assert!(run.stderr.contains("X-Trace") && run.stderr.contains("65536"), "{}", run.stderr);
+    assert_eq!(receiver.connection_count(), 0);
+}
+
+#[test]
+fn sixty_kilobytes_of_response_headers_are_read_and_more_are_named() {
+    let head = |bytes| Answer::status(204).header("X-Filler", &"x".repeat(bytes));
+    let receiver = Receiver::start([head(63 * KIB).into(), head(65 * KIB).meaning(0).into()]);
+    let run = Sender::to(&receiver.url()).run();
+    run.assert_all_delivered(&receiver);
+    let log = run.log();
+    let message = log.only("retry").get("message").text();
+    assert!(message.contains("64 KiB of headers"), "{message}");
+}
