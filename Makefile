@@ -146,7 +146,7 @@ lint: ## formatting, clippy and shellcheck, warnings as errors
 	@exec scripts/test.sh lint
 
 .PHONY: dist
-dist: ## make dist/: the static binary, man page, licences, checksums; TARGET=aarch64-unknown-linux-musl for arm64
+dist: ## make dist/: the static binary, man page, documents, licences, checksums; TARGET=aarch64-unknown-linux-musl for arm64
 	@scripts/dist.sh $(if $(findstring command,$(origin TARGET)),$(call quoted,TARGET))
 
 .PHONY: clean

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Measures every row of DESIGN's budgets, the Python pipeline beside it in the same run,
+# Measures every budget, the Python pipeline beside it in the same run,
 # and prints a table. Exit 1 when a budget is missed, or could not be measured. Takes about
 # ten minutes and wants a machine that does nothing else.
 #
 # Usage: scripts/bench.sh [--markdown] [--runs N]
-#        --markdown   the table for README, with date and machine, on stdout
+#        --markdown   the table of docs/benchmarks.md, with date and machine, on stdout
 #        --runs N     how often each thing is measured (5; the table shows medians)
 #
 # It is the static binary that is measured. The sink, Prometheus 3 (scripts/receivers.sh)

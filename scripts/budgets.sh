@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures what DESIGN promises of the dependency tree and of the static binary, prints a
+# Measures the budgets of the dependency tree and of the static binary, prints a
 # table of budget and measured, and exits 1 when one is missed. (Times and memory are
 # `make bench`'s.) The binary is the release build for musl, TLS included; it is built
 # here, and so is the one without TLS. Without the musl target those lines are skipped aloud, with CI=true a failure.

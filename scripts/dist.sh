@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes dist/push-live-metrics-VERSION-ARCH-linux.tar.gz (`make dist`): the static binary, its
-# man page, the README, the licences of everything in it, and SHA256SUMS. The same sources and
+# man page, the documents, the licences of everything in it, and SHA256SUMS. The same sources and
 # toolchain give the same bytes. Exit 1 when the binary is over its budget.
 #
 # Usage: scripts/dist.sh [TARGET]   as in aarch64-unknown-linux-musl, for another architecture
@@ -34,7 +34,8 @@ folder=dist/$name-$version-$arch-linux
 rm -rf "$folder" "$folder.tar.gz"
 mkdir -p "$folder/licences"
 install -m 755 "$binary" "$folder/$name"
-install -m 644 README.md CHANGELOG.md LICENSE .env.example "$folder/"
+install -m 644 README.md CHANGELOG.md CONTRIBUTING.md LICENSE .env.example "$folder/"
+install -D -m 644 -t "$folder/docs" docs/*.md
 scripts/man.sh "$runs" >"$folder/$name.1"
 # Name, version, licence and, where the crate has them, the texts of what is linked in.
 cargo tree --locked -e normal --prefix none --target "$musl" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |

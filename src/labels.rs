@@ -9,7 +9,7 @@ use std::fmt;
 use crate::error::{BadInput, Escaped};
 
 /// Longest label name and metric name, in bytes.
-/// Source: Mimir's default limits, REMOTE_WRITE.md 3B.2.
+/// Source: Mimir's default limits, docs/protocol.md 3B.2.
 const NAME_BYTES_MAX: usize = 1024;
 /// Longest label value, in bytes. Source: as above.
 const VALUE_BYTES_MAX: usize = 2048;
@@ -123,7 +123,7 @@ fn bad_labels(text: &str, problem: String, way_out: &str) -> BadInput {
 }
 
 /// Makes a name of `[a-zA-Z0-9_]`, and of what else is allowed, that begins with no digit.
-/// Source: Remote-Write 1.0, "Labels" (REMOTE_WRITE.md 1.11).
+/// Source: Remote-Write 1.0, "Labels" (docs/protocol.md 1.11).
 fn sanitise(typed: &str, allowed: impl Fn(char) -> bool) -> String {
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || allowed(c);
     let digit_first = typed.starts_with(|c: char| c.is_ascii_digit());

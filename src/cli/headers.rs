@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::remote_write::Secret;
 
 /// Headers that a `--header` must not replace.
-/// Source: Prometheus's `reservedHeaders` (REMOTE_WRITE.md 4.9), and what the connection needs.
+/// Source: Prometheus's `reservedHeaders` (docs/protocol.md 4.9), and what the connection needs.
 const RESERVED_HEADERS: &[&str] = &[
     "accept-encoding",
     "authorization",

@@ -1,7 +1,7 @@
 //! VictoriaMetrics, which has no remote read: its label names and its CSV export.
 //!
 //! It keeps about 12 digits of a value, so what is read here is never compared by its bits.
-//! Source: docs.victoriametrics.com, "How to export CSV data"; REMOTE_WRITE.md 3C.4.
+//! Source: docs.victoriametrics.com, "How to export CSV data"; docs/protocol.md 3C.4.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! One attempt: posts a message, or a question, and says what the answer means.
 //!
 //! Never retries, never follows a redirect; what it reads of an answer is bounded.
-//! Source: Remote-Write 1.0 specification, "Protocol"; statuses: REMOTE_WRITE.md 3F.
+//! Source: Remote-Write 1.0 specification, "Protocol"; statuses: docs/protocol.md 3F.
 
 use std::io::Read;
 use std::time::Duration;

@@ -52,7 +52,8 @@ pub struct Sample {
 }
 
 impl Series {
-    /// Returns the samples from `index` on. Costs `index` deviates of noise (see DESIGN.md).
+    /// Returns the samples from `index` on. Costs `index` deviates of noise (docs/design.md, "The
+    /// series").
     ///
     /// # Panics
     /// When the trend's unit or the grid's step is 0, and where `Grid::time_of(index)` does.

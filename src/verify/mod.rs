@@ -95,7 +95,7 @@ pub fn after_push(
     }
 }
 
-/// Returns the exit code that comes first in DESIGN's order of precedence.
+/// Returns the exit code that takes precedence (docs/design.md, "Exit codes").
 fn graver(pushed: Exit, verified: Exit) -> Exit {
     [Exit::Interrupted, Exit::Refused, Exit::Unreachable, Exit::Incomplete]
         .into_iter()

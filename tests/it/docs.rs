@@ -1,5 +1,5 @@
-//! README and the man page against the program itself: what `--help` says stands there, and the
-//! same way.
+//! The documents against the program, and against one another: what `--help` says stands in them,
+//! and every link, path, document and rule that is named anywhere exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,13 +7,14 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::process::{BINARY, binary};
+use crate::tidy::texts;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
 }
 
 fn help() -> String {
@@ -29,17 +30,17 @@ fn section<'a>(help: &'a str, heading: &str) -> impl Iterator<Item = &'a str> {
     lines.take_while(|line| line.is_empty() || line.starts_with(' ')).filter(|l| !l.is_empty())
 }
 
-/// Returns what of `names` README does not hold as code.
-fn not_named(names: impl IntoIterator<Item = String>) -> BTreeSet<String> {
-    let readme = readme();
+/// Returns the names that the guide does not have.
+fn not_in_the_guide(names: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    let guide = read("docs/guide.md");
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let words: BTreeSet<&str> = readme.split(|c| !is_word(c)).collect();
+    let words: BTreeSet<&str> = guide.split(|c| !is_word(c)).collect();
     names.into_iter().filter(|name| !words.contains(name.as_str())).collect()
 }
 
 #[test]
-fn the_table_of_flags_is_that_of_the_help() {
-    let script = root().join("scripts/readme-flags.sh");
+fn the_guide_has_the_flags_of_the_help() {
+    let script = root().join("scripts/guide-flags.sh");
     let output = Command::new(script).arg("--check").arg(BINARY).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
@@ -88,34 +89,19 @@ fn the_man_page_has_all_of_the_help() {
 }
 
 #[test]
-fn readme_names_every_flag() {
-    let help = help();
-    let words = help.split(|c: char| !c.is_ascii_lowercase() && c != '-');
-    let flags: BTreeSet<String> =
-        words.filter(|word| word.len() > 3 && word.starts_with("--")).map(Into::into).collect();
-    assert!(flags.len() > 20, "{flags:?}");
-    // These are of a Prometheus.
-    let ours = flags.into_iter().filter(|flag| !flag.starts_with("--web"));
-    assert_eq!(not_named(ours), BTreeSet::new(), "flags that README does not name");
-}
-
-#[test]
-fn readme_has_a_heading_for_every_verb() {
-    let help = help();
-    let readme = readme();
-    let headings: String =
-        readme.lines().filter(|line| line.starts_with('#')).collect::<Vec<_>>().join("\n");
-    for line in section(&help, "USAGE") {
+fn the_guide_has_a_heading_for_every_verb() {
+    let guide = read("docs/guide.md");
+    for line in section(&help(), "USAGE") {
         let verb = line.split_whitespace().nth(1).unwrap();
         if !verb.starts_with('[') {
-            assert!(headings.contains(&format!("`{verb}`")), "a heading with `{verb}`");
+            assert!(guide.contains(&format!("\n## `{verb}`\n")), "a heading with `{verb}`");
         }
     }
 }
 
 #[test]
 fn readme_has_every_exit_code_in_the_words_of_the_help() {
-    let readme = readme();
+    let readme = read("README.md");
     for line in section(&help(), "EXIT STATUS") {
         let (code, meaning) = line.trim().split_once(' ').unwrap();
         let row = format!("| {code} | {} |", meaning.trim());
@@ -124,7 +110,7 @@ fn readme_has_every_exit_code_in_the_words_of_the_help() {
 }
 
 #[test]
-fn readme_and_the_example_name_every_variable() {
+fn the_guide_and_the_example_name_every_variable() {
     let help = help();
     let lines = section(&help, "ENVIRONMENT").skip(3);
     let names: BTreeSet<String> = lines
@@ -133,20 +119,212 @@ fn readme_and_the_example_name_every_variable() {
         .map(Into::into)
         .collect();
     assert!(names.contains("REMOTE_WRITE_PASSWORD_FILE") && names.contains("ENV"), "{names:?}");
-    assert_eq!(not_named(names.clone()), BTreeSet::new(), "variables that README does not name");
-    let example = fs::read_to_string(root().join(".env.example")).unwrap();
+    let missing = not_in_the_guide(names.clone());
+    assert_eq!(missing, BTreeSet::new(), "variables that docs/guide.md does not name");
+    let example = read(".env.example");
     for name in names.iter().filter(|name| !name.ends_with("PROXY") && !name.starts_with("SSL")) {
         assert!(example.contains(&format!("\n#{name}=")), ".env.example has {name}");
     }
 }
 
 #[test]
-fn readme_names_every_make_target() {
-    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
-    let readme = readme();
-    for line in makefile.lines().filter_map(|line| line.strip_prefix(".PHONY: ")) {
-        for target in line.split_whitespace() {
-            assert!(readme.contains(&format!("`{target}`")), "make {target}");
+fn the_guide_names_every_make_target() {
+    let makefile = read("Makefile");
+    let targets = makefile.lines().filter_map(|line| line.strip_prefix(".PHONY: "));
+    let targets = targets.flat_map(str::split_whitespace).map(Into::into);
+    let missing = not_in_the_guide(targets);
+    assert_eq!(missing, BTreeSet::new(), "make targets that docs/guide.md does not name");
+}
+
+#[test]
+fn readme_has_200_lines_at_most() {
+    assert!(read("README.md").lines().count() <= 200);
+}
+
+/// A document, as a citation needs it.
+struct Document {
+    headings: Vec<String>,
+    /// The numbers of its rules and sections, as in `2.6` and `3C`.
+    rules: BTreeSet<String>,
+}
+
+impl Document {
+    fn read(path: &Path) -> Option<Document> {
+        let text = fs::read_to_string(path).ok()?;
+        let mut fenced = false;
+        let mut headings = Vec::new();
+        for line in text.lines() {
+            fenced ^= line.starts_with("```");
+            if !fenced && line.starts_with('#') {
+                headings.push(line.trim_start_matches('#').trim().to_owned());
+            }
+        }
+        let numbers = headings.iter().filter_map(|heading| heading.split_once(". "));
+        let bold = text.split("**").skip(1).step_by(2);
+        let rules = numbers.map(|(number, _)| number).chain(bold);
+        let rules = rules.filter(|rule| is_rule(rule)).map(Into::into).collect();
+        Some(Document { headings, rules })
+    }
+
+    /// Returns the anchors of its headings, as the usual renderers of Markdown make them.
+    fn anchors(&self) -> impl Iterator<Item = String> {
+        self.headings.iter().map(|heading| {
+            let heading = heading.to_lowercase();
+            let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.collect::<String>().replace(' ', "-")
+        })
+    }
+}
+
+/// Tells the number of a rule from other words: `2.6`, `3C`, `3C.4`.
+fn is_rule(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_ascii_digit() || c == '.' || ('A'..='F').contains(&c))
+        && !word.ends_with('.')
+}
+
+/// Joins the lines of a comment, so that a citation may be broken.
+fn joined(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let line = line.trim();
+        let comment = ["//! ", "/// ", "// ", "# "].iter().find_map(|mark| line.strip_prefix(mark));
+        comment.unwrap_or(line)
+    });
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// Returns each document that a text names, and what follows its name.
+fn documents_named(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices(".md").filter_map(|(at, _)| {
+        let (before, after) = (&text[..at + 3], &text[at + 3..]);
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
+        let start = before.rfind(|c| !is_name(c)).map_or(0, |end| end + 1);
+        let name = before[start..].trim_start_matches("./");
+        let is_whole = !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '*');
+        let is_path = name.len() > 3 && !name.contains("://") && !before[..start].ends_with('$');
+        (is_whole && is_path).then_some((name, after))
+    })
+}
+
+/// Finds the file that `path` names, from the folder of the file that names it, the root or docs/.
+fn find(path: &str, from: &Path) -> Option<std::path::PathBuf> {
+    let folders = [from.parent().unwrap_or(root()).to_owned(), root().into(), root().join("docs")];
+    folders.iter().map(|folder| folder.join(path)).find(|path| path.exists())
+}
+
+/// Returns what is wrong with the documents and rules that a text cites.
+fn bad_citations(text: &str, from: &Path) -> Vec<String> {
+    let text = joined(text);
+    let mut bad = Vec::new();
+    for (name, after) in documents_named(&text) {
+        // The specifications are documents of Prometheus.
+        if name.contains("remote_write_spec") {
+            continue;
+        }
+        let Some(document) = find(name, from).and_then(|path| Document::read(&path)) else {
+            bad.push(format!("{name} is not there"));
+            continue;
+        };
+        let after = after.trim_start_matches([',', ' ']);
+        let quoted = after.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+        // Anything else in quotes is code.
+        let is_heading = |text: &str| text.starts_with(|c: char| c.is_ascii_uppercase());
+        if let Some((heading, _)) = quoted.filter(|(heading, _)| is_heading(heading))
+            && !document.headings.iter().any(|there| there == heading)
+        {
+            bad.push(format!("{name} has no heading {heading:?}"));
+        }
+        let after = after.trim_start_matches("section ").trim_start_matches("sections ");
+        let words = after.split([' ', ',']).map(|word| word.trim_end_matches(['.', ')', ';', ':']));
+        let words = words.filter(|word| !word.is_empty() && !["and", "to"].contains(word));
+        for rule in words.take_while(|word| is_rule(word)) {
+            if !document.rules.contains(rule) {
+                bad.push(format!("{name} has no rule {rule}"));
+            }
         }
     }
+    bad
+}
+
+/// Returns what is wrong with the links of a document, and with the paths it names as code.
+fn bad_links(text: &str, from: &Path) -> Vec<String> {
+    let mut bad = Vec::new();
+    for (at, _) in text.match_indices("](") {
+        let link = text[at + 2..].split(')').next().unwrap_or_default();
+        if link.contains("://") {
+            continue;
+        }
+        let shown = text[..at].rsplit('[').next().unwrap_or_default();
+        let (path, anchor) = link.split_once('#').map_or((link, None), |(p, a)| (p, Some(a)));
+        let path = if path.is_empty() { from.into() } else { from.with_file_name("").join(path) };
+        let document = Document::read(&path);
+        let is_there = match (&document, anchor) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(document), Some(anchor)) => document.anchors().any(|there| there == anchor),
+        };
+        if !is_there {
+            bad.push(format!("({link}) leads nowhere"));
+        }
+        if is_rule(shown) && !document.is_some_and(|document| document.rules.contains(shown)) {
+            bad.push(format!("[{shown}]({link}): there is no such rule"));
+        }
+    }
+    for code in text.split('`').skip(1).step_by(2) {
+        let is_ours = ["src/", "tests/", "scripts/", "docs/", "fuzz/"].iter();
+        let is_path = !code.contains([' ', '*']) && is_ours.clone().any(|at| code.starts_with(at));
+        // What a run leaves behind, and what is Prometheus' own.
+        let is_foreign = code.starts_with("docs/specs") || code.starts_with("fuzz/artifacts");
+        if is_path && !is_foreign && find(code, from).is_none() {
+            bad.push(format!("`{code}` is not there"));
+        }
+    }
+    bad
+}
+
+#[test]
+fn what_is_cited_is_there() {
+    // In two halves, so that this file may be looked at, too.
+    let foreign =
+        [("DES", "IGN"), ("STY", "LE"), ("REMOTE_", "WRITE.md")].map(|(a, b)| a.to_owned() + b);
+    let mut bad = Vec::new();
+    for (path, text) in texts() {
+        if path.starts_with("tests/golden/") && !path.ends_with(".md") {
+            continue;
+        }
+        let from = root().join(&path);
+        let mut found =
+            if path == "tests/it/docs.rs" { Vec::new() } else { bad_citations(&text, &from) };
+        if path.ends_with(".md") {
+            found.extend(bad_links(&text, &from));
+        }
+        let words: BTreeSet<&str> =
+            text.split(|c: char| !c.is_ascii_alphanumeric() && !"_.".contains(c)).collect();
+        let named = foreign.iter().filter(|word| {
+            words.iter().any(|found| found == word || found.strip_suffix(".md") == Some(word))
+        });
+        found.extend(named.map(|word| format!("{word} is no document of this project")));
+        bad.extend(found.into_iter().map(|what| format!("{path}: {what}")));
+    }
+    assert!(bad.is_empty(), "\n  {}\n", bad.join("\n  "));
+}
+
+#[test]
+fn a_citation_of_what_is_not_there_is_found() {
+    let from = root().join("src/lib.rs");
+    let bad = |text: &str| bad_citations(text, &from);
+    assert!(bad("// protocol.md 3C.4 and 2.6; tests/it/README.md").is_empty());
+    assert!(bad("/// See docs/design.md, \"Trust\"; docs/protocol.md\n/// 3F.").is_empty());
+    assert_eq!(bad("docs/none.md"), ["docs/none.md is not there"]);
+    assert_eq!(bad("// protocol.md 1.3, 9.9."), ["protocol.md has no rule 9.9"]);
+    assert_eq!(bad("// design.md, \"None\""), ["design.md has no heading \"None\""]);
+    let from = root().join("docs/guide.md");
+    let bad = |text: &str| bad_links(text, &from);
+    assert!(
+        bad("[5.8](protocol.md#5-run-on-2026-11-26), [x](../README.md), `src/lib.rs`").is_empty()
+    );
+    assert_eq!(bad("[x](none.md)"), ["(none.md) leads nowhere"]);
+    assert_eq!(bad("[x](design.md#none)"), ["(design.md#none) leads nowhere"]);
+    assert_eq!(bad("[9.9](protocol.md)"), ["[9.9](protocol.md): there is no such rule"]);
+    assert_eq!(bad("`src/none.rs`"), ["`src/none.rs` is not there"]);
 }

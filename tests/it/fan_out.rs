@@ -188,7 +188,7 @@ fn tenants_behind_nginx_have_their_own_receivers() {
     }
 }
 
-/// The description of a 2.0 message: README's note on Prometheus says what becomes of it.
+/// The description of a 2.0 message: docs/receivers.md says what becomes of it.
 #[test]
 fn prometheus3_keeps_the_description_and_does_not_list_it() {
     let Some(receiver) = Receiver::prometheus3().flag("--no-storage.tsdb.wal-compression").start()

@@ -1,4 +1,4 @@
-//! The duties of a sender, Remote-Write 1.0: each MUST and SHOULD of REMOTE_WRITE.md section 1
+//! The duties of a sender, Remote-Write 1.0: each MUST and SHOULD of docs/protocol.md 1
 //! has a test that is named after it. README.md here has the table, and what has no test.
 //!
 //! Source: prometheus/docs docs/specs/prw/remote_write_spec.md.

@@ -1,4 +1,4 @@
-//! The duties of a sender, Remote-Write 2.0: the rules of REMOTE_WRITE.md section 2, each with a
+//! The duties of a sender, Remote-Write 2.0: the rules of docs/protocol.md 2, each with a
 //! test that is named after it; and the way back to 1.0. README.md here has the table.
 //!
 //! Source: prometheus/docs docs/specs/prw/remote_write_spec_2_0.md (rc.4). The receiver

@@ -1,5 +1,5 @@
-//! What each status means for its datapoints and for the run: REMOTE_WRITE.md 3F, DESIGN.md's
-//! exit code 3. The receiver sees to it that nothing final is sent again (support/ledger.rs).
+//! What each status means for its datapoints and for the run: docs/protocol.md 3F, and exit
+//! code 3. The receiver sees to it that nothing final is sent again (support/ledger.rs).
 
 use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};

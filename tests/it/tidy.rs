@@ -1,5 +1,5 @@
 //! The house rules, held on the sources: who may import what, what must not stand where, how
-//! long things may be. DESIGN's house plan and STYLE give the reasons.
+//! long things may be. docs/design.md, "Layers", gives the reasons.
 //!
 //! Reads text, not syntax: comments and test modules are left out, rustfmt's form is relied on.
 //! A rule that makes the code worse is broken in one of the tables here, with the reason beside it.
@@ -157,7 +157,7 @@ fn root() -> &'static Path {
 
 /// Returns the text files of the checkout, by path. What is built, ignored or not ours is left
 /// out: `.env` may hold secrets, the lock file names where each crate comes from.
-fn texts() -> Vec<(String, String)> {
+pub(crate) fn texts() -> Vec<(String, String)> {
     const PASSED_OVER: [&str; 5] = [".git", ".env", "Cargo.lock", "dist", "target"];
     let mut texts = Vec::new();
     let mut folders = vec![root().to_owned()];

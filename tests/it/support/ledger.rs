@@ -1,5 +1,5 @@
 //! What a receiver that misbehaves still insists on: the rules of the protocol, and of
-//! DESIGN.md, for one request and from one request to the next.
+//! docs/delivery.md, for one request and from one request to the next.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -56,7 +56,7 @@ pub(crate) enum Meaning {
 }
 
 impl Meaning {
-    /// Returns what a status means. Source: REMOTE_WRITE.md 3F.
+    /// Returns what a status means. Source: docs/protocol.md 3F.
     pub(crate) fn of_status(status: u16) -> Meaning {
         match status {
             200..=299 => Meaning::Accepted,
@@ -245,7 +245,7 @@ impl Ledger {
     }
 
     /// Tells whether the answer says that the receiver has no 2.0, to a sender that asks it so.
-    /// Source: REMOTE_WRITE.md 2.6, 2.8 and 3F.
+    /// Source: docs/protocol.md 2.6, 2.8 and 3F.
     fn ends_2_0(&self, request: &Request, meaning: Meaning) -> bool {
         let is_unknown = match meaning {
             Meaning::Accepted => request.written.is_none(),

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Writes README's table of flags from `push-live-metrics --help`: what stands between the
-# comments "flags: begin" and "flags: end" is replaced.
+# Writes the tables of flags in docs/guide.md from `push-live-metrics --help`: the lines between
+# the comments "flags: begin" and "flags: end" are replaced.
 #
-# Usage: scripts/readme-flags.sh [BINARY]            rewrites README.md
-#        scripts/readme-flags.sh --check [BINARY]    shows the difference and exits 1 if any
+# Usage: scripts/guide-flags.sh [BINARY]            rewrites docs/guide.md
+#        scripts/guide-flags.sh --check [BINARY]    shows the difference and exits 1 if any
 #
 # BINARY is the release build by default. tests/it/docs.rs runs the check.
 set -eu
@@ -64,7 +64,7 @@ awk '
 ' "$folder/help" >"$folder/table"
 # shellcheck disable=SC2016 # the backticks are the table's
 grep -q '^| `--metric-name NAME` |' "$folder/table" || {
-    echo "readme-flags: no flags found in $binary --help" >&2
+    echo "guide-flags: no flags found in $binary --help" >&2
     exit 1
 }
 
@@ -77,14 +77,14 @@ awk -v table="$folder/table" '
         while ((getline line < table) > 0) print line
     }
     END { if (begins != 1 || ends != 1) exit 1 }
-' README.md >"$folder/README.md" || {
-    echo 'readme-flags: README.md needs one line "<!-- flags: begin ... -->" and one "<!-- flags: end -->"' >&2
+' docs/guide.md >"$folder/guide.md" || {
+    echo 'guide-flags: docs/guide.md needs one line "<!-- flags: begin ... -->" and one "<!-- flags: end -->"' >&2
     exit 1
 }
 
 if [ -n "$check" ]; then
-    diff -u README.md "$folder/README.md" && exit
-    echo 'readme-flags: README.md and --help differ; run scripts/readme-flags.sh' >&2
+    diff -u docs/guide.md "$folder/guide.md" && exit
+    echo 'guide-flags: docs/guide.md and --help differ; run scripts/guide-flags.sh' >&2
     exit 1
 fi
-cmp -s README.md "$folder/README.md" || cat "$folder/README.md" >README.md
+cmp -s docs/guide.md "$folder/guide.md" || cat "$folder/guide.md" >docs/guide.md
