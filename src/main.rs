@@ -27,7 +27,7 @@ fn run() -> Result<Exit, Error> {
     let interrupt = Arc::new(Interrupt::default());
     let clock = Arc::new(SystemClock::new(Arc::clone(&interrupt)));
     let invocation = cli::parse(env::args_os().skip(1), &Environment::of_process(), clock.now())?;
-    // Made before the first thread, as it reads the local time's offset; help needs none.
+    // A help text needs no log.
     let report = || {
         let report = Arc::new(Report::to_stderr(invocation.output));
         for warning in &invocation.warnings {

@@ -15,7 +15,7 @@ use crate::cli::config::{Plan, PreviewConfig, PreviewForm};
 use crate::error::{BadInput, Error, Escaped, Exit};
 use crate::openmetrics::series_name;
 use crate::report::terminal;
-use crate::report::words::{counted, step_in_words};
+use crate::report::words::{counted, offset_in_words, step_in_words};
 use crate::report::{print_parts, utc_time};
 use crate::series::{Sample, SeriesIter, TimestampMs};
 
@@ -119,13 +119,7 @@ fn window_in_words(plan: &Plan) -> String {
     let (first, last) = (time(plan.window.first_index), time(plan.window.end_index() - 1));
     let step = step_in_words(model.grid.step_ms);
     let count = counted(plan.window.tick_count, "datapoint");
-    let zone = match model.utc_offset_ms / 60_000 {
-        0 => "UTC".to_owned(),
-        minutes => {
-            let sign = if minutes < 0 { '-' } else { '+' };
-            format!("UTC{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
-        }
-    };
+    let zone = offset_in_words(i32::try_from(model.utc_offset_ms / 1000).expect("within a day"));
     format!("{count}, 1 per {step}, from {first} to {last} {zone}")
 }
 

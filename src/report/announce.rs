@@ -34,6 +34,8 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
         plan.step()
     );
     report.info("origin", &[("origin", Field::Time(origin))], &text);
+    let zone = report.zone(&(start..end));
+    report.info("zone", &[("zone", Field::Text(&zone))], &format!("Local time: {zone}"));
 }
 
 /// Logs the target and where it came from.

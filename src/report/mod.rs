@@ -12,6 +12,7 @@ pub mod words;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::Range;
 use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -21,6 +22,7 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::cli::config::OutputConfig;
 use crate::error::Escaped;
 use crate::series::TimestampMs;
+use words::offset_in_words;
 
 /// The width of the rule between parts of the log, where the terminal is not narrower.
 const RULE_COLUMNS: usize = 80;
@@ -77,7 +79,6 @@ pub enum Field<'a> {
 /// Where a run's log goes.
 pub struct Report {
     config: OutputConfig,
-    offset: UtcOffset,
     rule_columns: usize,
     has_status: bool,
     state: Mutex<State>,
@@ -93,9 +94,6 @@ struct State {
 
 impl Report {
     /// Returns a report to stderr.
-    ///
-    /// Takes the local time's offset from the host, which works only while the process has
-    /// one thread; UTC otherwise.
     pub fn to_stderr(config: OutputConfig) -> Self {
         let mut report = Self::new(config, Box::new(io::stderr()));
         if io::stderr().is_terminal() {
@@ -107,7 +105,6 @@ impl Report {
 
     /// Returns a report to `out`.
     pub fn new(config: OutputConfig, out: Box<dyn Write + Send>) -> Self {
-        let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
         let state = State {
             out,
             is_status_shown: false,
@@ -116,7 +113,7 @@ impl Report {
             held_dropped: 0,
         };
         let state = Mutex::new(state);
-        Self { config, offset, rule_columns: RULE_COLUMNS, has_status: false, state }
+        Self { config, rule_columns: RULE_COLUMNS, has_status: false, state }
     }
 
     /// Logs one line; `event` and `fields` are for JSON, `message` is for people.
@@ -142,7 +139,9 @@ impl Report {
         if self.config.json {
             json_line(now, level, event, fields, message)
         } else {
-            format!("[{}] [{}] {message}\n", self.log_time(now), level.name())
+            let now = local(now);
+            let (time, ms) = (date_and_time(now), now.millisecond());
+            format!("[{time},{ms:03}] [{}] {message}\n", level.name())
         }
     }
 
@@ -212,14 +211,22 @@ impl Report {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log_time(&self, now: OffsetDateTime) -> String {
-        let local = now.to_offset(self.offset);
-        format!("{},{:03}", date_and_time(local), local.millisecond())
-    }
-
     /// Returns `time` as local date and time, with milliseconds where it has any.
     pub fn local_time(&self, time: TimestampMs) -> String {
-        utc_time(TimestampMs(time.0 + i64::from(self.offset.whole_seconds()) * 1000))
+        shown_time(time, local)
+    }
+
+    /// Returns the local time's offset from UTC in words: now, and in a window where it is another.
+    pub fn zone(&self, window: &Range<TimestampMs>) -> String {
+        let in_words = |time| offset_in_words(offset_at(time).whole_seconds());
+        let at = |time| date_time(time).map(in_words).unwrap_or_default();
+        let now = in_words(SystemTime::now().into());
+        match (at(window.start), at(window.end)) {
+            (start, end) if [&start, &end] == [&now, &now] => now,
+            (start, end) => {
+                format!("{now} now, {start} at the start, {end} at the end of the window")
+            }
+        }
     }
 }
 
@@ -234,14 +241,31 @@ impl State {
 
 /// Returns `time` as date and time in UTC, with milliseconds where it has any.
 pub fn utc_time(time: TimestampMs) -> String {
-    let nanos = i128::from(time.0) * 1_000_000;
-    let Ok(utc) = OffsetDateTime::from_unix_timestamp_nanos(nanos) else {
-        return time.0.to_string();
-    };
-    match utc.millisecond() {
-        0 => date_and_time(utc),
-        ms => format!("{}.{ms:03}", date_and_time(utc)),
+    shown_time(time, |utc| utc)
+}
+
+fn shown_time(time: TimestampMs, zone: fn(OffsetDateTime) -> OffsetDateTime) -> String {
+    let Some(shown) = date_time(time).map(zone) else { return time.0.to_string() };
+    match shown.millisecond() {
+        0 => date_and_time(shown),
+        ms => format!("{}.{ms:03}", date_and_time(shown)),
     }
+}
+
+fn date_time(time: TimestampMs) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.0) * 1_000_000).ok()
+}
+
+fn local(time: OffsetDateTime) -> OffsetDateTime {
+    time.checked_to_offset(offset_at(time)).unwrap_or(time)
+}
+
+/// Returns the local time's offset from UTC at this time, which changes with daylight saving; UTC
+/// where the host does not know it.
+///
+/// Reads the environment, which nothing here ever changes, so any thread may ask.
+fn offset_at(time: OffsetDateTime) -> UtcOffset {
+    UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC)
 }
 
 fn date_and_time(time: OffsetDateTime) -> String {

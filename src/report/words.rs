@@ -36,6 +36,17 @@ pub fn rounded_seconds(duration_ms: u64) -> String {
     }
 }
 
+/// Returns an offset from UTC: "UTC", "UTC+01:00", with seconds where it has any.
+pub fn offset_in_words(offset_seconds: i32) -> String {
+    let sign = if offset_seconds < 0 { '-' } else { '+' };
+    let seconds = offset_seconds.unsigned_abs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) => "UTC".to_owned(),
+        (hours, minutes, 0) => format!("UTC{sign}{hours:02}:{minutes:02}"),
+        (hours, minutes, seconds) => format!("UTC{sign}{hours:02}:{minutes:02}:{seconds:02}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +72,18 @@ mod tests {
         assert_eq!(rounded_seconds(59_980), "60 seconds");
         assert_eq!(rounded_seconds(980), "0.98 seconds");
         assert_eq!(rounded_seconds(1000), "1 second");
+    }
+
+    #[test]
+    fn offsets_have_a_sign_and_seconds_only_where_they_must() {
+        for (seconds, expected) in [
+            (0, "UTC"),
+            (3600, "UTC+01:00"),
+            (-12_600, "UTC-03:30"),
+            (-2670, "UTC-00:44:30"),
+            (50_400, "UTC+14:00"),
+        ] {
+            assert_eq!(offset_in_words(seconds), expected);
+        }
     }
 }

@@ -16,6 +16,7 @@ mod generated;
 mod golden;
 mod hours;
 mod live_check;
+mod local_time;
 mod preview;
 mod receivers_smoke;
 mod secrets;
