@@ -58,7 +58,8 @@ impl<'a> Live<'a> {
         let mut window = self.config.plan.window;
         if self.config.resume {
             match self.resume(clock) {
-                Ok(rest) => window = rest,
+                Ok(Some(rest)) => window = rest,
+                Ok(None) => return Exit::Different,
                 Err(error) => return self.unread(&error, clock.now()),
             }
         }
@@ -72,21 +73,27 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Returns what the receiver does not have of the window yet.
-    fn resume(&self, clock: &impl Clock) -> Result<Window, ReadError> {
+    /// Returns what the receiver does not have of the window yet; none when what it has is not
+    /// the series.
+    fn resume(&self, clock: &impl Clock) -> Result<Option<Window>, ReadError> {
         let report: &Report = &self.summary.report;
         let plan = &self.config.plan;
         let window = plan.window;
         self.summary.tally().is_unread = true;
         let source = self.source.as_ref().expect("who resumes knows where to read");
-        let first_index = resume::first_index(plan, source, clock, report)?;
+        let Some(first_index) = resume::first_index(plan, source, clock, report)? else {
+            return Ok(None);
+        };
         let (done, count) = (first_index - window.first_index, window.tick_count);
-        // Not all before the newest one need be there.
         let (left, planned) = (count - done, counted(count, "datapoint"));
-        let text = format!("Resuming: {left} of {planned} are left");
+        let gaps = match done {
+            0 => "",
+            _ => ", after the newest one that is there (verify finds gaps before it)",
+        };
+        let text = format!("Resuming: {left} of {planned} are left{gaps}");
         report.info("resuming", &[("ticks_left", Field::Count(left))], &text);
         self.summary.begin_at(first_index);
-        Ok(Window { first_index, tick_count: count - done })
+        Ok(Some(Window { first_index, tick_count: count - done }))
     }
 
     /// Ends a run that could not read what is left of its window.

@@ -147,6 +147,7 @@ impl<'a, C: Clock> Check<'a, C> {
 }
 
 /// How long something may be missing before that is believed.
+#[derive(Default)]
 pub(crate) struct ShowPatience {
     shown_within: Duration,
     /// When something was missing for the first time, on the steady clock.

@@ -31,7 +31,7 @@ pub(crate) struct Findings {
 
 /// What was found in a chunk.
 #[derive(Debug, Default)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// Samples that are not there.
     pub(super) missing: u64,
     matching: u64,
@@ -53,12 +53,13 @@ struct Difference {
 }
 
 impl Part {
-    pub(super) fn new(tick_count: usize) -> Self {
+    /// Returns what is to be found of so many ticks.
+    pub(crate) fn new(tick_count: usize) -> Self {
         Self { is_missing: vec![false; tick_count], ..Self::default() }
     }
 
     /// Notes what was found of the series with these labels.
-    pub(super) fn note(&mut self, labels: &LabelSet, finding: Finding) {
+    pub(crate) fn note(&mut self, labels: &LabelSet, finding: Finding) {
         match finding {
             Finding::Matching => self.matching += 1,
             Finding::Duplicate => self.duplicates += 1,
@@ -83,7 +84,7 @@ impl Part {
 
 impl Findings {
     /// Adds a chunk, which begins at tick `first`; chunks come in the order of time.
-    pub(super) fn add(&mut self, first: u64, part: Part) {
+    pub(crate) fn add(&mut self, first: u64, part: Part) {
         self.matching += part.matching;
         self.missing += part.missing;
         self.different += part.different;
@@ -99,6 +100,23 @@ impl Findings {
                 self.last_there = Some(index);
             }
         }
+    }
+
+    /// Tells whether to go on after what is there; says why not where its values are others.
+    pub(crate) fn may_resume(&self, report: &Report) -> bool {
+        if self.different == 0 {
+            return true;
+        }
+        report.speak_up();
+        let count = counted(self.different, "datapoint");
+        let fields = [
+            ("different", Field::Count(self.different)),
+            ("exit_code", Field::Count(Exit::Different as u64)),
+        ];
+        let text = format!("✗ Not resumed, nothing was sent: {count} stored with another value");
+        report.log(Level::Error, "not_resumed", &fields, &text);
+        self.print_differences(report);
+        false
     }
 
     /// Says what was found; returns the exit code.

@@ -22,6 +22,8 @@ use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
 
 use check::Check;
+pub(crate) use check::ShowPatience;
+pub(crate) use findings::{Findings, Part};
 
 /// How long a receiver may take to show what it has accepted just now.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);

@@ -253,6 +253,24 @@ fn resume_has_nothing_to_do_when_all_is_there() {
     assert_eq!(run.assert_code(0).summary().counts(), [0; 5], "{}", run.stderr);
 }
 
+/// The newest sample of the window is of another seed: in the middle, and at its end.
+#[test]
+fn a_different_value_is_not_resumed_after() {
+    for setup in [Receiver::prometheus2(), Receiver::victoriametrics()] {
+        let Some(receiver) = setup.start() else { return };
+        let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+        series.push(0, 50);
+        series.clone().and(&["--seed", "7"]).push(50, 51);
+        for end in [51, TICKS] {
+            let run = series.clone().and(&["--resume"]).run("", 0, end);
+            run.assert_code(5).assert_says("nothing was sent: 1 datapoint stored with another");
+            run.assert_says("Different at ");
+        }
+        let sum = "100 planned = 50 matching + 49 missing + 1 different; 0 unexpected";
+        series.check(TICKS, 5, sum);
+    }
+}
+
 /// One has half of the window, the other nothing: what it lacks is not sent to both again.
 #[test]
 fn resume_goes_on_behind_the_series_that_has_most() {
