@@ -59,7 +59,7 @@ impl<'a> Live<'a> {
         if self.config.resume {
             match self.resume(clock) {
                 Ok(Some(rest)) => window = rest,
-                Ok(None) => return Exit::Different,
+                Ok(None) => return self.unsent(Exit::Different, clock.now()),
                 Err(error) => return self.unread(&error, clock.now()),
             }
         }
@@ -98,11 +98,16 @@ impl<'a> Live<'a> {
 
     /// Ends a run that could not read what is left of its window.
     fn unread(&self, error: &ReadError, now: TimestampMs) -> Exit {
+        if *error == ReadError::Interrupted {
+            self.summary.give_up_due(now);
+            return self.summary.print(Ending::Interrupted);
+        }
+        self.unsent(verify::report_failure(error, &self.summary.report), now)
+    }
+
+    fn unsent(&self, exit: Exit, now: TimestampMs) -> Exit {
         self.summary.give_up_due(now);
-        self.summary.print(match error {
-            ReadError::Interrupted => Ending::Interrupted,
-            error => Ending::Unread(verify::report_failure(error, &self.summary.report)),
-        })
+        self.summary.print(Ending::Unread(exit))
     }
 
     /// Returns the whole window as something to read back.

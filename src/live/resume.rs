@@ -44,7 +44,8 @@ pub(super) fn first_index(
             let end = search.end_of(k, due_end)?;
             (least, most) = (least.min(end), most.max(end));
         }
-        if least < due_end && patience.wait(clock, &search.reader)? {
+        let is_ours = search.found.different == 0;
+        if is_ours && least < due_end && patience.wait(clock, &search.reader)? {
             continue;
         }
         let mut findings = Findings::default();

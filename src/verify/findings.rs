@@ -35,7 +35,8 @@ pub(crate) struct Part {
     /// Samples that are not there.
     pub(super) missing: u64,
     matching: u64,
-    different: u64,
+    /// Samples that have another value.
+    pub(crate) different: u64,
     unexpected: u64,
     duplicates: u64,
     differences: Vec<Difference>,
