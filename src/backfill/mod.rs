@@ -1,8 +1,7 @@
 //! The backfill verb by remote write: the past of a series at once. (Into a file: export.rs.)
 //!
-//! Sends batches of ticks, oldest first. A batch whose fate is unknown is never simply sent
-//! again: its oldest tick goes alone first, and its answer tells whether the batch is there.
-//! Memory is flat in the window's length.
+//! Sends batches of ticks, oldest first, each until its fate is known or given up; a rejected one
+//! ends the run only where nothing was accepted before. Memory is flat in the window's length.
 
 pub mod export;
 
@@ -11,7 +10,7 @@ use std::sync::Arc;
 
 use crate::cli::config::{BackfillConfig, Plan};
 use crate::clock::{Clock, LastResort, SystemClock};
-use crate::delivery::{AfterSilence, Courier, Delivered, Ending, Fate, Pusher, RunEnder, Summary};
+use crate::delivery::{Courier, Ending, Pusher, RunEnder, Summary};
 use crate::error::{Error, Exit};
 use crate::read_back::Source;
 use crate::remote_write::{Sender, TimeSeries};
@@ -52,12 +51,12 @@ impl<'a> Backfill<'a> {
         RunEnder::new(&self.sender, self.source.as_ref(), &self.summary, clock)
     }
 
-    /// Pushes the window; returns when it is over, refused, rejected or interrupted.
+    /// Pushes the window; returns when it is over, refused or interrupted.
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let report: &Report = &self.summary.report;
         self.announce(clock.now());
         let BackfillConfig { plan, target, patience, .. } = self.config;
-        let courier = Courier::new(clock, &self.summary, &self.sender, *patience);
+        let courier = Courier::new(clock, &self.summary, &self.sender, *patience).for_backfill();
         let mut batches = Batches {
             plan,
             summary: &self.summary,
@@ -115,15 +114,11 @@ impl<C: Clock> Batches<'_, C> {
         while index < window.end_index() && !self.pusher.is_over() {
             let end = window.end_index().min(index + ticks_per_batch);
             self.generate(&mut iters, index..end);
-            let is_accepted = if ticks_per_batch == 1 {
+            if ticks_per_batch == 1 {
                 let tick: Vec<Sample> = self.samples.iter().map(|samples| samples[0]).collect();
-                self.pusher.tick(index, &tick)?
+                self.pusher.tick(index, &tick)?;
             } else {
-                self.batch(index..end)?
-            };
-            if !is_accepted && self.summary.tally().rejected > 0 {
-                self.explain_stop();
-                break;
+                self.batch(index..end)?;
             }
             self.progress.show(self.summary.tally().settled(), self.clock.steady());
             index = end;
@@ -139,66 +134,16 @@ impl<C: Clock> Batches<'_, C> {
         }
     }
 
-    /// Pushes the ticks that were generated; returns whether all of them were accepted.
-    fn batch(&mut self, ticks: Range<u64>) -> Result<bool, Ending> {
-        let mut sent = 0;
-        loop {
-            let left = ticks.start + sent as u64..ticks.end;
-            match self.send(sent, usize::MAX, AfterSilence::Ask) {
-                Delivered::Unanswered => {}
-                delivered => return self.settle(left, delivered),
-            }
-            // If the batch is there, its oldest tick alone is older than the newest, and refused.
-            match self.send(sent, 1, AfterSilence::SendAgainStillUnknown) {
-                Delivered::Settled(Fate::Accepted) => {
-                    let oldest = left.start..left.start + 1;
-                    self.settle(oldest, Delivered::Settled(Fate::Accepted))?;
-                    sent += 1;
-                }
-                delivered @ Delivered::Interrupted { .. } => return self.settle(left, delivered),
-                // What is said of one datapoint alone settles nothing about the batch.
-                Delivered::Refused(_) => {
-                    return self.settle(left, Delivered::Refused(Fate::Unconfirmed));
-                }
-                _ => return self.settle(left, Delivered::Settled(Fate::Unconfirmed)),
-            }
-            if ticks.start + sent as u64 == ticks.end {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Sends `count` ticks at most of those generated, from the one at `start` on.
-    fn send(&mut self, start: usize, count: usize, after_silence: AfterSilence) -> Delivered {
+    /// Pushes the ticks that were generated.
+    fn batch(&mut self, ticks: Range<u64>) -> Result<(), Ending> {
         let series: Vec<TimeSeries<'_>> = self
             .plan
             .label_sets
             .iter()
             .zip(&self.samples)
-            .map(|(labels, samples)| {
-                let end = samples.len().min(start.saturating_add(count));
-                TimeSeries { labels, samples: &samples[start..end] }
-            })
+            .map(|(labels, samples)| TimeSeries { labels, samples })
             .collect();
-        self.pusher.send(&series, after_silence, Courier::deliver)
-    }
-
-    fn settle(&mut self, ticks: Range<u64>, delivered: Delivered) -> Result<bool, Ending> {
-        self.pusher.settle(ticks, self.samples.len() as u64, delivered)
-    }
-
-    fn explain_stop(&self) {
-        let report = &self.summary.report;
-        let log = |text: &str| report.log(Level::Error, "stopped", &[], text);
-        log("Stopped at the first rejection: what follows would most likely be rejected, too;");
-        log("  a Prometheus that has newer data takes older only with an out_of_order_time_window");
-        let last = self.summary.tally().last_accepted();
-        match last.map(|index| self.plan.model.grid.time_of(index)) {
-            Some(time) => {
-                let local = report.local_time(time);
-                log(&format!("The last accepted datapoint: {local} (epoch {time})"));
-            }
-            None => log("No datapoint was accepted"),
-        }
+        let delivered = self.pusher.send(&series, Courier::deliver);
+        self.pusher.settle(ticks, self.samples.len() as u64, delivered).map(|_| ())
     }
 }

@@ -244,6 +244,8 @@ pub struct OutputConfig {
 pub struct Rerun {
     /// Arguments that define series, target and delivery, unquoted, in flag-table order.
     pub args: Vec<String>,
+    /// Those of them that the verify verb takes, after its word.
+    pub verify_args: Vec<String>,
     /// The flag that the step is given with.
     pub step_flag: &'static str,
     /// The grid, by its origin and step.

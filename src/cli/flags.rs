@@ -288,14 +288,14 @@ const TARGET: &[Flag] = &[
         help: "Where datapoints are read back. By default .../api/v1/read for .../api/v1/write, \
                .../prometheus/api/v1/read for .../api/v1/push and .../api/prom/api/v1/read \
                for .../api/prom/push.",
-        ..ONCE
+        ..KEPT
     },
     Flag {
         name: "read-api",
         value: "prometheus|victoriametrics",
         help: "What is spoken there: remote read, or the CSV export of VictoriaMetrics. By default \
                its answer tells.",
-        ..ONCE
+        ..KEPT
     },
 ];
 

@@ -13,42 +13,62 @@ use crate::series::{Grid, TimestampMs};
 impl Rerun {
     /// Keeps what was typed and is not the default, and names the target wherever it came from.
     pub(super) fn new(verb: Verb, args: &Args, choice: &Choice, grid: Grid) -> Rerun {
-        let mut kept: Vec<String> =
-            Some(verb.word()).filter(|word| !word.is_empty()).into_iter().map(Into::into).collect();
-        for flag in flags::flags().filter(|flag| flag.rerun && flag.verbs.contains(&verb)) {
-            let values: Vec<String> = match (flag.name, choice) {
-                ("url", Choice::Url(url)) => vec![redacted(&url.value)],
-                ("env", Choice::Preset(env)) => vec![env.value.clone()],
-                ("header", _) => args.all("header").map(shown_header).collect(),
-                (name, _) => args.all(name).map(Into::into).collect(),
-            };
-            let is_switch = flag.value.is_empty();
-            for value in values.into_iter().filter(|value| is_switch || value != flag.default) {
-                let flag = format!("--{}", flag.name);
-                // A value that looks like a flag belongs to its own by the sign alone.
-                match value.starts_with("--") {
-                    true => kept.push(format!("{flag}={value}")),
-                    false => kept.extend([flag].into_iter().chain((!is_switch).then_some(value))),
-                }
-            }
-        }
         let step_flag = if verb == Verb::Live { "--interval" } else { "--step-size" };
-        Rerun { args: kept, step_flag, grid }
+        let [verify_args, args] = [Verb::Verify, verb].map(|verb| kept(verb, args, choice));
+        Rerun { args, verify_args, step_flag, grid }
     }
 
     /// Returns the command that sends the ticks from `start` on and before `end`.
     pub fn command(&self, start: TimestampMs, end: TimestampMs) -> String {
-        let mut command = String::from("push-live-metrics");
-        for arg in &self.args {
-            command.push(' ');
-            command.push_str(&quoted(arg));
-        }
-        let Rerun { step_flag, grid: Grid { origin, step_ms }, .. } = self;
-        let step = show_duration(Duration::from_millis(*step_ms));
+        self.joined(&self.args, start, end, self.step_flag)
+    }
+
+    /// Returns the command that verifies them.
+    pub fn verify_command(&self, start: TimestampMs, end: TimestampMs) -> String {
+        self.joined(&self.verify_args, start, end, "--step-size")
+    }
+
+    fn joined(
+        &self,
+        args: &[String],
+        start: TimestampMs,
+        end: TimestampMs,
+        step_flag: &str,
+    ) -> String {
+        let words =
+            ["push-live-metrics".into()].into_iter().chain(args.iter().map(|arg| quoted(arg)));
+        let command = words.collect::<Vec<String>>().join(" ");
+        let Grid { origin, step_ms } = self.grid;
+        let step = show_duration(Duration::from_millis(step_ms));
         format!(
             "{command} --origin {origin} --start-epoch {start} --end-epoch {end} {step_flag} {step}"
         )
     }
+}
+
+/// Returns the arguments of `verb` that were typed, but for its window.
+fn kept(verb: Verb, args: &Args, choice: &Choice) -> Vec<String> {
+    let mut kept: Vec<String> =
+        Some(verb.word()).filter(|word| !word.is_empty()).into_iter().map(Into::into).collect();
+    for flag in flags::flags().filter(|flag| flag.rerun && flag.verbs.contains(&verb)) {
+        let values: Vec<String> = match (flag.name, choice) {
+            ("url", Choice::Url(url)) => vec![redacted(&url.value)],
+            ("env", Choice::Preset(env)) => vec![env.value.clone()],
+            ("read-url", _) => args.all("read-url").map(redacted).collect(),
+            ("header", _) => args.all("header").map(shown_header).collect(),
+            (name, _) => args.all(name).map(Into::into).collect(),
+        };
+        let is_switch = flag.value.is_empty();
+        for value in values.into_iter().filter(|value| is_switch || value != flag.default) {
+            let flag = format!("--{}", flag.name);
+            // A value that looks like a flag belongs to its own by the sign alone.
+            match value.starts_with("--") {
+                true => kept.push(format!("{flag}={value}")),
+                false => kept.extend([flag].into_iter().chain((!is_switch).then_some(value))),
+            }
+        }
+    }
+    kept
 }
 
 fn shown_header(typed: &str) -> String {

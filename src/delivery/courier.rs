@@ -5,10 +5,11 @@
 use std::process;
 use std::time::Duration;
 
-use super::{AfterSilence, Delivered, Fate, Request, Summary};
+use super::rejection::Rejection;
+use super::{Delivered, Fate, Request, Summary};
 use crate::cli::config::Patience;
 use crate::clock::{Clock, Interrupted, SLICE_MAX, StepWatch};
-use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, describe_status};
+use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, is_conflict};
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
 
@@ -16,7 +17,7 @@ use crate::series::TimestampMs;
 const CLOCK_SKEW_MAX_MS: u64 = 5000;
 /// What a backoff waits for, in the terminal's status line.
 const NEXT_ATTEMPT: &str = "next attempt";
-/// So many rejections in a row, and nothing accepted, end a run.
+/// So many rejections in a row, and nothing accepted, end a live run.
 const REJECTIONS_MAX: u32 = 3;
 
 /// Delivers the requests of a run, one after the other.
@@ -36,6 +37,7 @@ pub struct Courier<'a, C> {
     last_settled: Duration,
     is_anything_accepted: bool,
     rejections_in_a_row: u32,
+    rejections_max: u32,
     is_skew_reported: bool,
 }
 
@@ -56,8 +58,15 @@ impl<'a, C: Clock> Courier<'a, C> {
             last_settled: clock.steady(),
             is_anything_accepted: false,
             rejections_in_a_row: 0,
+            rejections_max: REJECTIONS_MAX,
             is_skew_reported: false,
         }
+    }
+
+    /// Ends the run at its first rejection already, where nothing was accepted: in a backfill
+    /// the next batch would be rejected, too.
+    pub fn for_backfill(self) -> Self {
+        Self { rejections_max: 1, ..self }
     }
 
     /// Tells whether nothing more is to be tried: the run's last datapoint is long due.
@@ -88,11 +97,11 @@ impl<'a, C: Clock> Courier<'a, C> {
 
     /// Tries `request` until its fate is known, the time for it is over, or a signal comes.
     pub fn deliver(&mut self, request: Request<'_>) -> Delivered {
-        let fate_unknown = request.after_silence == AfterSilence::SendAgainStillUnknown;
-        let mut failure = Failure { first: None, attempt_count: 0, fate_unknown };
+        let maybe_stored = request.maybe_stored;
+        let mut failure = Failure { first: None, attempt_count: 0, maybe_stored };
         loop {
             if self.wait_for_attempt(request.newest).is_err() {
-                return Delivered::Interrupted { fate_unknown: failure.fate_unknown };
+                return Delivered::Interrupted { maybe_stored: failure.maybe_stored };
             }
             let reply = self.sender.attempt(
                 request.version,
@@ -123,7 +132,8 @@ impl<'a, C: Clock> Courier<'a, C> {
         let reply = self.sender.attempt(request.version, request.body, 0, self.clock.now());
         match reply.outcome {
             Outcome::Accepted => Delivered::Settled(Fate::Accepted),
-            Outcome::Rejected { status, reason } => self.rejected(Some(status), &reason, false),
+            Outcome::Rejected { status, reason } => self
+                .rejected(Rejection { status: Some(status), reason, maybe_stored: false }, request),
             Outcome::Retryable { reason, .. } | Outcome::Untrusted { reason } => {
                 self.log_given_up(&reason);
                 Delivered::Settled(Fate::Undelivered)
@@ -154,118 +164,106 @@ impl<'a, C: Clock> Courier<'a, C> {
     ) -> Option<Delivered> {
         // A 1.0 receiver may send the header by mistake: Prometheus 3.8.0 does.
         let written = reply.written.filter(|_| request.version == Version::V2);
-        if let Some((status, reason)) = self.wrong_version(&reply, request) {
+        let wrong_version = Rejection::of_version(&reply, request, self.is_anything_accepted);
+        if let Some(mut rejection) = wrong_version {
             self.settle();
-            let fate_unknown = failure.fate_unknown;
+            rejection.maybe_stored |= failure.maybe_stored;
+            let Rejection { reason, maybe_stored, .. } = rejection;
             return Some(match request.may_fall_back {
-                true => Delivered::WrongVersion { reason, fate_unknown },
-                false => self.rejected(status, &reason, fate_unknown),
+                true => Delivered::WrongVersion { reason, maybe_stored },
+                false => self.rejected(Rejection { reason, ..rejection }, request),
             });
         }
+        let maybe_stored = failure.maybe_stored;
         match reply.outcome {
             Outcome::Accepted => {
                 self.settle();
+                self.rejections_in_a_row = 0;
                 let written = written.unwrap_or(request.sample_count);
                 self.is_anything_accepted |= written > 0;
-                self.rejections_in_a_row = 0;
-                Some(self.partly(written, request, Delivered::Settled(Fate::Accepted)))
+                let rest = if maybe_stored { Fate::Unconfirmed } else { Fate::Rejected };
+                Some(match written >= request.sample_count {
+                    true => Delivered::Settled(Fate::Accepted),
+                    false => self.partly(written, request, rest),
+                })
             }
             Outcome::Rejected { status, reason } => {
                 self.settle();
-                let delivered = self.rejected(Some(status), &reason, failure.fate_unknown);
-                match written {
-                    None | Some(0) => Some(delivered),
-                    Some(written) => Some(self.partly(written, request, delivered)),
+                // Before it is judged: what is written in part is no refusal of the run.
+                self.is_anything_accepted |= written > Some(0);
+                let rejection = Rejection { status: Some(status), reason, maybe_stored };
+                let delivered = self.rejected(rejection, request);
+                match (written, delivered) {
+                    (Some(written @ 1..), Delivered::Settled(rest)) => {
+                        Some(self.partly(written, request, rest))
+                    }
+                    (_, delivered) => Some(delivered),
                 }
             }
             Outcome::Untrusted { reason } if !self.is_anything_accepted => {
                 self.report.log(Level::Error, "refused", &[], &format!("✗ Push refused: {reason}"));
-                Some(Delivered::Refused(Fate::Undelivered))
+                Some(Delivered::Refused(failure.unsettled()))
             }
-            Outcome::Untrusted { reason } => self.failed(Attempt(None, reason), failure, request),
-            Outcome::Retryable { after, fate_unknown, reason } => {
-                failure.fate_unknown |= fate_unknown;
-                if failure.fate_unknown {
+            Outcome::Untrusted { reason } => self.failed(Attempt(None, reason), failure),
+            Outcome::Retryable { after, maybe_stored, reason } => {
+                failure.maybe_stored |= maybe_stored;
+                if failure.maybe_stored {
                     // For whoever ends the run while the next attempt is stuck in a connect.
                     self.summary.tally().leave_open(request.sample_count);
                 }
-                self.failed(Attempt(after, reason), failure, request)
+                self.failed(Attempt(after, reason), failure)
             }
         }
     }
 
-    /// Tells an answer to a 2.0 message that only a receiver of 1.0 gives.
-    /// Source: Remote-Write 2.0 specification, "Backward and Forward Compatibility".
-    fn wrong_version(&self, reply: &Reply, request: Request<'_>) -> Option<(Option<u16>, String)> {
-        if request.version != Version::V2 {
-            return None;
-        }
-        match &reply.outcome {
-            Outcome::Accepted if reply.written.is_none() => {
-                let reason = "2xx without Written headers: the 2.0 message was not understood";
-                Some((None, reason.into()))
-            }
-            Outcome::Rejected { status: 415, reason } => Some((Some(415), reason.clone())),
-            // With Written headers it was understood, and a part of it may be stored.
-            Outcome::Rejected { status: 400, reason }
-                if request.may_fall_back
-                    && !self.is_anything_accepted
-                    && reply.written.is_none() =>
-            {
-                Some((Some(400), reason.clone()))
-            }
-            _ => None,
-        }
-    }
-
-    fn partly(&mut self, written: u64, request: Request<'_>, whole: Delivered) -> Delivered {
-        if written >= request.sample_count {
-            return whole;
-        }
-        self.is_anything_accepted |= written > 0;
+    fn partly(&mut self, written: u64, request: Request<'_>, rest: Fate) -> Delivered {
         let text = format!("The receiver wrote {written} of {} samples", request.sample_count);
         self.report.log(Level::Warning, "partial", &[], &text);
-        Delivered::Partly(written)
+        match written {
+            0 => Delivered::Settled(rest),
+            _ => Delivered::Partly { written: written.min(request.sample_count), rest },
+        }
     }
 
     fn settle(&mut self) {
         self.backoff.settled();
         self.next_attempt = Duration::ZERO;
         self.last_settled = self.clock.steady();
+        self.summary.tally().is_anything_answered = true;
     }
 
-    /// Deals with a final answer; one without `status` is a 2xx to a message not understood.
-    fn rejected(&mut self, status: Option<u16>, reason: &str, fate_unknown: bool) -> Delivered {
-        let is_about_access = matches!(status, Some(300..=399 | 401 | 403 | 404 | 405 | 407));
+    /// Deals with a final answer.
+    fn rejected(&mut self, rejection: Rejection, request: Request<'_>) -> Delivered {
+        let Rejection { status, reason, maybe_stored } = &rejection;
         let field = status.map(|status| ("status", Field::Count(u64::from(status))));
         let log = |text: &str| self.report.log(Level::Error, "rejected", field.as_slice(), text);
-        if fate_unknown && matches!(status, Some(400 | 409)) {
-            log(&format!("✗ Push rejected: {reason}; an attempt before had no answer"));
+        if *maybe_stored && matches!(status, Some(400 | 409)) {
+            log(&format!("✗ Push rejected: {reason}; an attempt before may have been stored"));
             return Delivered::Settled(Fate::Unconfirmed);
         }
-        self.rejections_in_a_row += 1;
         log(&format!("✗ Push rejected: {reason}"));
-        if let Some(hint) = describe_status(status.unwrap_or(415)) {
+        self.rejections_in_a_row += 1;
+        let is_about_access = rejection.is_about_access();
+        let is_hopeless = is_about_access || self.rejections_in_a_row >= self.rejections_max;
+        let is_refused = is_hopeless && !self.is_anything_accepted;
+        let is_first_batch = is_refused && self.rejections_max == 1;
+        for hint in rejection.hints(request, is_first_batch) {
             log(&format!("  Hint: {hint}"));
         }
-        // Who does not get in is told nothing about the samples.
-        let is_open = fate_unknown && is_about_access;
+        self.summary.tally().has_conflict |= is_conflict(reason);
+        // Who does not get in is told nothing about the samples, and by a 2xx one is not either.
+        let is_open = *maybe_stored && (is_about_access || status.is_none());
         let fate = if is_open { Fate::Unconfirmed } else { Fate::Rejected };
-        let is_hopeless = is_about_access || self.rejections_in_a_row >= REJECTIONS_MAX;
-        match is_hopeless && !self.is_anything_accepted {
-            true => Delivered::Refused(fate),
-            false => Delivered::Settled(fate),
-        }
+        if is_refused { Delivered::Refused(fate) } else { Delivered::Settled(fate) }
     }
 
     fn failed(
         &mut self,
         Attempt(after, reason): Attempt,
         failure: &mut Failure,
-        request: Request<'_>,
     ) -> Option<Delivered> {
         if self.clock.is_interrupted() {
-            return Some(Delivered::Interrupted { fate_unknown: failure.fate_unknown });
+            return Some(Delivered::Interrupted { maybe_stored: failure.maybe_stored });
         }
         let now = self.clock.steady();
         let first = *failure.first.get_or_insert(now);
@@ -275,23 +273,17 @@ impl<'a, C: Clock> Courier<'a, C> {
         self.next_attempt = now + delay;
         if left.is_zero() {
             self.log_given_up(&reason);
-            let fate = if failure.fate_unknown { Fate::Unconfirmed } else { Fate::Undelivered };
-            return Some(Delivered::Settled(fate));
+            return Some(Delivered::Settled(failure.unsettled()));
         }
         // What is left may be less than the delay: then the last attempt is the one at its end.
         let delay = delay.min(left);
         self.next_attempt = now + delay;
-        let is_to_ask = failure.fate_unknown && request.after_silence == AfterSilence::Ask;
-        let next = match is_to_ask {
-            true => "the oldest datapoint alone".to_owned(),
-            false => format!("attempt {}", failure.attempt_count + 1),
-        };
-        let seconds = delay.as_secs_f64();
-        let text = format!("✗ Push failed: {reason}; {next} in {seconds:.1} s");
+        let (next, seconds) = (failure.attempt_count + 1, delay.as_secs_f64());
+        let text = format!("✗ Push failed: {reason}; attempt {next} in {seconds:.1} s");
         let attempt = ("attempt", Field::Count(u64::from(failure.attempt_count)));
         let delay = ("delay_s", Field::Value(seconds));
         self.report.log(Level::Warning, "retry", &[attempt, delay], &text);
-        is_to_ask.then_some(Delivered::Unanswered)
+        None
     }
 
     /// Returns what is left of the time for what is pending after the last datapoint is due.
@@ -339,7 +331,14 @@ impl<'a, C: Clock> Courier<'a, C> {
 struct Failure {
     first: Option<Duration>,
     attempt_count: u32,
-    fate_unknown: bool,
+    maybe_stored: bool,
+}
+
+impl Failure {
+    /// Returns the fate of samples that are not tried any more.
+    fn unsettled(&self) -> Fate {
+        if self.maybe_stored { Fate::Unconfirmed } else { Fate::Undelivered }
+    }
 }
 
 /// An attempt that may be repeated: the receiver's `Retry-After`, and why.

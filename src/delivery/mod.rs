@@ -6,12 +6,13 @@
 
 mod courier;
 mod push;
+mod rejection;
 mod request;
 mod summary;
 mod tally;
 
 pub use courier::Courier;
 pub use push::{Pusher, SAMPLES_PER_REQUEST_MAX};
-pub use request::{AfterSilence, Delivered, Request};
+pub use request::{Delivered, Request};
 pub use summary::{Ending, Missing, RunEnder, Summary};
-pub use tally::{Fate, IndexRange, Ranges, Tally};
+pub use tally::{Fate, IndexRange, Ranges, Remedy, Tally};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{AfterSilence, Courier, Delivered, Ending, Fate, Request, Summary};
+use super::{Courier, Delivered, Ending, Fate, Request, Summary};
 use crate::cli::config::Plan;
 use crate::clock::{Clock, Interrupted};
 use crate::remote_write::{Body, Protocol, TimeSeries, Version};
@@ -80,28 +80,22 @@ impl<'a, C: Clock> Pusher<'a, C> {
         samples_each: u64,
         delivered: Delivered,
     ) -> Result<bool, Ending> {
-        let (mut accepted, fate, ending) = match delivered {
-            Delivered::Settled(fate) => (0, fate, None),
-            // Which ones the receiver does not say: the oldest are counted as the accepted ones.
-            Delivered::Partly(accepted) => (accepted, Fate::Rejected, None),
-            Delivered::Refused(fate) => (0, fate, Some(Ending::Refused)),
-            Delivered::Interrupted { fate_unknown: true } => {
-                (0, Fate::Unconfirmed, Some(Ending::Interrupted))
-            }
-            Delivered::Interrupted { fate_unknown: false } => return Err(Ending::Interrupted),
-            Delivered::Unanswered | Delivered::WrongVersion { .. } => {
-                unreachable!("who sends deals with it")
-            }
-        };
-        let is_accepted = fate == Fate::Accepted;
         let mut tally = self.summary.tally();
-        for index in ticks {
-            let accepted_here = accepted.min(samples_each);
-            accepted -= accepted_here;
-            tally.settle(index, accepted_here, Fate::Accepted);
-            tally.settle(index, samples_each - accepted_here, fate);
-        }
-        ending.map_or(Ok(is_accepted), Err)
+        let (fate, ending) = match delivered {
+            Delivered::Settled(fate) => (fate, None),
+            Delivered::Partly { written, rest } => {
+                tally.settle_part(ticks, samples_each, written, rest);
+                return Ok(false);
+            }
+            Delivered::Refused(fate) => (fate, Some(Ending::Refused)),
+            Delivered::Interrupted { maybe_stored: true } => {
+                (Fate::Unconfirmed, Some(Ending::Interrupted))
+            }
+            Delivered::Interrupted { maybe_stored: false } => return Err(Ending::Interrupted),
+            Delivered::WrongVersion { .. } => unreachable!("who sends deals with it"),
+        };
+        ticks.for_each(|index| tally.settle(index, samples_each, fate));
+        ending.map_or(Ok(fate == Fate::Accepted), Err)
     }
 
     /// Pushes stale markers, one for each series; tries once only unless `is_patient`.
@@ -121,16 +115,11 @@ impl<'a, C: Clock> Pusher<'a, C> {
             .zip(samples.chunks(1))
             .map(|(labels, samples)| TimeSeries { labels, samples })
             .collect();
-        self.send(&series, AfterSilence::SendAgain, deliver)
+        self.send(&series, deliver)
     }
 
     /// Sends `series` in one request.
-    pub fn send(
-        &mut self,
-        series: &[TimeSeries<'_>],
-        mut after_silence: AfterSilence,
-        deliver: Deliver<'a, C>,
-    ) -> Delivered {
+    pub fn send(&mut self, series: &[TimeSeries<'_>], deliver: Deliver<'a, C>) -> Delivered {
         let newest = series
             .iter()
             .filter_map(|series| series.samples.last())
@@ -138,6 +127,7 @@ impl<'a, C: Clock> Pusher<'a, C> {
             .max()
             .expect("a request holds a sample");
         let sample_count = series.iter().map(|series| series.samples.len() as u64).sum();
+        let mut maybe_stored = false;
         loop {
             let version = self.version;
             let delivered = deliver(
@@ -148,15 +138,13 @@ impl<'a, C: Clock> Pusher<'a, C> {
                     sample_count,
                     newest,
                     may_fall_back: self.may_fall_back,
-                    after_silence,
+                    maybe_stored,
                 },
             );
-            let Delivered::WrongVersion { reason, fate_unknown } = delivered else {
+            let Delivered::WrongVersion { reason, maybe_stored: as_other } = delivered else {
                 return delivered;
             };
-            if fate_unknown {
-                after_silence = AfterSilence::SendAgainStillUnknown;
-            }
+            maybe_stored = as_other;
             let text = format!("Falling back to remote write 1.0 for this run: {reason}");
             self.summary.report.log(Level::Warning, "fallback", &[], &text);
             self.version = Version::V1;

@@ -17,19 +17,8 @@ pub struct Request<'a> {
     pub newest: TimestampMs,
     /// Whether a 2.0 message may be followed by the same samples as a 1.0 one.
     pub may_fall_back: bool,
-    /// What to do after an attempt that had no answer.
-    pub after_silence: AfterSilence,
-}
-
-/// What to do after an attempt that had no answer, when the samples may have been stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterSilence {
-    /// Send the same again: a receiver takes a series' newest sample twice.
-    SendAgain,
-    /// The same, and such an attempt was made already.
-    SendAgainStillUnknown,
-    /// Ask the caller: several samples of a series are not taken twice.
-    Ask,
+    /// Whether the same samples may have been stored by an attempt before, as another message.
+    pub maybe_stored: bool,
 }
 
 /// How delivery of a request ended.
@@ -37,22 +26,25 @@ pub enum AfterSilence {
 pub enum Delivered {
     /// The fate of all its samples.
     Settled(Fate),
-    /// This many of its samples are stored, the others are rejected.
-    Partly(u64),
-    /// The receiver does not take the 2.0 message, and stored nothing of it.
+    /// A part of its samples is stored.
+    Partly {
+        /// How many the receiver wrote; which ones it does not say.
+        written: u64,
+        /// The fate of the others.
+        rest: Fate,
+    },
+    /// The receiver does not take the 2.0 message.
     WrongVersion {
         /// For the log.
         reason: String,
-        /// An attempt before had no answer.
-        fate_unknown: bool,
+        /// The samples may have been stored all the same.
+        maybe_stored: bool,
     },
     /// The fate of its samples, and what the others' would be: nothing was accepted so far.
     Refused(Fate),
-    /// An attempt had no answer, and the same must not simply be sent again.
-    Unanswered,
     /// A signal came first.
     Interrupted {
-        /// An attempt had no answer.
-        fate_unknown: bool,
+        /// The samples may have been stored.
+        maybe_stored: bool,
     },
 }

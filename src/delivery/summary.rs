@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{IndexRange, Ranges, Tally};
+use super::{IndexRange, Ranges, Remedy, Tally};
 use crate::cli::config::{Plan, Rerun};
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
@@ -130,7 +130,7 @@ impl Summary {
             ranges: &tally.missing(),
             series_count: tally.series_count,
             rerun: &self.rerun,
-            is_older: tally.is_older_missing(),
+            is_older: tally.is_older_missing() && !tally.has_conflict,
         };
         self.report.rule();
         self.report.log(level(exit), "end", &[], &headline);
@@ -177,7 +177,12 @@ impl Missing<'_> {
             return;
         }
         let log = |message: &str| report.log(level, "missing", &[], message);
-        log(&format!("{what}, and the commands that send exactly that:"));
+        let is_doubtful = |range: &IndexRange| range.remedy == Remedy::Verify;
+        let commands = match self.ranges.kept().iter().any(is_doubtful) {
+            false => "the commands that send exactly that",
+            true => "the commands that send exactly that, or verify what may be there",
+        };
+        log(&format!("{what}, and {commands}:"));
         for range in self.ranges.kept() {
             log(&format!(
                 "  {} from {}: {}",
@@ -209,8 +214,11 @@ impl Missing<'_> {
     }
 
     fn command(&self, range: IndexRange) -> String {
-        let end = self.rerun.grid.time_of(range.last + 1);
-        self.rerun.command(self.rerun.grid.time_of(range.first), end)
+        let [start, end] = [range.first, range.last + 1].map(|tick| self.rerun.grid.time_of(tick));
+        match range.remedy {
+            Remedy::Send => self.rerun.command(start, end),
+            Remedy::Verify => self.rerun.verify_command(start, end),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Pure. Every sample is counted once, and planned = accepted + rejected + undelivered +
 //! unconfirmed + not yet due at any moment.
 
+use std::ops::Range;
+
 use crate::error::Exit;
 
 /// What became of a sample.
@@ -14,7 +16,7 @@ pub enum Fate {
     Rejected,
     /// It was not taken in time; it is not there.
     Undelivered,
-    /// An attempt had no answer, and no later one settled it; it may be there.
+    /// An attempt may have stored it, and no later one settled it; it may be there.
     Unconfirmed,
 }
 
@@ -28,6 +30,17 @@ pub struct IndexRange {
     pub first: u64,
     /// Index of the last tick.
     pub last: u64,
+    /// What to do about it.
+    pub remedy: Remedy,
+}
+
+/// What to do about ticks that were not all accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Remedy {
+    /// Send them again: they are not there.
+    Send,
+    /// Look first: some of them may be there, and which ones is not known.
+    Verify,
 }
 
 /// Ranges of ticks, of which the first ten are kept and the others counted.
@@ -35,24 +48,48 @@ pub struct IndexRange {
 pub struct Ranges {
     kept: Vec<IndexRange>,
     count: u64,
-    last: Option<u64>,
+    last: Option<Last>,
+}
+
+/// The last tick in any range, and what to do about its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Last {
+    index: u64,
+    remedy: Remedy,
 }
 
 impl Ranges {
     /// Adds a range, which joins the one before where it follows it; ranges come in order.
     pub fn add(&mut self, range: IndexRange) {
-        let follows = self.last.is_some_and(|last| range.first <= last + 1);
-        self.last = Some(range.last);
-        if !follows {
+        let before = self.last.replace(Last {
+            index: self.last.map_or(range.last, |last| last.index.max(range.last)),
+            remedy: range.remedy,
+        });
+        let joins = before.is_some_and(|before| match range.first {
+            first if first <= before.index => true,
+            first => first == before.index + 1 && range.remedy == before.remedy,
+        });
+        if !joins {
             self.count += 1;
             if self.kept.len() < RANGE_COUNT_MAX {
                 self.kept.push(range);
             }
-        } else if self.count <= RANGE_COUNT_MAX as u64
-            && let Some(current) = self.kept.last_mut()
-        {
-            current.last = range.last;
+            return;
         }
+        if let (Some(before), Some(last)) = (before, &mut self.last) {
+            // Of one tick, whose requests fared differently, the worse.
+            last.remedy = last.remedy.max(before.remedy);
+        }
+        if self.count <= RANGE_COUNT_MAX as u64
+            && let (Some(current), Some(last)) = (self.kept.last_mut(), self.last)
+        {
+            (current.last, current.remedy) = (last.index, last.remedy);
+        }
+    }
+
+    /// Tells whether tick `index`, or a later one, is in a range.
+    fn reaches(&self, index: u64) -> bool {
+        self.last.is_some_and(|last| last.index >= index)
     }
 
     /// Returns the ranges that were kept.
@@ -89,6 +126,10 @@ pub struct Tally {
     pub ticks_accepted: u64,
     /// Whether the receiver may have any of it from a run before, which is still to be read.
     pub is_unread: bool,
+    /// Whether a final answer came at all.
+    pub is_anything_answered: bool,
+    /// Whether a series had another value at one of our times already.
+    pub has_conflict: bool,
     /// Samples, the next ones to settle, that may have been stored by an attempt without answer.
     open: u64,
     missing: Ranges,
@@ -109,6 +150,8 @@ impl Tally {
             retries: 0,
             ticks_accepted: 0,
             is_unread: false,
+            is_anything_answered: false,
+            has_conflict: false,
             open: 0,
             missing: Ranges::default(),
             last_accepted: None,
@@ -128,13 +171,39 @@ impl Tally {
         } += samples;
         debug_assert!(self.settled() <= self.planned());
         self.open = self.open.saturating_sub(samples);
-        if fate != Fate::Accepted {
-            self.missing.add(IndexRange { first: index, last: index });
+        let remedy = match fate {
+            Fate::Accepted => {
+                self.last_accepted = Some(index);
+                let is_tick_over = self.settled().is_multiple_of(self.series_count);
+                self.ticks_accepted += u64::from(is_tick_over && !self.missing.reaches(index));
+                return;
+            }
+            Fate::Unconfirmed => Remedy::Verify,
+            Fate::Rejected | Fate::Undelivered => Remedy::Send,
+        };
+        self.missing.add(IndexRange { first: index, last: index, remedy });
+    }
+
+    /// Counts a request for `ticks` of which `written` samples were stored; `rest` is the fate of
+    /// the others. Each tick had `samples_each` in it.
+    pub fn settle_part(&mut self, ticks: Range<u64>, samples_each: u64, written: u64, rest: Fate) {
+        if samples_each == 1 {
+            // What overlaps with samples that are there is refused: the oldest.
+            let first_written = ticks.end - written;
+            for index in ticks {
+                let fate = if index < first_written { rest } else { Fate::Accepted };
+                self.settle(index, 1, fate);
+            }
             return;
         }
-        self.last_accepted = Some(index);
-        if self.settled().is_multiple_of(self.series_count) && self.missing.last != Some(index) {
-            self.ticks_accepted += 1;
+        let (first, last) = (ticks.start, ticks.end - 1);
+        self.missing.add(IndexRange { first, last, remedy: Remedy::Verify });
+        let mut accepted = written;
+        for index in ticks {
+            let accepted_here = accepted.min(samples_each);
+            accepted -= accepted_here;
+            self.settle(index, accepted_here, Fate::Accepted);
+            self.settle(index, samples_each - accepted_here, rest);
         }
     }
 
@@ -159,8 +228,12 @@ impl Tally {
         let left = due.saturating_sub(self.settled());
         if left > 0 {
             let first = self.first_index + self.settled() / self.series_count;
-            *if self.is_unread { &mut self.unconfirmed } else { &mut self.undelivered } += left;
-            self.missing.add(IndexRange { first, last: index_end - 1 });
+            let (count, remedy) = match self.is_unread {
+                true => (&mut self.unconfirmed, Remedy::Verify),
+                false => (&mut self.undelivered, Remedy::Send),
+            };
+            *count += left;
+            self.missing.add(IndexRange { first, last: index_end - 1, remedy });
         }
     }
 
@@ -185,7 +258,7 @@ impl Tally {
         let end = self.first_index + self.tick_count;
         let next = self.first_index + self.settled() / self.series_count;
         if next < end {
-            all.add(IndexRange { first: next, last: end - 1 });
+            all.add(IndexRange { first: next, last: end - 1, remedy: Remedy::Send });
         }
         all
     }
@@ -197,7 +270,7 @@ impl Tally {
 
     /// Returns the last tick dealt with, if the receiver took it.
     pub fn last_accepted_if_newest(&self) -> Option<u64> {
-        self.last_accepted.filter(|accepted| self.missing.last.is_none_or(|last| last < *accepted))
+        self.last_accepted.filter(|accepted| !self.missing.reaches(*accepted))
     }
 
     /// Tells whether a tick that wants sending again is older than one that was accepted.
@@ -210,10 +283,10 @@ impl Tally {
 
     /// Returns how a run that came to its end did: every sample taken, some, or none.
     pub fn exit(&self) -> Exit {
-        match (self.accepted, self.rejected) {
-            (accepted, _) if accepted == self.planned() => Exit::Success,
-            (0, 0) => Exit::Unreachable,
-            _ => Exit::Incomplete,
+        match self.is_anything_answered {
+            _ if self.accepted == self.planned() => Exit::Success,
+            true => Exit::Incomplete,
+            false => Exit::Unreachable,
         }
     }
 }
@@ -223,7 +296,11 @@ mod tests {
     use super::*;
 
     fn range(first: u64, last: u64) -> IndexRange {
-        IndexRange { first, last }
+        IndexRange { first, last, remedy: Remedy::Send }
+    }
+
+    fn doubtful(first: u64, last: u64) -> IndexRange {
+        IndexRange { first, last, remedy: Remedy::Verify }
     }
 
     #[test]
@@ -239,9 +316,9 @@ mod tests {
             tally.settle(index, 1, fate);
         }
         tally.give_up_before(107);
-        assert_eq!(tally.missing().kept(), [range(101, 102), range(104, 109)]);
+        let expected = [range(101, 101), doubtful(102, 102), range(104, 109)];
+        assert_eq!(tally.missing().kept(), expected);
         assert_eq!((tally.undelivered, tally.not_yet_due(), tally.ticks_accepted), (3, 3, 2));
-        assert_eq!(tally.exit(), Exit::Incomplete);
     }
 
     #[test]
@@ -281,22 +358,55 @@ mod tests {
         tally.settle(1, 1, Fate::Accepted);
         tally.settle_open();
         assert_eq!((tally.accepted, tally.unconfirmed, tally.not_yet_due()), (3, 3, 2));
-        assert_eq!(tally.missing().kept(), [range(1, 3)]);
+        assert_eq!(tally.missing().kept(), [doubtful(1, 2), range(3, 3)]);
         tally.leave_open(100);
         tally.settle_open();
         assert_eq!((tally.unconfirmed, tally.not_yet_due()), (5, 0));
     }
 
     #[test]
+    fn of_one_series_the_oldest_of_a_part_are_the_others() {
+        let mut tally = Tally::new(0, 20, 1);
+        tally.settle_part(0..10, 1, 4, Fate::Rejected);
+        assert_eq!((tally.accepted, tally.rejected, tally.ticks_accepted), (4, 6, 4));
+        tally.settle_part(10..20, 1, 9, Fate::Unconfirmed);
+        assert_eq!(tally.missing().kept(), [range(0, 5), doubtful(10, 10)]);
+        assert_eq!(tally.last_accepted_if_newest(), Some(19));
+    }
+
+    #[test]
+    fn of_several_series_a_part_is_doubtful_as_a_whole() {
+        let mut tally = Tally::new(0, 30, 2);
+        (0..10).for_each(|index| tally.settle(index, 2, Fate::Rejected));
+        tally.settle_part(10..20, 2, 13, Fate::Rejected);
+        (20..30).for_each(|index| tally.settle(index, 2, Fate::Accepted));
+        assert_eq!((tally.accepted, tally.rejected, tally.ticks_accepted), (33, 27, 10));
+        assert_eq!(tally.missing().kept(), [range(0, 9), doubtful(10, 19)]);
+    }
+
+    #[test]
+    fn the_requests_of_one_tick_are_in_one_range() {
+        let mut tally = Tally::new(0, 3, 4);
+        for fate in [Fate::Rejected, Fate::Unconfirmed, Fate::Rejected] {
+            tally.settle(0, 2, Fate::Rejected);
+            tally.settle(0, 2, fate);
+            assert_eq!(tally.missing.kept().len(), 1);
+            tally = Tally { missing: tally.missing, ..Tally::new(0, 3, 4) };
+        }
+        assert_eq!(tally.missing.kept(), [doubtful(0, 0)]);
+    }
+
+    #[test]
     fn the_exit_code_follows_from_the_counts() {
-        let with = |fate| {
-            let mut tally = Tally::new(0, 1, 1);
+        let with = |fate, is_anything_answered| {
+            let mut tally = Tally { is_anything_answered, ..Tally::new(0, 1, 1) };
             tally.settle(0, 1, fate);
             tally.exit()
         };
-        assert_eq!(with(Fate::Accepted), Exit::Success);
-        assert_eq!(with(Fate::Rejected), Exit::Incomplete);
-        assert_eq!(with(Fate::Undelivered), Exit::Unreachable);
-        assert_eq!(with(Fate::Unconfirmed), Exit::Unreachable);
+        assert_eq!(with(Fate::Accepted, true), Exit::Success);
+        assert_eq!(with(Fate::Rejected, true), Exit::Incomplete);
+        assert_eq!(with(Fate::Undelivered, false), Exit::Unreachable);
+        assert_eq!(with(Fate::Unconfirmed, false), Exit::Unreachable);
+        assert_eq!(with(Fate::Unconfirmed, true), Exit::Incomplete);
     }
 }

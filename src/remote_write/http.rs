@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
-use ureq::{Agent, Body, Proxy, RequestBuilder};
+use ureq::{Agent, Body, Proxy, RequestBuilder, SendBody};
 
-use super::failure::{failure, not_sent, unanswered};
+use super::failure::{Watched, failure, not_sent};
 use super::headers::{USER_AGENT, protocol_headers};
 use super::{Auth, Secret, Target, Version, base64, header_time, redacted};
 use crate::error::{BadInput, Error, Escaped};
@@ -36,7 +36,7 @@ pub enum Outcome {
         /// The receiver's `Retry-After`.
         after: Option<Duration>,
         /// The receiver may have stored the samples although it did not say so.
-        fate_unknown: bool,
+        maybe_stored: bool,
         /// For the log.
         reason: String,
     },
@@ -162,9 +162,11 @@ impl Sender {
             Ok(request) => request,
             Err(outcome) => return Reply::without_answer(outcome),
         };
-        match request.send(body) {
+        let mut body = Watched { rest: body, is_begun: false };
+        let request = request.header("Content-Length", body.rest.len().to_string());
+        match request.send(SendBody::from_reader(&mut body)) {
             Ok(response) => read_reply(response, now),
-            Err(error) => Reply::without_answer(failure(&error)),
+            Err(error) => Reply::without_answer(failure(&error, body.is_begun)),
         }
     }
 
@@ -184,7 +186,7 @@ impl Sender {
             request = request.header(*name, *value);
         }
         let response = self.with_own_headers(request)?.send(question.body);
-        let mut response = response.map_err(|error| failure(&error))?;
+        let mut response = response.map_err(|error| failure(&error, false))?;
         if !response.status().is_success() {
             return Err(read_reply(response, now).outcome);
         }
@@ -192,7 +194,7 @@ impl Sender {
         let read = response.body_mut().as_reader().take(body_bytes_max as u64 + 1);
         match { read }.read_to_end(&mut body) {
             Ok(_) => Ok(body),
-            Err(error) => Err(unanswered(Escaped(&error.to_string()).to_string())),
+            Err(error) => Err(not_sent(Escaped(&error.to_string()).to_string())),
         }
     }
 
@@ -264,8 +266,7 @@ fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
     let status = response.status().as_u16();
     let headers = response.headers();
     let date = header_text(headers, "Date").and_then(header_time::imf_date);
-    let written = header_text(headers, "X-Prometheus-Remote-Write-Samples-Written")
-        .and_then(|text| text.parse().ok());
+    let written = samples_written(headers);
     let after =
         header_text(headers, "Retry-After").and_then(|text| header_time::retry_after(text, now));
     let location = header_text(headers, "Location").map(str::to_owned);
@@ -276,13 +277,23 @@ fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
         }
         429 | 500..=599 => Outcome::Retryable {
             after,
-            // A gateway that has no answer from the receiver says nothing of the samples.
-            fate_unknown: matches!(status, 502 | 504),
+            // A gateway may have passed the request on before it answered: 503 as well as 502.
+            maybe_stored: status != 429,
             reason: describe(&mut response, None),
         },
         _ => Outcome::Rejected { status, reason: describe(&mut response, location.as_deref()) },
     };
     Reply { outcome, date, written }
+}
+
+/// Returns the samples that were written, 0 where only other kinds are counted.
+/// Source: Remote-Write 2.0 specification, "Required Written Response Headers".
+fn samples_written(headers: &HeaderMap) -> Option<u64> {
+    let header = |kind| header_text(headers, &format!("X-Prometheus-Remote-Write-{kind}-Written"));
+    match header("Samples") {
+        Some(text) => text.parse().ok(),
+        None => header("Histograms").or(header("Exemplars")).map(|_| 0),
+    }
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -19,7 +19,7 @@ pub mod v2;
 
 pub use body::Body;
 pub use headers::shown_headers;
-pub use hints::describe_status;
+pub use hints::{describe_rejection, describe_status, is_conflict};
 pub use http::{Canceller, Outcome, Question, Reply, Sender};
 pub use retry::Backoff;
 pub use target::{Auth, Protocol, REDACTED, Secret, Target, TlsOptions, looks_secret, redacted};

@@ -3,7 +3,7 @@
 use super::Subject;
 use super::compare::Finding;
 use crate::cli::config::Plan;
-use crate::delivery::{IndexRange, Missing, Ranges};
+use crate::delivery::{IndexRange, Missing, Ranges, Remedy};
 use crate::error::Exit;
 use crate::labels::LabelSet;
 use crate::report::words::counted;
@@ -96,7 +96,8 @@ impl Findings {
         self.first_unexpected = self.first_unexpected.or(part.first_unexpected);
         for (index, is_missing) in (first..).zip(part.is_missing) {
             if is_missing {
-                self.missing_ticks.add(IndexRange { first: index, last: index });
+                let remedy = Remedy::Send;
+                self.missing_ticks.add(IndexRange { first: index, last: index, remedy });
             } else {
                 self.last_there = Some(index);
             }

@@ -130,10 +130,10 @@ fn a_word_is_said_about_the_out_of_order_window_where_it_is_needed() {
 #[test]
 fn a_datapoint_is_given_up_at_its_age() {
     // Attempts at 0, about 0.5 and 0.6 s; then the next datapoint's time has come.
-    let receiver = Script::new(statuses(&[OK, 503, 503, 503])).giving_up().start();
+    let receiver = Script::new(statuses(&[OK, 429, 429, 429])).giving_up().start();
     let run = Sender::to(&receiver.url()).flag("max-sample-age", "600ms").run();
     assert_eq!(run.summary().counts(), [9, 0, 1, 0, 0], "{}", run.stderr);
-    assert!(run.log().only("given_up").get("message").text().contains("503"));
+    assert!(run.log().only("given_up").get("message").text().contains("429"));
     check_printed(&run, &receiver, 1);
     receiver.finish();
 }
@@ -143,25 +143,18 @@ fn a_datapoint_given_up_after_silence_is_unconfirmed() {
     let steps = [Step::status(OK), Step::Close(Read::All), Step::status(503), Step::status(503)];
     let receiver = Script::new(steps).giving_up().start();
     let run = Sender::to(&receiver.url()).flag("max-sample-age", "600ms").run();
+    run.assert_code(1);
     assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
-    check_printed(&run, &receiver, 1);
+    // Sent again as it is, it might be there twice.
+    let commands = run.summary().commands;
+    assert!(commands.len() == 1 && commands[0].starts_with("push-live-metrics verify "));
     receiver.finish();
-}
-
-#[test]
-fn a_gateway_without_an_answer_leaves_it_open() {
-    side_by_side([502, 504], |status| {
-        let receiver = Receiver::start(statuses(&[OK, status, 400]));
-        let run = Sender::to(&receiver.url()).run();
-        run.assert_code(1);
-        assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
-    });
 }
 
 #[test]
 fn nothing_is_tried_for_longer_than_the_flush_timeout() {
     let receiver =
-        Script::new(statuses(&[OK, OK])).giving_up().otherwise(Step::status(503)).start();
+        Script::new(statuses(&[OK, OK])).giving_up().otherwise(Step::status(429)).start();
     let run = Sender::to(&receiver.url()).flag("flush-timeout", "300ms").run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [2, 0, 8, 0, 0], "{}", run.stderr);
@@ -170,7 +163,8 @@ fn nothing_is_tried_for_longer_than_the_flush_timeout() {
 
 #[test]
 fn a_receiver_that_is_never_there_is_unreachable() {
-    let steps = [Step::status(503), Step::Close(Read::Nothing), Step::Close(Read::All)];
+    let is_busy = |step: &Step| step.seen_status() == 429;
+    let steps = [Step::status(429), Step::status(503), Step::Close(Read::All)];
     side_by_side(steps, |otherwise| {
         let receiver = Script::new([]).giving_up().otherwise(otherwise.clone()).start();
         let sender = Sender::to(&receiver.url()).flag("labels", "k={1..3}");
@@ -179,7 +173,7 @@ fn a_receiver_that_is_never_there_is_unreachable() {
         let [accepted, rejected, undelivered, unconfirmed, not_yet_due] = run.summary().counts();
         assert_eq!([accepted, rejected, not_yet_due], [0, 0, 0], "{}", run.stderr);
         assert_eq!(undelivered + unconfirmed, 30);
-        assert_eq!(unconfirmed > 0, !matches!(otherwise, Step::Answer(_)), "{}", run.stderr);
+        assert_eq!(unconfirmed > 0, !is_busy(&otherwise), "{}", run.stderr);
     });
 }
 

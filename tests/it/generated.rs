@@ -110,7 +110,7 @@ fn raw_answers() {
         check_reason(&outcome);
         // Empty lines may stand before an answer.
         if !bytes.trim_ascii_start().starts_with(b"HTTP/1.") {
-            let is_none = matches!(outcome, Outcome::Retryable { fate_unknown: true, .. });
+            let is_none = matches!(outcome, Outcome::Retryable { maybe_stored: true, .. });
             assert!(is_none, "{outcome:?} for {}", bytes.escape_ascii());
         }
     }

@@ -164,7 +164,8 @@ fn an_outage_longer_than_the_age_gives_up_what_is_too_old() {
     let hours = Hours::run(minutes(&receiver, 200), &clock);
     // The first one is tried for an hour, the second for what is left of the outage.
     assert_eq!(hours.exit, Exit::Incomplete);
-    assert_eq!(hours.summary().counts(), [199, 0, 1, 0, 0]);
+    // A 503 may be a gateway's that had passed it on.
+    assert_eq!(hours.summary().counts(), [199, 0, 0, 1, 0]);
     receiver.finish();
 }
 
@@ -401,7 +402,7 @@ fn a_stale_marker_is_not_ahead_of_a_clock_that_was_set_back() {
 #[test]
 fn an_interrupted_run_counts_what_is_due_and_what_is_not() {
     let busy_from =
-        |from: usize| move |_, count| Step::status(if count < from { 204 } else { 503 });
+        |from: usize| move |_, count| Step::status(if count < from { 204 } else { 429 });
     for (at, counts) in [(MINUTE * 5 / 2, [3, 0, 0, 0, 7]), (MINUTE * 7 / 2, [3, 0, 1, 0, 6])] {
         let clock = FakeClock::at(START_MS).interrupt(at);
         let receiver = Script::new([]).now(clock.now_fn()).choose(busy_from(3)).start();

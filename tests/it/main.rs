@@ -11,6 +11,7 @@ mod continuation;
 mod docs;
 mod export;
 mod fan_out;
+mod fates;
 mod faults;
 mod generated;
 mod golden;

@@ -89,7 +89,7 @@ fn check_backing_off(step: &Step, counts: [u64; 5]) {
 
 #[test]
 fn while_it_backs_off() {
-    check_backing_off(&Step::retry_after(503, "60"), [0, 0, 1, 0, 9]);
+    check_backing_off(&Step::retry_after(429, "60"), [0, 0, 1, 0, 9]);
 }
 
 #[test]

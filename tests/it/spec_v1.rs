@@ -245,7 +245,7 @@ fn must_not_1_13_interpret_the_message_of_an_error() {
     // What a body says does not change what the status means.
     let says_final = Answer::status(503).body("400 Bad Request: out of order sample, do not retry");
     let says_retry = Answer::status(400).body("503 Service Unavailable, Retry-After: 1");
-    let (run, requests) = run([Step::status(204), says_final.into(), says_retry.into()]);
+    let (run, requests) = run([says_final.into(), Step::status(204), says_retry.into()]);
     run.assert_code(1);
     assert_eq!((requests.len(), run.summary().rejected), (11, 1));
 }

@@ -163,7 +163,7 @@ fn must_2_5_ignore_the_body_of_a_success() {
 fn must_not_2_5_interpret_the_message_of_an_error() {
     let says_final = Answer::status(503).body("415 Unsupported Media Type, 400, out of order");
     let says_retry = Answer::status(400).written(0).body("503, Retry-After: 1, wrote 3 samples");
-    let (run, requests) = run([Step::written(3), says_final.into(), says_retry.into()]);
+    let (run, requests) = run([says_final.into(), Step::written(3), says_retry.into()]);
     run.assert_code(1);
     assert_eq!((requests.len(), run.summary().rejected), (11, 3));
 }
@@ -224,13 +224,17 @@ fn should_2_6_take_2xx_without_written_headers_as_415() {
     for status in [200, 202, 204] {
         check_falls_back(Answer::status(status));
     }
-    // Strictly 2: nothing was stored, so nothing is counted as accepted.
+    // Strictly 2: nothing is counted as accepted.
     let receiver = strict([]).otherwise(Step::status(204)).start();
     let run = sender(&receiver).run();
     run.assert_code(3);
     assert_eq!(run.summary().accepted, 0);
     assert!(run.stderr.contains("2xx without Written headers"), "{}", run.stderr);
-    assert!(run.stderr.contains("Hint: the receiver does not take this"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("Hint: the receiver does not take remote write 2.0"),
+        "{}",
+        run.stderr
+    );
     assert!(!run.stderr.contains("\"status\":"), "there is no such status: {}", run.stderr);
     let requests = receiver.requests();
     assert!(requests.len() == 3 && requests.iter().all(Request::is_v2), "{requests:?}");
@@ -317,13 +321,15 @@ fn may_2_8_fall_back_once_only() {
 
 #[test]
 fn must_not_2_8_fall_back_when_told_2() {
-    for step in [Step::status(415), Step::status(400), Step::status(204)] {
-        let (run, requests) = run([Step::written(3), step.clone()]);
+    for status in [415, 400, 204] {
+        // A gateway may have taken the headers out of a 2xx.
+        let counts = if status == 204 { [27, 0, 0, 3, 0] } else { [27, 3, 0, 0, 0] };
+        let (run, requests) = run([Step::written(3), Step::status(status)]);
         run.assert_code(1);
-        assert_eq!((requests.len(), run.summary().counts()), (10, [27, 3, 0, 0, 0]));
-        let (run, requests) = self::run([step]);
+        assert_eq!((requests.len(), run.summary().counts()), (10, counts));
+        let (run, requests) = self::run([Step::status(status)]);
         run.assert_code(1);
-        assert_eq!((requests.len(), run.summary().counts()), (10, [27, 3, 0, 0, 0]));
+        assert_eq!((requests.len(), run.summary().counts()), (10, counts));
         assert!(requests.iter().all(Request::is_v2));
         assert_eq!(run.log().events("fallback").len(), 0);
     }

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustls::version::{TLS12, TLS13};
@@ -187,6 +187,51 @@ fn a_certificate_that_goes_bad_for_a_while_is_not_fatal() {
     let run = sender(&receiver, certificates).run();
     run.assert_all_delivered(&receiver);
     assert!(run.log().only("retry").get("message").text().contains("expired"));
+}
+
+/// A stream that writes its first answer as bytes that are no TLS.
+struct Corrupting {
+    inner: Box<dyn Stream>,
+    socket: TcpStream,
+    is_first: Arc<AtomicBool>,
+}
+
+impl io::Read for Corrupting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl io::Write for Corrupting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.is_first.swap(false, Ordering::Relaxed) {
+            // A record of application data that nobody has encrypted.
+            true => self.socket.write_all(b"\x17\x03\x03\x00\x20garbage garbage garbage garbage!"),
+            false => return self.inner.write(bytes),
+        }?;
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[test]
+fn a_corrupt_record_after_the_body_leaves_it_open() {
+    // The request was read, and its samples may be stored.
+    let Some(certificates) = certificates() else { return };
+    let wrap = tls(vec![certificates.server("server", None, &[&TLS12, &TLS13])]);
+    let is_first = Arc::new(AtomicBool::new(true));
+    let corrupting: Wrap = Arc::new(move |socket: TcpStream| {
+        let (clone, is_first) = (socket.try_clone()?, Arc::clone(&is_first));
+        Ok(Box::new(Corrupting { inner: wrap(socket)?, socket: clone, is_first })
+            as Box<dyn Stream>)
+    });
+    let receiver = Script::new([Step::status(503), Step::status(400)]).wrapped(corrupting).start();
+    let run = sender(&receiver, certificates).run();
+    run.assert_code(1);
+    assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
 }
 
 #[test]

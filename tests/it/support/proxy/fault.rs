@@ -25,8 +25,10 @@ pub(crate) enum Fault {
     StallThenDeliver,
     /// Stored, then silence until the sender gives up.
     StallAnswer,
-    /// Stored, and 500 in place of the answer.
-    StoreThen500,
+    /// Stored, and this status in place of the answer.
+    StoreThen(u16),
+    /// Stored, and the answer handed on without its `Written` headers.
+    StripWritten,
     /// Not stored; this status, with this `Retry-After`.
     Status(u16, Option<&'static str>),
 }
@@ -34,7 +36,7 @@ pub(crate) enum Fault {
 impl Fault {
     /// Those that are chosen at random. The quiet losses, which are told from a reset by
     /// nothing but the reason in the log, are for tests that name theirs.
-    pub(crate) const ALL: [Fault; 14] = [
+    pub(crate) const ALL: [Fault; 17] = [
         Fault::Refuse,
         Fault::CloseIdle,
         Fault::Reset,
@@ -43,7 +45,10 @@ impl Fault {
         Fault::Stall,
         Fault::StallThenDeliver,
         Fault::StallAnswer,
-        Fault::StoreThen500,
+        Fault::StoreThen(500),
+        Fault::StoreThen(502),
+        Fault::StoreThen(503),
+        Fault::StoreThen(504),
         Fault::Status(500, None),
         Fault::Status(503, None),
         Fault::Status(503, Some("1")),
@@ -55,7 +60,7 @@ impl Fault {
 /// What happens to a request, and how long the pause is where the fault has one.
 pub(crate) type Injected = (Fault, Duration);
 
-/// Returns a choice of faults: each of them once in every fourteen, after at most `gap_max`
+/// Returns a choice of faults: each of them once before any comes again, after at most `gap_max`
 /// requests.
 pub(crate) fn at_random(
     seed: u64,

@@ -67,3 +67,11 @@ pub(super) fn response(status: u16, retry_after: Option<&str>) -> Vec<u8> {
         retry_after.map_or(String::new(), |value| format!("Retry-After: {value}\r\n"));
     format!("HTTP/1.1 {status} Chaos\r\n{retry_after}Content-Length: 6\r\n\r\nchaos\n").into_bytes()
 }
+
+/// Returns an answer as a gateway hands it on that keeps no header it does not know.
+pub(super) fn without_written(answer: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(answer);
+    let lines = text.split_inclusive("\r\n");
+    let kept = lines.filter(|line| !line.to_ascii_lowercase().contains("-written:"));
+    kept.collect::<String>().into_bytes()
+}

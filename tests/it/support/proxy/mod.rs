@@ -3,8 +3,8 @@
 //!
 //! It serves one sender, which it takes to send one tick a request, oldest first: it keeps a
 //! ledger of who knows what of each tick (`record.rs`), and notes what no sender may do (send a
-//! tick again that it has a final answer for, or another one before it has). A backfill sends
-//! part of a batch alone after silence, which reads as another one. It never changes a byte.
+//! tick again that it has a final answer for, or another one before it has). A batch of a
+//! backfill is a tick to it. It changes no byte but those that a fault names.
 
 pub(crate) mod fault;
 mod http;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::receivers::free_port;
 use fault::{Fault, Injected};
-use http::{exchange, peek_request, response, status_of};
+use http::{exchange, peek_request, response, status_of, without_written};
 pub(crate) use record::Record;
 use record::{Ledger, Told};
 
@@ -216,9 +216,13 @@ impl Exchange<'_> {
                 self.forward()?;
                 self.stay_silent().map(|()| false)
             }
-            Fault::StoreThen500 => {
+            Fault::StoreThen(status) => {
                 self.forward()?;
-                self.answer(&response(500, None)).map(|()| true)
+                self.answer(&response(status, None)).map(|()| true)
+            }
+            Fault::StripWritten => {
+                let answer = without_written(&self.forward()?);
+                self.answer(&answer).map(|()| true)
             }
             Fault::Status(status, retry_after) => {
                 self.answer(&response(status, retry_after)).map(|()| true)
