@@ -18,6 +18,7 @@ mod golden;
 mod hours;
 mod live_check;
 mod local_time;
+mod logs;
 mod preview;
 mod receivers_smoke;
 mod secrets;

@@ -11,7 +11,7 @@ use std::path::Path;
 
 const LINE_CHARS_MAX: usize = 100;
 const FUNCTION_LINES_MAX: usize = 70;
-const FILE_LINES_MAX: usize = 350;
+const FILE_LINES_MAX: usize = 400;
 
 /// What may be longer: `file` or `file function`; its own limit in lines; why.
 const LONGER: &[(&str, usize, &str)] = &[("src/cli/flags.rs", 450, "a table")];
@@ -108,13 +108,13 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
 ];
 
 /// A source file without what the rules do not look at.
-struct Source {
+pub(crate) struct Source {
     /// As in `src/cli/args.rs`.
-    path: String,
+    pub(crate) path: String,
     /// All of it.
     text: String,
     /// Its lines without comments, up to its test module; none for a module of tests.
-    code: Vec<String>,
+    pub(crate) code: Vec<String>,
 }
 
 impl Source {
@@ -181,7 +181,7 @@ pub(crate) fn texts() -> Vec<(String, String)> {
 }
 
 /// Returns the files of `src/`.
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let texts = texts();
     let test_modules: Vec<String> =
         texts.iter().flat_map(|(path, text)| test_modules(path, text)).collect();

@@ -1,0 +1,183 @@
+//! The log in JSON against docs/logs.md: the table has every event and field, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::json::Json;
+use crate::support::process::{Run, Surroundings};
+use crate::support::receiver::{Receiver, Script};
+use crate::support::receivers::Receiver as RealReceiver;
+use crate::support::sender::Sender;
+use crate::support::step::{Answer, Step};
+use crate::tidy::sources;
+
+/// What every line has.
+const COMMON: [&str; 4] = ["time", "level", "event", "message"];
+
+/// The tables of docs/logs.md.
+struct Tables {
+    /// Levels and fields of each event.
+    events: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>,
+    /// Types of each field.
+    fields: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Tables {
+    fn read() -> Tables {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logs.md");
+        let text = fs::read_to_string(path).unwrap();
+        let names = |cell: &str| -> BTreeSet<String> {
+            cell.split('`').skip(1).step_by(2).map(Into::into).collect()
+        };
+        let words = |cell: &str| -> BTreeSet<String> {
+            let words = cell.split(|c: char| !c.is_ascii_alphabetic());
+            words.filter(|word| !word.is_empty() && *word != "or").map(Into::into).collect()
+        };
+        let rows = |heading: &str| {
+            let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap();
+            let section = section.split("\n## ").next().unwrap();
+            let rows = section.lines().filter(|line| line.starts_with("| `"));
+            rows.map(|row| row.split('|').map(Into::into).collect()).collect::<Vec<Vec<String>>>()
+        };
+        let name = |row: &[String]| names(&row[1]).pop_first().unwrap();
+        let event = |row: Vec<String>| (name(&row), (words(&row[2]), names(&row[3])));
+        Tables {
+            events: rows("Events").into_iter().map(event).collect(),
+            fields: rows("Fields").into_iter().map(|row| (name(&row), words(&row[2]))).collect(),
+        }
+    }
+
+    /// Returns what a line has that the tables have not.
+    fn not_in(&self, line: &Json) -> Vec<String> {
+        let (event, level) = (line.get("event").text(), line.get("level").text());
+        let Some((levels, fields)) = self.events.get(event) else {
+            return vec![format!("the event `{event}`")];
+        };
+        let mut missing = Vec::new();
+        if !levels.contains(level) && !levels.contains("any") {
+            missing.push(format!("the level {level} of `{event}`"));
+        }
+        let Json::Object(members) = line else { unreachable!("it has members") };
+        for (name, value) in members.iter().filter(|(name, _)| !COMMON.contains(&name.as_str())) {
+            if !fields.contains(name) {
+                missing.push(format!("the field `{name}` of `{event}`"));
+            }
+            let kind = kind(value);
+            if !self.fields.get(name).is_some_and(|kinds| kinds.contains(kind)) {
+                missing.push(format!("the type {kind} of `{name}`"));
+            }
+        }
+        missing
+    }
+
+    /// Fails when a run says something that the tables have not; returns its events.
+    #[track_caller]
+    fn check(&self, run: &Run) -> BTreeSet<String> {
+        let log = run.log();
+        let missing: BTreeSet<String> = log.0.iter().flat_map(|line| self.not_in(line)).collect();
+        assert!(missing.is_empty(), "docs/logs.md does not have {missing:#?}");
+        log.0.iter().map(|line| line.get("event").text().to_owned()).collect()
+    }
+}
+
+fn kind(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(_) => "number",
+        Json::Text(_) => "text",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    }
+}
+
+#[test]
+fn the_tables_have_the_events_and_fields_of_the_code() {
+    let (mut events, mut fields, mut call_count) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for source in sources().iter().filter(|source| source.path != "src/report/mod.rs") {
+        let code = source.code.join(" ");
+        let words = code.split_whitespace().collect::<Vec<_>>().join(" ");
+        for call in [".info(", "report.log("] {
+            for (at, _) in words.match_indices(call) {
+                call_count += 1;
+                // The level, if there is one, holds no text.
+                let name = words[at..].split('"').nth(1).unwrap_or_default();
+                events.insert(name.to_owned());
+            }
+        }
+        let before_field = words.split("\", Field::").map(|text| text.rsplit('"').next().unwrap());
+        let names = before_field.filter(|name| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        });
+        fields.extend(names.map(ToOwned::to_owned));
+    }
+    assert!(call_count > 30, "{call_count}");
+    events.extend(["not_kept".to_owned()]);
+    let tables = Tables::read();
+    assert_eq!(
+        events,
+        tables.events.keys().cloned().collect(),
+        "events, and those of docs/logs.md"
+    );
+    assert_eq!(
+        fields,
+        tables.fields.keys().cloned().collect(),
+        "fields, and those of docs/logs.md"
+    );
+    let used: BTreeSet<_> = tables.events.values().flat_map(|(_, fields)| fields.clone()).collect();
+    assert_eq!(used, fields, "the fields of the events, and those with a type");
+}
+
+#[test]
+fn runs_log_what_the_tables_have() {
+    let tables = Tables::read();
+    let mut seen = BTreeSet::new();
+    let final_status = Answer::status(400).body("no").into();
+    let receiver = Receiver::start([Step::status(204), Step::status(503), final_status]);
+    seen.extend(tables.check(&Sender::to(&receiver.url()).switch("verbose").run()));
+    receiver.finish();
+    let receiver = Receiver::start([]);
+    let run = Sender::to(&receiver.url()).flag("labels", "a={1..5}").switch("verbose").run();
+    seen.extend(tables.check(&run));
+    receiver.finish();
+    let receiver = Script::new([Answer::status(401).into()]).start();
+    seen.extend(tables.check(&Sender::to(&receiver.url()).run()));
+    receiver.finish();
+    for event in ["window", "tick", "pushed", "sample", "retry", "attempt", "rejected", "summary"] {
+        assert!(seen.contains(event), "no {event} in {seen:?}");
+    }
+}
+
+#[test]
+fn backfill_verify_and_resume_log_what_the_tables_have() {
+    let Some(receiver) = RealReceiver::prometheus2().out_of_order_time_window("1d").start() else {
+        return;
+    };
+    let tables = Tables::read();
+    let run = |verb: &str, end: i64, more: &str| {
+        let start = crate::support::past::now() - 7200;
+        let step = if verb.is_empty() { "--interval" } else { "--step-size" };
+        let words = format!(
+            "{verb} --metric-name m --labels a=b --start-epoch {start} --end-epoch {} {step} 60s \
+             --log-format json {more}",
+            start + end,
+        );
+        let args = words.split_whitespace().map(Into::into).collect();
+        tables.check(&Surroundings::new(Duration::from_secs(60)).start(args).wait())
+    };
+    let url = format!("--url {}", receiver.write_url());
+    let mut seen = run("backfill", 1800, &format!("{url} --verify"));
+    // The rest is missing; then every value is another.
+    seen.extend(run("verify", 3600, &url));
+    seen.extend(run("verify", 1800, &format!("{url} --seed 7")));
+    seen.extend(run("", 3600, &format!("{url} --resume")));
+    seen.extend(run("", 3600, &format!("{url} --resume --stale-marker")));
+    seen.extend(run("verify", 1800, "--url http://127.0.0.1:9/api/v1/write --flush-timeout 0s"));
+    seen.extend(run("backfill", 1800, "--output text.om"));
+    let expected = ["starting", "verified", "verify_summary", "different", "missing", "resuming"];
+    for event in expected.into_iter().chain(["written", "read_failed"]) {
+        assert!(seen.contains(event), "no {event} in {seen:?}");
+    }
+}
