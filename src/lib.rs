@@ -82,6 +82,7 @@
 //! report/announce.rs           the first lines of a run's log
 //! report/progress.rs           how far a long run has come
 //! report/terminal.rs           its width, and which characters it shows
+//! report/times.rs              local time, with the offset of the time shown
 //! report/words.rs              durations, times and counts in words
 //! error.rs                     errors to read, and the exit codes
 //! generated.rs                 (tests) generated input for parsers

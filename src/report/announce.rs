@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::words::in_words;
-use super::{Field, Report};
+use super::{Field, Report, times};
 use crate::cli::config::Plan;
 use crate::remote_write::Target;
 
@@ -34,7 +34,7 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
         plan.step()
     );
     report.info("origin", &[("origin", Field::Time(origin))], &text);
-    let zone = report.zone(&(start..end));
+    let zone = times::zone(start..end);
     report.info("zone", &[("zone", Field::Text(&zone))], &format!("Local time: {zone}"));
 }
 

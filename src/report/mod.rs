@@ -7,22 +7,19 @@
 pub mod announce;
 pub mod progress;
 pub mod terminal;
+mod times;
 pub mod words;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::ops::Range;
 use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
-
-use time::{OffsetDateTime, UtcOffset};
 
 use crate::cli::config::OutputConfig;
 use crate::error::Escaped;
 use crate::series::TimestampMs;
-use words::offset_in_words;
+pub use times::utc_time;
 
 /// The width of the rule between parts of the log, where the terminal is not narrower.
 const RULE_COLUMNS: usize = 80;
@@ -135,13 +132,10 @@ impl Report {
         fields: &[(&str, Field<'_>)],
         message: &str,
     ) -> String {
-        let now = OffsetDateTime::from(SystemTime::now());
         if self.config.json {
-            json_line(now, level, event, fields, message)
+            json_line(level, event, fields, message)
         } else {
-            let now = local(now);
-            let (time, ms) = (date_and_time(now), now.millisecond());
-            format!("[{time},{ms:03}] [{}] {message}\n", level.name())
+            format!("[{}] [{}] {message}\n", times::local_now(), level.name())
         }
     }
 
@@ -213,20 +207,7 @@ impl Report {
 
     /// Returns `time` as local date and time, with milliseconds where it has any.
     pub fn local_time(&self, time: TimestampMs) -> String {
-        shown_time(time, local)
-    }
-
-    /// Returns the local time's offset from UTC in words: now, and in a window where it is another.
-    pub fn zone(&self, window: &Range<TimestampMs>) -> String {
-        let in_words = |time| offset_in_words(offset_at(time).whole_seconds());
-        let at = |time| date_time(time).map(in_words).unwrap_or_default();
-        let now = in_words(SystemTime::now().into());
-        match (at(window.start), at(window.end)) {
-            (start, end) if [&start, &end] == [&now, &now] => now,
-            (start, end) => {
-                format!("{now} now, {start} at the start, {end} at the end of the window")
-            }
-        }
+        times::local_time(time)
     }
 }
 
@@ -239,56 +220,8 @@ impl State {
     }
 }
 
-/// Returns `time` as date and time in UTC, with milliseconds where it has any.
-pub fn utc_time(time: TimestampMs) -> String {
-    shown_time(time, |utc| utc)
-}
-
-fn shown_time(time: TimestampMs, zone: fn(OffsetDateTime) -> OffsetDateTime) -> String {
-    let Some(shown) = date_time(time).map(zone) else { return time.0.to_string() };
-    match shown.millisecond() {
-        0 => date_and_time(shown),
-        ms => format!("{}.{ms:03}", date_and_time(shown)),
-    }
-}
-
-fn date_time(time: TimestampMs) -> Option<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.0) * 1_000_000).ok()
-}
-
-fn local(time: OffsetDateTime) -> OffsetDateTime {
-    time.checked_to_offset(offset_at(time)).unwrap_or(time)
-}
-
-/// Returns the local time's offset from UTC at this time, which changes with daylight saving; UTC
-/// where the host does not know it.
-///
-/// Reads the environment, which nothing here ever changes, so any thread may ask.
-fn offset_at(time: OffsetDateTime) -> UtcOffset {
-    UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC)
-}
-
-fn date_and_time(time: OffsetDateTime) -> String {
-    let (date, clock) = (time.date(), time.time());
-    format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        clock.hour(),
-        clock.minute(),
-        clock.second()
-    )
-}
-
-fn json_line(
-    now: OffsetDateTime,
-    level: Level,
-    event: &str,
-    fields: &[(&str, Field<'_>)],
-    message: &str,
-) -> String {
-    let time = format!("{}.{:03}Z", date_and_time(now).replace(' ', "T"), now.millisecond());
+fn json_line(level: Level, event: &str, fields: &[(&str, Field<'_>)], message: &str) -> String {
+    let time = times::utc_now();
     let level = level.name().to_ascii_lowercase();
     let mut line = format!(r#"{{"time":"{time}","level":"{level}","event":"{event}""#);
     for (name, field) in fields {

@@ -1,0 +1,79 @@
+//! Times as date and time: local ones, each with the offset from UTC that it has itself, and UTC.
+
+use std::ops::Range;
+use std::time::SystemTime;
+
+use time::{OffsetDateTime, UtcOffset};
+
+use super::words::offset_in_words;
+use crate::series::TimestampMs;
+
+/// Returns `time` as date and time in UTC, with milliseconds where it has any.
+pub fn utc_time(time: TimestampMs) -> String {
+    shown_time(time, |utc| utc)
+}
+
+/// Returns `time` as local date and time, with milliseconds where it has any.
+pub(super) fn local_time(time: TimestampMs) -> String {
+    shown_time(time, local)
+}
+
+/// Returns the time that it is in UTC, as RFC 3339 has it.
+pub(super) fn utc_now() -> String {
+    let now = OffsetDateTime::from(SystemTime::now());
+    format!("{}.{:03}Z", date_and_time(now).replace(' ', "T"), now.millisecond())
+}
+
+/// Returns the time that it is here, as the log has it.
+pub(super) fn local_now() -> String {
+    let now = local(SystemTime::now().into());
+    format!("{},{:03}", date_and_time(now), now.millisecond())
+}
+
+/// Returns the local time's offset from UTC in words: now, and in a window where it is another.
+pub(super) fn zone(window: Range<TimestampMs>) -> String {
+    let in_words = |time| offset_in_words(offset_at(time).whole_seconds());
+    let at = |time| date_time(time).map(in_words).unwrap_or_default();
+    let (now, start, end) = (in_words(SystemTime::now().into()), at(window.start), at(window.end));
+    if now == start && now == end {
+        return now;
+    }
+    format!("{now} now, {start} at the start, {end} at the end of the window")
+}
+
+fn shown_time(time: TimestampMs, zone: fn(OffsetDateTime) -> OffsetDateTime) -> String {
+    let Some(shown) = date_time(time).map(zone) else { return time.0.to_string() };
+    match shown.millisecond() {
+        0 => date_and_time(shown),
+        ms => format!("{}.{ms:03}", date_and_time(shown)),
+    }
+}
+
+fn date_time(time: TimestampMs) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.0) * 1_000_000).ok()
+}
+
+fn local(time: OffsetDateTime) -> OffsetDateTime {
+    time.checked_to_offset(offset_at(time)).unwrap_or(time)
+}
+
+/// Returns the local time's offset from UTC at this time, which changes with daylight saving; UTC
+/// where the host does not know it.
+///
+/// Reads the environment, which nothing here ever changes, so any thread may ask.
+fn offset_at(time: OffsetDateTime) -> UtcOffset {
+    UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC)
+}
+
+fn date_and_time(time: OffsetDateTime) -> String {
+    let (date, clock) = (time.date(), time.time());
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}
