@@ -23,6 +23,8 @@ pub enum Exit {
     Unreachable = 4,
     /// Verify found missing or different datapoints.
     Different = 5,
+    /// A bug in this program, or of a library: a panic. Something may have been sent.
+    Bug = 101,
     /// Interrupted by SIGINT, SIGTERM or SIGHUP, after the summary.
     Interrupted = 130,
 }

@@ -67,6 +67,7 @@
 //! remote_write/failure.rs      why there is no answer, in words
 //! remote_write/headers.rs      those of the protocol, and the secrets in the others
 //! remote_write/hints.rs        the words of errors
+//! remote_write/resolver.rs     the addresses of a host
 //! remote_write/tls.rs          certificates and keys
 //! remote_write/base64.rs       for basic authentication
 //! remote_write/header_time.rs  Date and Retry-After

@@ -15,7 +15,7 @@ use push_live_metrics::report::{self, Level, Report};
 use push_live_metrics::verify::Verify;
 
 fn main() -> ExitCode {
-    report::on_panic(|| process::exit(i32::from(Exit::Usage as u8)));
+    report::on_panic(|exit| process::exit(i32::from(exit as u8)));
     let exit = run().unwrap_or_else(|error| {
         report::print_error(&error);
         error.exit()

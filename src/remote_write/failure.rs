@@ -45,6 +45,8 @@ pub(super) fn failure(error: &ureq::Error, is_begun: bool) -> Outcome {
             "no TLS is spoken there; is it http in place of https?".into()
         }
         ureq::Error::LargeResponseHeader(..) => "the answer has more than 64 KiB of headers".into(),
+        // Ours: the resolver's.
+        ureq::Error::Other(reason) => Escaped(&reason.to_string()).to_string(),
         ureq::Error::HostNotFound => "the host name was not found".into(),
         ureq::Error::Timeout(phase @ (Timeout::Resolve | Timeout::Connect)) => {
             format!("timed out ({phase})")

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy, RequestBuilder, SendBody};
 
 use super::failure::{Watched, failure, not_sent};
 use super::headers::{USER_AGENT, protocol_headers};
+use super::resolver::Resolver;
 use super::{Auth, Secret, Target, Version, base64, header_time, redacted};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
 
-/// What is read of the body of an answer: of an error to be shown, of a success to its end, so
-/// that the connection can be used again.
+/// What is read of a body: an error's to be shown, a success's so that the connection is kept.
 const BODY_BYTES_MAX: usize = 1024;
 /// How long.
 const BODY_TIME_MAX: Duration = Duration::from_secs(1);
@@ -97,6 +98,7 @@ impl Canceller {
 #[derive(Debug)]
 pub struct Sender {
     agent: Agent,
+    resolver: Resolver,
     target: Target,
 }
 
@@ -133,7 +135,9 @@ impl Sender {
             .timeout_recv_body(Some(BODY_TIME_MAX));
         #[cfg(feature = "tls")]
         let config = config.tls_config(super::tls::config(&target.tls)?);
-        Ok(Self { agent: config.build().new_agent(), target: target.clone() })
+        let resolver = Resolver::new();
+        let agent = Agent::with_parts(config.build(), DefaultConnector::new(), resolver.clone());
+        Ok(Self { agent, resolver, target: target.clone() })
     }
 
     /// Returns what ends the request under way, from another thread.
@@ -164,10 +168,15 @@ impl Sender {
         };
         let mut body = Watched { rest: body, is_begun: false };
         let request = request.header("Content-Length", body.rest.len().to_string());
-        match request.send(SendBody::from_reader(&mut body)) {
+        let reply = match request.send(SendBody::from_reader(&mut body)) {
             Ok(response) => read_reply(response, now),
             Err(error) => Reply::without_answer(failure(&error, body.is_begun)),
+        };
+        if reply.outcome != Outcome::Accepted {
+            // The name may have another address by now.
+            self.resolver.forget();
         }
+        reply
     }
 
     /// Asks once; returns the body of a 2xx, of which at most `body_bytes_max` + 1 are read.
@@ -175,6 +184,19 @@ impl Sender {
     /// # Errors
     /// Any other answer or none, as it would count for a message; never `Accepted`.
     pub fn ask(
+        &self,
+        question: Question<'_>,
+        body_bytes_max: usize,
+        now: TimestampMs,
+    ) -> Result<Vec<u8>, Outcome> {
+        let answer = self.ask_once(question, body_bytes_max, now);
+        if answer.is_err() {
+            self.resolver.forget();
+        }
+        answer
+    }
+
+    fn ask_once(
         &self,
         question: Question<'_>,
         body_bytes_max: usize,
@@ -206,8 +228,8 @@ impl Sender {
         let headers = self.own_headers().map_err(|error| not_sent(error.to_string()))?;
         for (name, value) in headers {
             // As in `NAME: VALUE`, with two line ends where it is the last one.
-            if name.len() + value.len() + 6 > REQUEST_LINE_BYTES_MAX {
-                let limit = REQUEST_LINE_BYTES_MAX;
+            let limit = REQUEST_LINE_BYTES_MAX;
+            if name.len() + value.len() + 6 > limit {
                 return Err(not_sent(format!("the header {name} is longer than {limit} bytes")));
             }
             request = request.header(name, value);

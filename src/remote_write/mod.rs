@@ -10,6 +10,7 @@ mod header_time;
 mod headers;
 mod hints;
 mod http;
+mod resolver;
 mod retry;
 mod target;
 #[cfg(feature = "tls")]

@@ -17,7 +17,7 @@ use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cli::config::OutputConfig;
-use crate::error::Escaped;
+use crate::error::{Escaped, Exit};
 use crate::series::TimestampMs;
 pub use times::utc_time;
 
@@ -278,22 +278,20 @@ pub fn print_parts(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Resu
 ///
 /// The one panic that input can cause is a library's: rustls through ureq expects that a client
 /// certificate and its key are a pair, and says so at the first connection only.
-pub fn on_panic(exit: fn() -> !) {
+pub fn on_panic(exit: fn(Exit) -> !) {
     panic::set_hook(Box::new(move |info| {
         let message = info.payload_as_str().unwrap_or("no message");
-        let text = if let Some((_, reason)) = message.split_once("valid client auth certificate: ")
-        {
-            format!(
-                "--client-key: is not used with --client-cert: {}; give a certificate (X.509 v3) \
-                 and the key that it was made with",
-                Escaped(reason)
-            )
+        let (text, code) = if message.starts_with("valid client auth certificate: ") {
+            let text = "--client-key: does not belong to --client-cert, or one of them is no use; \
+                        give a certificate (X.509 v3) and the key that it was made with";
+            (text.into(), Exit::Usage)
         } else {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
-            format!("internal error at {place}: {}; please report this", Escaped(message))
+            let message = Escaped(message);
+            (format!("internal error at {place}: {message}; please report this"), Exit::Bug)
         };
         let _ = writeln!(io::stderr(), "{}: {text}", env!("CARGO_PKG_NAME"));
-        exit();
+        exit(code);
     }));
 }
 

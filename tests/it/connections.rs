@@ -1,6 +1,14 @@
-//! What a connection costs and carries: how many there are, and how long a head may be.
+//! What a connection costs and carries: how many there are, the threads that they take, and how
+//! long a head may be.
 
+use std::env;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{self, Command};
+use std::thread;
 use std::time::Duration;
+
+use push_live_metrics::report::on_panic;
 
 use crate::support::receiver::{Receiver, Script};
 use crate::support::sender::Sender;
@@ -51,6 +59,63 @@ fn errors_with_a_short_body_keep_the_connection() {
     let receiver = Receiver::start([busy.into()]);
     Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
     assert_eq!(receiver.connection_count(), 1);
+}
+
+/// A sender that cannot start a thread: no address space is large enough for the stack.
+fn without_threads(url: &str) -> Sender {
+    Sender::to(url).env("RUST_MIN_STACK", &(1_u64 << 60).to_string())
+}
+
+#[test]
+fn fifty_connections_to_an_address_take_no_thread() {
+    let closed = Answer::status(204).header("Connection", "close").then(Then::Close);
+    let receiver = Script::new([]).otherwise(closed).start();
+    without_threads(&receiver.url()).ticks(50, 20).run().assert_all_delivered(&receiver);
+    assert_eq!(receiver.connection_count(), 50);
+}
+
+#[test]
+fn a_shortage_of_threads_is_retried() {
+    let run = without_threads("http://localhost:9/").flag("flush-timeout", "1s").run();
+    run.assert_code(4);
+    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    assert!(run.stderr.contains("no thread can be started"), "{}", run.stderr);
+    assert!(run.summary().retries > 0);
+}
+
+#[test]
+fn a_name_is_looked_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 16 * KIB]);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+        }
+    });
+    let run = Sender::to(&url).run();
+    run.assert_code(0);
+    assert_eq!(run.summary().counts(), [10, 0, 0, 0, 0], "{}", run.stderr);
+}
+
+/// The child of the test below.
+#[test]
+fn panics_when_it_is_told_to() {
+    if env::var_os("PANIC_NOW").is_some() {
+        on_panic(|exit| process::exit(i32::from(exit as u8)));
+        panic!("what nobody\nexpects");
+    }
+}
+
+#[test]
+fn a_panic_is_one_line_and_ends_with_101() {
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", "connections::panics_when_it_is_told_to", "--nocapture"]);
+    let output = child.env("PANIC_NOW", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(101));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("internal error at tests/it/connections.rs:"), "{text}");
+    assert!(text.ends_with(": what nobody\\nexpects; please report this\n"), "{text}");
 }
 
 #[test]

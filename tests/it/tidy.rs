@@ -28,7 +28,12 @@ const IMPORTERS: &[(&str, &[&str])] = &[
     // The client in parts: errors and certificates are ureq's own types, and it calls our resolver.
     (
         "ureq",
-        &["src/remote_write/failure.rs", "src/remote_write/http.rs", "src/remote_write/tls.rs"],
+        &[
+            "src/remote_write/failure.rs",
+            "src/remote_write/http.rs",
+            "src/remote_write/resolver.rs",
+            "src/remote_write/tls.rs",
+        ],
     ),
     // Comes with ureq; its error texts are read, its types are for tests.
     ("rustls", &[]),
