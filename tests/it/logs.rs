@@ -175,12 +175,13 @@ fn backfill_verify_and_resume_log_what_the_tables_have() {
     // The rest is missing; then every value is another.
     seen.extend(run("verify", 3600, &url));
     seen.extend(run("verify", 1800, &format!("{url} --seed 7")));
+    seen.extend(run("", 3600, &format!("{url} --resume --seed 7")));
     seen.extend(run("", 3600, &format!("{url} --resume")));
     seen.extend(run("", 3600, &format!("{url} --resume --stale-marker")));
     seen.extend(run("verify", 1800, "--url http://127.0.0.1:9/api/v1/write --flush-timeout 0s"));
     seen.extend(run("backfill", 1800, "--output text.om"));
     let expected = ["starting", "verified", "verify_summary", "different", "missing", "resuming"];
-    for event in expected.into_iter().chain(["written", "read_failed"]) {
+    for event in expected.into_iter().chain(["written", "read_failed", "not_resumed"]) {
         assert!(seen.contains(event), "no {event} in {seen:?}");
     }
 }
