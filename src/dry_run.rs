@@ -1,7 +1,7 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
 use crate::cli::config::{DryRunConfig, Plan};
-use crate::delivery::SAMPLES_PER_REQUEST_MAX;
+use crate::delivery::Cut;
 use crate::error::{Error, Escaped, Exit};
 use crate::remote_write::{Body, Target, TimeSeries, Version, shown_headers};
 use crate::report::words::{counted, step_in_words};
@@ -70,15 +70,12 @@ fn content(plan: &Plan, report: &Report) -> Vec<String> {
 /// Returns how many requests there would be, and the size of the first one.
 fn sizes(config: &DryRunConfig, version: Version) -> [String; 2] {
     let (plan, window) = (&config.plan, config.plan.window);
-    let series_count = plan.label_sets.len();
-    let series_per_request = match config.ticks_per_request {
-        1 => series_count.min(SAMPLES_PER_REQUEST_MAX),
-        _ => series_count,
-    };
-    let ticks = config.ticks_per_request.min(window.tick_count);
+    let cut = Cut::new(plan, config.batch_size);
+    let ticks_per_request = if config.is_live { 1 } else { cut.ticks_per_request };
+    let series_per_request = cut.parts().next().map_or(0, |part| part.len());
+    let ticks = ticks_per_request.min(window.tick_count);
     let tick_count = usize::try_from(ticks).expect("a request fits memory");
-    let request_count = window.tick_count.div_ceil(config.ticks_per_request)
-        * series_count.div_ceil(series_per_request) as u64;
+    let request_count = window.tick_count.div_ceil(ticks_per_request) * cut.parts().count() as u64;
     let iters = plan.iters_from(window.first_index).take(series_per_request);
     let samples: Vec<Vec<Sample>> = iters.map(|iter| iter.take(tick_count).collect()).collect();
     let first: Vec<TimeSeries<'_>> = plan

@@ -53,6 +53,7 @@
 //! delivery/courier.rs          one request: attempts, waits, giving up
 //! delivery/request.rs          what it is given, and how it may end
 //! delivery/rejection.rs        a final answer that is no success, and what helps
+//! delivery/cut.rs              samples into requests, by number and by size
 //! delivery/push.rs             a tick's samples into requests, their fates into the tally
 //! delivery/tally.rs            what became of every sample; the missing ranges
 //! delivery/summary.rs          the end of a run in words, and the commands that repair it

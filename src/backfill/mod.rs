@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::cli::config::{BackfillConfig, Plan};
 use crate::clock::{Clock, LastResort, SystemClock};
-use crate::delivery::{Courier, Ending, Pusher, RunEnder, Summary};
+use crate::delivery::{Courier, Ending, Pusher, Requests, RunEnder, Summary};
 use crate::error::{Error, Exit};
 use crate::read_back::Source;
 use crate::remote_write::{Sender, TimeSeries};
@@ -55,17 +55,18 @@ impl<'a> Backfill<'a> {
     pub fn run(&self, clock: &impl Clock) -> Exit {
         let report: &Report = &self.summary.report;
         self.announce(clock.now());
-        let BackfillConfig { plan, target, patience, .. } = self.config;
+        let BackfillConfig { plan, target, patience, batch_size, .. } = self.config;
+        let requests = Requests { protocol: target.protocol, batch_size: *batch_size };
         let courier = Courier::new(clock, &self.summary, &self.sender, *patience).for_backfill();
         let mut batches = Batches {
             plan,
             summary: &self.summary,
             clock,
             progress: Progress::new(report, plan.sample_count(), clock.steady()),
-            pusher: Pusher::new(courier, plan, &self.summary, target.protocol),
+            pusher: Pusher::new(courier, plan, &self.summary, requests),
             samples: vec![Vec::new(); plan.label_sets.len()],
         };
-        let ending = match batches.all(self.config.batch_size) {
+        let ending = match batches.all() {
             Err(ending) => ending,
             Ok(()) => Ending::Finished,
         };
@@ -106,10 +107,10 @@ struct Batches<'a, C> {
 }
 
 impl<C: Clock> Batches<'_, C> {
-    fn all(&mut self, batch_size: usize) -> Result<(), Ending> {
+    fn all(&mut self) -> Result<(), Ending> {
         let window = self.plan.window;
         let mut iters: Vec<_> = self.plan.iters_from(window.first_index).collect();
-        let ticks_per_batch = (batch_size / iters.len()).max(1) as u64;
+        let ticks_per_batch = self.pusher.ticks_per_request();
         let mut index = window.first_index;
         while index < window.end_index() && !self.pusher.is_over() {
             let end = window.end_index().min(index + ticks_per_batch);

@@ -50,6 +50,8 @@ pub struct LiveConfig {
     pub target: Target,
     /// How long to try.
     pub patience: Patience,
+    /// Samples in one request at most.
+    pub batch_size: usize,
     /// Whether a stale marker ends the series.
     pub stale_marker: bool,
     /// Where to read, for `resume` and `verify`; there when one of them is set.
@@ -127,8 +129,10 @@ pub enum PreviewForm {
 pub struct DryRunConfig {
     /// The ticks that would be sent.
     pub plan: Plan,
-    /// Ticks in one request: 1, but for a backfill.
-    pub ticks_per_request: u64,
+    /// Samples in one request at most.
+    pub batch_size: usize,
+    /// Whether each tick goes alone, when its time has come.
+    pub is_live: bool,
     /// Which messages would be sent.
     pub protocol: Protocol,
     /// Where to, if that is known.

@@ -344,7 +344,7 @@ const DELIVERY: &[Flag] = &[
         value: "N",
         help: "Datapoints in one request at most.",
         default: "2000",
-        ..Flag { rerun: true, ..BACKFILL }
+        ..Flag { rerun: true, ..PUSHED }
     },
 ];
 

@@ -89,9 +89,19 @@ impl Check<'_> {
         let args = self.args;
         let (resume, verify) = (args.has("resume"), args.has("verify"));
         let patience = patience(args)?;
+        let batch_size = args.parsed("batch-size", units::batch_size)?;
         let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
-        let stale_marker = args.has("stale-marker");
-        Ok(LiveConfig { plan, target, patience, stale_marker, read, resume, verify, rerun })
+        Ok(LiveConfig {
+            plan,
+            target,
+            patience,
+            batch_size,
+            stale_marker: args.has("stale-marker"),
+            read,
+            resume,
+            verify,
+            rerun,
+        })
     }
 
     fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
@@ -113,13 +123,7 @@ impl Check<'_> {
             let problem = "is given together with --output, which sends nothing";
             return Err(args.bad("dry-run", problem, "leave one of them out").into());
         }
-        let ticks_per_request = match self.verb {
-            Verb::Backfill => {
-                let batch_size = args.parsed("batch-size", units::batch_size)?;
-                (batch_size / plan.label_sets.len()).max(1) as u64
-            }
-            _ => 1,
-        };
+        let batch_size = args.parsed("batch-size", units::batch_size)?;
         let warnings = &mut self.warnings;
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
         let target = match target::choose(args, &settings) {
@@ -139,7 +143,8 @@ impl Check<'_> {
         };
         let protocol = args.parsed("protocol", units::protocol)?;
         patience(args)?;
-        Ok(DryRunConfig { plan, ticks_per_request, protocol, target })
+        let is_live = self.verb == Verb::Live;
+        Ok(DryRunConfig { plan, batch_size, is_live, protocol, target })
     }
 
     fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Receiver, Error> {

@@ -5,6 +5,7 @@
 //! never travels together with a new one.
 
 mod courier;
+mod cut;
 mod push;
 mod rejection;
 mod request;
@@ -12,7 +13,8 @@ mod summary;
 mod tally;
 
 pub use courier::Courier;
-pub use push::{Pusher, SAMPLES_PER_REQUEST_MAX};
+pub use cut::Cut;
+pub use push::{Pusher, Requests};
 pub use request::{Delivered, Request};
 pub use summary::{Ending, Missing, RunEnder, Summary};
 pub use tally::{Fate, IndexRange, Ranges, Remedy, Tally};

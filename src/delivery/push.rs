@@ -2,22 +2,28 @@
 
 use std::ops::Range;
 
-use super::{Courier, Delivered, Ending, Fate, Request, Summary};
+use super::{Courier, Cut, Delivered, Ending, Fate, Request, Summary};
 use crate::cli::config::Plan;
 use crate::clock::{Clock, Interrupted};
 use crate::remote_write::{Body, Protocol, TimeSeries, Version};
 use crate::report::Level;
 use crate::series::{Sample, TimestampMs};
 
-/// Samples in one request at most; a tick of more series takes several.
-/// Source: `max_samples_per_send` of Prometheus' own sender.
-pub const SAMPLES_PER_REQUEST_MAX: usize = 2000;
+/// What the requests of a run are to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Requests {
+    /// Of which version.
+    pub protocol: Protocol,
+    /// How many samples they hold at most.
+    pub batch_size: usize,
+}
 
 /// Sends requests of one run and keeps its tally.
 pub struct Pusher<'a, C> {
     courier: Courier<'a, C>,
     plan: &'a Plan,
     summary: &'a Summary,
+    cut: Cut,
     body: Body,
     version: Version,
     may_fall_back: bool,
@@ -29,12 +35,18 @@ impl<'a, C: Clock> Pusher<'a, C> {
         courier: Courier<'a, C>,
         plan: &'a Plan,
         summary: &'a Summary,
-        protocol: Protocol,
+        requests: Requests,
     ) -> Self {
+        let Requests { protocol, batch_size } = requests;
         let version = protocol.first_version();
         let may_fall_back = protocol == Protocol::Auto;
-        let body = Body::default();
-        Self { courier, plan, summary, body, version, may_fall_back }
+        let (cut, body) = (Cut::new(plan, batch_size), Body::default());
+        Self { courier, plan, summary, cut, body, version, may_fall_back }
+    }
+
+    /// Returns how many ticks fit one request.
+    pub fn ticks_per_request(&self) -> u64 {
+        self.cut.ticks_per_request
     }
 
     /// Tells whether the time for what is pending is over.
@@ -58,12 +70,13 @@ impl<'a, C: Clock> Pusher<'a, C> {
     /// What ends the run instead.
     pub fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<bool, Ending> {
         let mut is_accepted = true;
-        for (start, part) in parts(samples) {
+        for part in self.cut.parts().collect::<Vec<_>>() {
+            let sample_count = part.len() as u64;
             let delivered = match self.is_over() {
                 true => Delivered::Settled(Fate::Undelivered),
-                false => self.part(start, part, Courier::deliver),
+                false => self.part(part, samples, Courier::deliver),
             };
-            is_accepted &= self.settle(index..index + 1, part.len() as u64, delivered)?;
+            is_accepted &= self.settle(index..index + 1, sample_count, delivered)?;
         }
         Ok(is_accepted)
     }
@@ -103,16 +116,22 @@ impl<'a, C: Clock> Pusher<'a, C> {
     /// Returns whether all of them were accepted.
     pub fn markers(&mut self, markers: &[Sample], is_patient: bool) -> bool {
         let deliver = if is_patient { Courier::deliver } else { Courier::deliver_once };
-        parts(markers).all(|(start, part)| {
-            self.part(start, part, deliver) == Delivered::Settled(Fate::Accepted)
-        })
+        let parts: Vec<_> = self.cut.parts().collect();
+        parts
+            .into_iter()
+            .all(|part| self.part(part, markers, deliver) == Delivered::Settled(Fate::Accepted))
     }
 
-    /// Sends one sample for each series from `start` on.
-    fn part(&mut self, start: usize, samples: &[Sample], deliver: Deliver<'a, C>) -> Delivered {
-        let series: Vec<TimeSeries<'_>> = self.plan.label_sets[start..]
+    /// Sends the samples of a part of a tick.
+    fn part(
+        &mut self,
+        part: Range<usize>,
+        samples: &[Sample],
+        deliver: Deliver<'a, C>,
+    ) -> Delivered {
+        let series: Vec<TimeSeries<'_>> = self.plan.label_sets[part.clone()]
             .iter()
-            .zip(samples.chunks(1))
+            .zip(samples[part].chunks(1))
             .map(|(labels, samples)| TimeSeries { labels, samples })
             .collect();
         self.send(&series, deliver)
@@ -154,9 +173,3 @@ impl<'a, C: Clock> Pusher<'a, C> {
 
 /// A way to deliver a request: until its fate is known, or once.
 type Deliver<'a, C> = fn(&mut Courier<'a, C>, Request<'_>) -> Delivered;
-
-/// Returns the parts of a tick that go into one request each, with the index of their first.
-fn parts(samples: &[Sample]) -> impl Iterator<Item = (usize, &[Sample])> {
-    let starts = (0..).step_by(SAMPLES_PER_REQUEST_MAX);
-    starts.zip(samples.chunks(SAMPLES_PER_REQUEST_MAX))
-}

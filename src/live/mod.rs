@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::cli::config::{LiveConfig, Window};
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock};
-use crate::delivery::{Courier, Ending, Pusher, RunEnder, Summary};
+use crate::delivery::{Courier, Ending, Pusher, Requests, RunEnder, Summary};
 use crate::error::{Error, Exit};
 use crate::read_back::Source;
 use crate::remote_read::ReadError;
@@ -118,8 +118,9 @@ impl<'a> Live<'a> {
 
     fn push(&self, window: Window, clock: &impl Clock) -> Exit {
         let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience);
-        let protocol = self.config.target.protocol;
-        let pusher = Pusher::new(courier, &self.config.plan, &self.summary, protocol);
+        let LiveConfig { plan, target, batch_size, .. } = self.config;
+        let requests = Requests { protocol: target.protocol, batch_size: *batch_size };
+        let pusher = Pusher::new(courier, plan, &self.summary, requests);
         let mut push = Push { config: self.config, window, summary: &self.summary, clock, pusher };
         let ending = push.all_ticks();
         if ending != Ending::Finished {

@@ -24,6 +24,7 @@ pub use hints::{describe_rejection, describe_status, is_conflict};
 pub use http::{Canceller, Outcome, Question, Reply, Sender};
 pub use retry::Backoff;
 pub use target::{Auth, Protocol, REDACTED, Secret, Target, TlsOptions, looks_secret, redacted};
+pub use v1::label_bytes;
 
 use crate::labels::LabelSet;
 use crate::series::Sample;

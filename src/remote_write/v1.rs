@@ -9,6 +9,7 @@ use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
 use quick_protobuf::{BytesWriter, MessageWrite, Result, Writer, WriterBackend};
 
 use super::{Metadata, TimeSeries};
+use crate::labels::LabelSet;
 use crate::series::Sample;
 
 /// Tags: field number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited).
@@ -44,6 +45,11 @@ pub(super) fn append(message: &impl MessageWrite, out: &mut Vec<u8>) {
     message.write_message(&mut writer).expect("the slice has the message's size");
 }
 
+/// Returns what the labels of a series take in a message.
+pub fn label_bytes(labels: &LabelSet) -> usize {
+    labels.pairs().iter().map(|label| TAG_BYTES + sizeof_len(label_size(label))).sum()
+}
+
 struct WriteRequest<'a> {
     series: &'a [TimeSeries<'a>],
     metadata: Option<Metadata<'a>>,
@@ -69,9 +75,8 @@ impl MessageWrite for WriteRequest<'_> {
 
 impl MessageWrite for TimeSeries<'_> {
     fn get_size(&self) -> usize {
-        let labels = self.labels.pairs().iter().map(|label| sizeof_len(label_size(label)));
         let samples = self.samples.iter().map(|sample| sizeof_len(sample.get_size()));
-        labels.chain(samples).map(|size| TAG_BYTES + size).sum()
+        label_bytes(self.labels) + samples.map(|size| TAG_BYTES + size).sum::<usize>()
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {

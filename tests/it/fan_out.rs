@@ -205,3 +205,27 @@ fn prometheus3_keeps_the_description_and_does_not_list_it() {
     let count = log.windows(help.len()).filter(|part| *part == help.as_bytes()).count();
     assert_eq!(count, 1, "it is in the write-ahead log, with its series");
 }
+
+/// Returns labels of 9 times 2,000 bytes for 2,000 series: 36 MB a tick.
+fn long_labels() -> String {
+    let long = "x".repeat(2000);
+    let labels = (1..=9).map(|k| format!("label_{k}={long}"));
+    labels.chain(["k={1..2000}".to_owned()]).collect::<Vec<_>>().join(",")
+}
+
+/// Prometheus takes 32 MiB.
+#[test]
+fn a_request_has_16_mib_at_most() {
+    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    for (verb, window) in [(None, ["--duration", "1s"]), (Some("backfill"), ["--since", "4s"])] {
+        let mut command = binary();
+        command.args(verb).args(["--metric-name", verb.unwrap_or("live")]);
+        command.args(["--labels", &long_labels(), "--batch-size", "100000"]).args(window);
+        command.args([if verb.is_some() { "--step-size" } else { "--interval" }, "1s"]);
+        command.args(["--url", &receiver.write_url(), "--timeout", "60s"]).current_dir("/");
+        let output = command.output().expect("the binary was built");
+        let log = String::from_utf8_lossy(&output.stderr);
+        let end = log.split_once("Summary: ").map_or(&*log, |(_, end)| end);
+        assert_eq!(output.status.code(), Some(0), "{end:.1000}");
+    }
+}

@@ -245,3 +245,14 @@ fn a_tick_of_two_requests_is_finished_before_the_next() {
     assert_eq!(sizes, [2000, 1, 1, 2000, 2000, 1, 2000, 1]);
     receiver.finish();
 }
+
+#[test]
+fn a_tick_is_cut_by_the_batch_size() {
+    let receiver = Receiver::start([Step::status(204), Step::status(503)]);
+    let sender = Sender::to(&receiver.url()).flag("labels", "k={1..7}").ticks(2, 20);
+    sender.flag("batch-size", "3").run().assert_all_delivered(&receiver);
+    let sizes: Vec<usize> =
+        receiver.requests().iter().map(|request| request.content.points.len()).collect();
+    assert_eq!(sizes, [3, 3, 3, 1, 3, 3, 1]);
+    receiver.finish();
+}
