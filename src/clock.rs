@@ -176,7 +176,9 @@ pub trait LastResort: Send + Sync + 'static {
 /// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
 /// terminal: ctrlc can only take all three signals or none.
 pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
-    if is_hangup_ignored() {
+    // ctrlc takes the signals before it starts its thread: where none can be had, nobody would
+    // hear them.
+    if is_hangup_ignored() || thread::Builder::new().spawn(|| ()).is_err() {
         return;
     }
     let interrupt = Arc::clone(interrupt);

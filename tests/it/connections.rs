@@ -75,6 +75,15 @@ fn fifty_connections_to_an_address_take_no_thread() {
 }
 
 #[test]
+fn a_run_that_can_have_no_thread_is_ended_by_a_signal() {
+    let receiver = Script::new([]).start();
+    let running = without_threads(&receiver.url()).ticks(10, 60_000).start();
+    receiver.wait_for_requests(1);
+    running.signal("TERM");
+    running.wait().assert_code(-15);
+}
+
+#[test]
 fn a_shortage_of_threads_is_retried() {
     let run = without_threads("http://localhost:9/").flag("flush-timeout", "1s").run();
     run.assert_code(4);
