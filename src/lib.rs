@@ -33,6 +33,7 @@
 //! cli/rerun.rs                 the command that sends a part of a run again
 //! cli/help.rs                  -h, --help, --version
 //! cli/testing.rs               (tests) a command line that works
+//! cli/trust.rs                 (tests) who may name target, secret, proxy and certificates
 //!
 //! live/mod.rs                  verb: pushes each datapoint when its time has come
 //! live/resume.rs               --resume: what the receiver has of the window already
@@ -61,6 +62,8 @@
 //!
 //! remote_write/mod.rs          the sending side of the protocol
 //! remote_write/target.rs       a receiver: where it is, what it speaks, as whom
+//! remote_write/secret.rs       secrets, given or in files
+//! remote_write/redact.rs       what of a URL or of a text from outside may be shown
 //! remote_write/v1.rs           the message of 1.0
 //! remote_write/v2.rs           the message of 2.0
 //! remote_write/body.rs         a message in snappy block format

@@ -14,7 +14,7 @@ use ureq::{Agent, Body, Proxy, RequestBuilder, SendBody};
 use super::failure::{Watched, failure, not_sent};
 use super::headers::{USER_AGENT, protocol_headers};
 use super::resolver::Resolver;
-use super::{Auth, Secret, Target, Version, base64, header_time, redacted};
+use super::{Secret, Secrets, Target, Version, header_time, redacted};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
 
@@ -53,6 +53,18 @@ pub enum Outcome {
         /// For the log.
         reason: String,
     },
+}
+
+impl Outcome {
+    fn without(mut self, secrets: &Secrets) -> Self {
+        if let Outcome::Retryable { reason, .. }
+        | Outcome::Rejected { reason, .. }
+        | Outcome::Untrusted { reason } = &mut self
+        {
+            *reason = secrets.hide(reason);
+        }
+        self
+    }
 }
 
 /// The outcome of an attempt and what else the answer said.
@@ -162,15 +174,15 @@ impl Sender {
         if retry_count > 0 {
             request = request.header("Retry-Attempt", retry_count.to_string());
         }
-        let request = match self.with_own_headers(request) {
+        let (request, secrets) = match self.with_own_headers(request) {
             Ok(request) => request,
             Err(outcome) => return Reply::without_answer(outcome),
         };
         let mut body = Watched { rest: body, is_begun: false };
         let request = request.header("Content-Length", body.rest.len().to_string());
         let reply = match request.send(SendBody::from_reader(&mut body)) {
-            Ok(response) => read_reply(response, now),
-            Err(error) => Reply::without_answer(failure(&error, body.is_begun)),
+            Ok(response) => read_reply(response, now, &secrets),
+            Err(error) => Reply::without_answer(failure(&error, body.is_begun).without(&secrets)),
         };
         if reply.outcome != Outcome::Accepted {
             // The name may have another address by now.
@@ -207,74 +219,40 @@ impl Sender {
         for (name, value) in question.headers {
             request = request.header(*name, *value);
         }
-        let response = self.with_own_headers(request)?.send(question.body);
-        let mut response = response.map_err(|error| failure(&error, false))?;
+        let (request, secrets) = self.with_own_headers(request)?;
+        let response = request.send(question.body);
+        let mut response = response.map_err(|error| failure(&error, false).without(&secrets))?;
         if !response.status().is_success() {
-            return Err(read_reply(response, now).outcome);
+            return Err(read_reply(response, now, &secrets).outcome);
         }
         let mut body = Vec::new();
         let read = response.body_mut().as_reader().take(body_bytes_max as u64 + 1);
         match { read }.read_to_end(&mut body) {
             Ok(_) => Ok(body),
-            Err(error) => Err(not_sent(Escaped(&error.to_string()).to_string())),
+            Err(error) => Err(not_sent(Escaped(&error.to_string()).to_string()).without(&secrets)),
         }
     }
 
+    /// Returns the request with the target's own headers, and what to hide of its answer.
     fn with_own_headers<B>(
         &self,
         mut request: RequestBuilder<B>,
-    ) -> Result<RequestBuilder<B>, Outcome> {
+    ) -> Result<(RequestBuilder<B>, Secrets), Outcome> {
         // A token that is being rotated: it may be there at the next attempt.
-        let headers = self.own_headers().map_err(|error| not_sent(error.to_string()))?;
+        let own = self.target.own_headers();
+        let (headers, secrets) = own.map_err(|error| not_sent(error.to_string()))?;
         for (name, value) in headers {
             // As in `NAME: VALUE`, with two line ends where it is the last one.
             let limit = REQUEST_LINE_BYTES_MAX;
             if name.len() + value.len() + 6 > limit {
                 return Err(not_sent(format!("the header {name} is longer than {limit} bytes")));
             }
+            let mut value = HeaderValue::try_from(value).expect("it was checked");
+            value.set_sensitive(true);
             request = request.header(name, value);
         }
-        Ok(request)
+        Ok((request, secrets))
     }
-
-    fn own_headers(&self) -> Result<Vec<(&str, HeaderValue)>, Error> {
-        let mut headers = Vec::new();
-        match &self.target.auth {
-            Auth::None => {}
-            Auth::Bearer(token) => {
-                let bearer = |token: &str| format!("Bearer {token}");
-                headers.push(("Authorization", sensitive("the bearer token", token, bearer)?));
-            }
-            Auth::Basic { username, password } => {
-                let basic = |password: &str| {
-                    format!("Basic {}", base64::encode(format!("{username}:{password}").as_bytes()))
-                };
-                headers.push(("Authorization", sensitive("the password", password, basic)?));
-            }
-        }
-        for (name, value) in &self.target.headers {
-            headers.push((name, sensitive(name, value, str::to_owned)?));
-        }
-        Ok(headers)
-    }
-}
-
-/// Returns the value of a header, which `write` makes of a secret.
-fn sensitive(
-    name: &str,
-    secret: &Secret,
-    write: impl Fn(&str) -> String,
-) -> Result<HeaderValue, Error> {
-    let bad = |problem: &str, way_out| BadInput::new(name, None, problem, way_out);
-    let secret = secret.read()?;
-    if secret.is_empty() {
-        return Err(bad("is empty", "write it again").into());
-    }
-    let problem = "holds a character that no HTTP header can carry";
-    let mut value = HeaderValue::from_str(&write(&secret))
-        .map_err(|_| bad(problem, "write it again, on one line"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn proxy(url: &Secret) -> Result<Proxy, Error> {
@@ -284,7 +262,7 @@ fn proxy(url: &Secret) -> Result<Proxy, Error> {
     Proxy::new(&url.read()?).map_err(|_| bad().into())
 }
 
-fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
+fn read_reply(mut response: Response<Body>, now: TimestampMs, secrets: &Secrets) -> Reply {
     let status = response.status().as_u16();
     let headers = response.headers();
     let date = header_text(headers, "Date").and_then(header_time::imf_date);
@@ -301,9 +279,12 @@ fn read_reply(mut response: Response<Body>, now: TimestampMs) -> Reply {
             after,
             // A gateway may have passed the request on before it answered: 503 as well as 502.
             maybe_stored: status != 429,
-            reason: describe(&mut response, None),
+            reason: describe(&mut response, None, secrets),
         },
-        _ => Outcome::Rejected { status, reason: describe(&mut response, location.as_deref()) },
+        _ => Outcome::Rejected {
+            status,
+            reason: describe(&mut response, location.as_deref(), secrets),
+        },
     };
     Reply { outcome, date, written }
 }
@@ -344,17 +325,17 @@ fn read_start(response: &mut Response<Body>) -> Vec<u8> {
     bytes
 }
 
-/// Returns status and body as they came, on one line.
-fn describe(response: &mut Response<Body>, location: Option<&str>) -> String {
+/// Returns status and body as they came, but for our secrets, on one line.
+fn describe(response: &mut Response<Body>, location: Option<&str>, secrets: &Secrets) -> String {
     // A body that breaks off is shown as far as it came.
     let bytes = read_start(response);
-    let body = String::from_utf8_lossy(&bytes);
+    let body = secrets.hide(String::from_utf8_lossy(&bytes).trim());
     let mut text = format!("HTTP {}", response.status());
     if let Some(location) = location {
-        text.push_str(&format!(" to {}", Escaped(&redacted(location))));
+        text.push_str(&format!(" to {}", Escaped(&secrets.hide(&redacted(location)))));
     }
-    if !body.trim().is_empty() {
-        text.push_str(&format!(": {}", Escaped(body.trim())));
+    if !body.is_empty() {
+        text.push_str(&format!(": {}", Escaped(&body)));
     }
     text
 }

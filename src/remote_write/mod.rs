@@ -10,8 +10,10 @@ mod header_time;
 mod headers;
 mod hints;
 mod http;
+mod redact;
 mod resolver;
 mod retry;
+mod secret;
 mod target;
 #[cfg(feature = "tls")]
 mod tls;
@@ -22,8 +24,10 @@ pub use body::Body;
 pub use headers::shown_headers;
 pub use hints::{describe_rejection, describe_status, is_conflict};
 pub use http::{Canceller, Outcome, Question, Reply, Sender};
+pub use redact::{REDACTED, Secrets, has_secret_parameter, looks_secret, redacted};
 pub use retry::Backoff;
-pub use target::{Auth, Protocol, REDACTED, Secret, Target, TlsOptions, looks_secret, redacted};
+pub use secret::{Problem, Secret, check_header_value, check_text, check_token};
+pub use target::{Auth, Protocol, Target, TlsOptions, is_secret_header};
 pub use v1::label_bytes;
 
 use crate::labels::LabelSet;

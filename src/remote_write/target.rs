@@ -1,20 +1,15 @@
 //! A receiver: where it is, what it speaks and as whom it is spoken to.
 //!
-//! Values that hold secrets print as `***`, and a secret in a file is read again each time.
+//! What holds a secret is never printed.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Version;
-use crate::error::Error;
-
-/// What stands where a secret was.
-pub const REDACTED: &str = "REDACTED";
-/// Largest file of one secret, in bytes.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
+use super::redact::{Secrets, looks_secret, redacted};
+use super::secret::{self, Problem, Secret};
+use super::{Version, base64};
+use crate::error::{BadInput, Error};
 
 /// A receiver, how to reach it and with which credentials.
 #[derive(Clone)]
@@ -38,10 +33,76 @@ pub struct Target {
 }
 
 impl Target {
-    /// Returns the URL with the secrets in its query replaced.
+    /// Returns the URL with the secrets in it replaced.
     pub fn shown_url(&self) -> String {
-        redacted(&self.url)
+        let mut secrets = Secrets::default();
+        let password = match &self.auth {
+            Auth::None => None,
+            Auth::Bearer(secret) | Auth::Basic { password: secret, .. } => Some(secret),
+        };
+        let headers = self.headers.iter().filter(|header| is_secret_header(header));
+        for secret in headers.map(|(_, secret)| secret).chain(password) {
+            secrets.add(secret.kept().unwrap_or_default());
+        }
+        secrets.hide(&redacted(&self.url))
     }
+
+    /// Returns the headers of a request that are not the protocol's, and what must not be shown
+    /// of an answer to it. Files are read now.
+    ///
+    /// # Errors
+    /// A file cannot be read, or holds what no header can carry.
+    pub(super) fn own_headers(&self) -> Result<(OwnHeaders<'_>, Secrets), Error> {
+        let mut headers = Vec::new();
+        let mut secrets = Secrets::default();
+        secrets.add_url(&self.url);
+        if let Some(proxy) = &self.proxy {
+            secrets.add_url(&proxy.read()?);
+        }
+        match &self.auth {
+            Auth::None => {}
+            Auth::Bearer(token) => {
+                let token = checked("the bearer token", token, secret::check_token)?;
+                headers.push(("Authorization", format!("Bearer {token}")));
+                secrets.add(&token);
+            }
+            Auth::Basic { username, password } => {
+                let password = checked("the password", password, secret::check_text)?;
+                let user_info = base64::encode(format!("{username}:{password}").as_bytes());
+                secrets.add(&user_info);
+                secrets.add(&password);
+                headers.push(("Authorization", format!("Basic {user_info}")));
+            }
+        }
+        for header in &self.headers {
+            let (name, value) = header;
+            let value = checked(name, value, secret::check_header_value)?;
+            if is_secret_header(header) {
+                secrets.add_header(&value);
+            }
+            headers.push((name, value));
+        }
+        Ok((headers, secrets))
+    }
+}
+
+/// Names and values of headers.
+pub(super) type OwnHeaders<'a> = Vec<(&'a str, String)>;
+
+/// Returns whether a header holds a secret, by its name or because it is kept in a file.
+pub fn is_secret_header((name, value): &(String, Secret)) -> bool {
+    looks_secret(name) || !matches!(value, Secret::Inline(_))
+}
+
+/// Returns the secret as it is now, if a header can carry it.
+fn checked(
+    name: &str,
+    secret: &Secret,
+    check: fn(&str) -> Result<(), Problem>,
+) -> Result<String, Error> {
+    let value = secret.read()?;
+    check(&value).map_err(|problem| BadInput::new(name, None, problem, "write it again"))?;
+    Ok(value)
 }
 
 impl fmt::Debug for Target {
@@ -89,53 +150,6 @@ pub enum Auth {
     },
 }
 
-/// A value that must not be printed: given, or read from a file again for each request.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// The value itself.
-    Inline(String),
-    /// A file that holds the value; a trailing line end is not part of it.
-    File(PathBuf),
-}
-
-impl Secret {
-    /// Returns the value, which may be empty; that of a file as it is now.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is larger than 64 KiB, or is not UTF-8.
-    pub fn read(&self) -> Result<String, Error> {
-        let path = match self {
-            Secret::Inline(value) => return Ok(value.clone()),
-            Secret::File(path) => path,
-        };
-        let mut text = String::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text))
-            .and_then(|bytes| match bytes as u64 > SECRET_BYTES_MAX {
-                true => Err(io::Error::other("it is larger than 64 KiB")),
-                false => Ok(()),
-            });
-        read.map_err(|source| Error::File {
-            doing: "read the secret in",
-            path: path.clone(),
-            source,
-            way_out: "check its name and permissions",
-        })?;
-        let length = text.trim_end_matches(['\r', '\n']).len();
-        text.truncate(length);
-        Ok(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Secret::Inline(_) => f.write_str("***"),
-            Secret::File(path) => write!(f, "@{}", path.display()),
-        }
-    }
-}
-
 /// TLS settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
@@ -145,31 +159,4 @@ pub struct TlsOptions {
     pub client_cert: Option<(PathBuf, PathBuf)>,
     /// Accept any certificate.
     pub insecure_skip_verify: bool,
-}
-
-/// Returns the URL with the values of query parameters that look secret replaced.
-pub fn redacted(url: &str) -> String {
-    let Some((path, query)) = url.split_once('?') else { return url.into() };
-    let shown = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if looks_secret(name) => format!("{name}={REDACTED}"),
-        _ => parameter.to_string(),
-    });
-    format!("{path}?{}", shown.collect::<Vec<_>>().join("&"))
-}
-
-/// Returns whether a header or query parameter of this name holds a secret, by all appearance.
-pub fn looks_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["key", "token", "secret", "auth", "password", "cookie"].iter().any(|part| name.contains(part))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::redacted;
-
-    #[test]
-    fn secrets_in_a_query_are_not_shown() {
-        assert_eq!(redacted("http://h/?a=b&api_KEY=s=x&c"), "http://h/?a=b&api_KEY=REDACTED&c");
-        assert_eq!(redacted("http://h/token=x"), "http://h/token=x");
-    }
 }

@@ -1,0 +1,346 @@
+//! What of a URL or of a text from outside may be shown.
+//!
+//! Known secrets never get through; of a query only values that are known to be harmless do.
+
+use std::fmt;
+
+/// What stands where a secret was.
+pub const REDACTED: &str = "REDACTED";
+
+/// Query parameters whose values are shown: they say where something goes, not as whom.
+const SHOWN_PARAMETERS: &[&str] = &["db", "rp", "precision", "tenant", "extra_label"];
+
+/// Shorter secrets are replaced as whole words only, so that they do not tear other words apart.
+const REPLACED_ANYWHERE_BYTES_MIN: usize = 8;
+/// So much of a secret at the end of a text that was cut off counts as the secret.
+const BEGINNING_BYTES_MIN: usize = 4;
+
+/// Secrets that a request has with it, in the forms in which they may come back.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Secrets {
+    /// Adds one, and as JSON and Go quote it.
+    pub fn add(&mut self, secret: &str) {
+        let quoted = secret.replace('\\', r"\\").replace('"', r#"\""#);
+        for form in [quoted.as_str(), secret] {
+            if !form.is_empty() && !self.0.iter().any(|known| known == form) {
+                self.0.push(form.into());
+            }
+        }
+        // One may be a part of another.
+        self.0.sort_by_key(|known| usize::MAX - known.len());
+    }
+
+    /// Adds the value of a header, and the words of it, as in `Bearer TOKEN`.
+    pub fn add_header(&mut self, value: &str) {
+        self.add(value);
+        let words = value.split([' ', ',', ';', '=']);
+        words.filter(|word| is_long(word)).for_each(|word| self.add(word));
+    }
+
+    /// Adds what is secret in a URL: its password, and the parameters that look so.
+    pub fn add_url(&mut self, url: &str) {
+        for (name, value) in parameters(url) {
+            if looks_secret(&percent_decoded(name)) {
+                self.add(value);
+                self.add(&percent_decoded(value));
+            }
+        }
+        let user = user_info(url).map_or("", |(start, end)| &url[start..end]);
+        if let Some((_, password)) = user.split_once(':') {
+            self.add(user);
+            self.add(password);
+            self.add(&percent_decoded(password));
+        }
+    }
+
+    /// Returns the text with each of them replaced.
+    pub fn hide(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.0 {
+            text = without(&text, secret);
+            let longest = secret.len().min(text.len());
+            let is_beginning =
+                |length: &usize| text.as_bytes().ends_with(&secret.as_bytes()[..*length]);
+            if let Some(length) = (BEGINNING_BYTES_MIN..longest).rev().find(is_beginning)
+                && is_long(secret)
+                && text.is_char_boundary(text.len() - length)
+            {
+                text.truncate(text.len() - length);
+                text.push_str(REDACTED);
+            }
+        }
+        text
+    }
+}
+
+fn is_long(secret: &str) -> bool {
+    secret.len() >= REPLACED_ANYWHERE_BYTES_MIN
+}
+
+fn without(text: &str, secret: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(secret) {
+        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
+        let is_inside = before.ends_with(char::is_alphanumeric)
+            || after.starts_with(char::is_alphanumeric)
+            || (before.is_empty() && shown.ends_with(char::is_alphanumeric));
+        shown.push_str(before);
+        shown.push_str(if is_inside && !is_long(secret) { secret } else { REDACTED });
+        rest = after;
+    }
+    shown + rest
+}
+
+/// Returns the URL without user name, password and fragment, and with the values of its query
+/// replaced, but for those that are known to be harmless.
+pub fn redacted(url: &str) -> String {
+    let (before, fragment) = match url.split_once('#') {
+        Some((before, fragment)) => (before, Some(fragment)),
+        None => (url, None),
+    };
+    let (address, query) = match before.split_once('?') {
+        Some((address, query)) => (address, Some(query)),
+        None => (before, None),
+    };
+    let mut shown = match user_info(url) {
+        // An @ further on than the address: there is no telling what is what.
+        Some((start, end)) if end >= address.len() => {
+            return format!("{}{REDACTED}", &url[..start]);
+        }
+        Some((start, end)) => format!("{}{REDACTED}{}", &url[..start], &address[end..]),
+        None => address.to_owned(),
+    };
+    if let Some(query) = query {
+        shown.push('?');
+        for part in query.split_inclusive(SEPARATORS) {
+            let parameter = part.trim_end_matches(SEPARATORS);
+            shown.push_str(&shown_parameter(parameter));
+            shown.push_str(&part[parameter.len()..]);
+        }
+    }
+    if fragment.is_some_and(|fragment| !fragment.is_empty()) {
+        shown.push('#');
+        shown.push_str(REDACTED);
+    }
+    shown
+}
+
+/// What ends a parameter; a second `?` too, as nothing good comes after one.
+const SEPARATORS: [char; 3] = ['&', ';', '?'];
+
+fn shown_parameter(parameter: &str) -> String {
+    match parameter.split_once('=') {
+        Some((name, value)) if value.is_empty() || SHOWN_PARAMETERS.contains(&name) => {
+            parameter.to_owned()
+        }
+        Some((name, _)) => format!("{name}={REDACTED}"),
+        None if parameter.is_empty() => String::new(),
+        None => REDACTED.to_owned(),
+    }
+}
+
+/// Returns names and values of the query.
+fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    query.split(SEPARATORS).filter_map(|parameter| parameter.split_once('='))
+}
+
+/// Returns whether a parameter of the URL's query is a credential, by all appearance.
+pub fn has_secret_parameter(url: &str) -> bool {
+    parameters(url).any(|(name, value)| !value.is_empty() && looks_secret(&percent_decoded(name)))
+}
+
+/// Returns where user name and password are: before the `@` of the host, and before a later one
+/// where what stands in the host's place is none, because a password has a `/` in it.
+fn user_info(url: &str) -> Option<(usize, usize)> {
+    let head = url.split(['?', '#']).next().unwrap_or_default();
+    let start = head.find("//").map_or(0, |at| at + 2);
+    let rest = &url[start..];
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) || port.contains(']');
+    let is_host = authority.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
+    let at = if is_host { authority.rfind('@') } else { rest.rfind('@') };
+    at.map(|at| (start, start + at))
+}
+
+/// Returns whether a header or query parameter of this name holds a secret, by all appearance.
+pub fn looks_secret(name: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "key",
+        "token",
+        "secret",
+        "passw",
+        "passphrase",
+        "passcode",
+        "pwd",
+        "cookie",
+        "session",
+        "signature",
+        "credential",
+        "bearer",
+        "jwt",
+    ];
+    const WORDS: &[&str] = &["pass", "p", "pw", "sig", "sid", "sas", "otp"];
+    let name = name.to_ascii_lowercase();
+    // An author is no authorization.
+    let is_about_access = |(at, _): (usize, &str)| {
+        let rest = &name[at + "auth".len()..];
+        !rest.starts_with("or") || rest.starts_with("oriz") || rest.starts_with("oris")
+    };
+    PARTS.iter().any(|part| name.contains(part))
+        || name.match_indices("auth").any(is_about_access)
+        || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
+}
+
+/// Returns the text with each `%41` as the character that it stands for.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = match (first, after.get(..2)) {
+            (b'%', Some(digits)) => str::from_utf8(digits)
+                .ok()
+                .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+            _ => None,
+        };
+        bytes.push(code.unwrap_or(*first));
+        rest = &after[if code.is_some() { 2 } else { 0 }..];
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::Random;
+
+    #[track_caller]
+    fn check(url: &str, expected: &str) {
+        assert_eq!(redacted(url), expected);
+    }
+
+    #[test]
+    fn of_a_query_only_harmless_values_are_shown() {
+        check(
+            "http://h/?db=m&rp=a&precision=ns&tenant=t",
+            "http://h/?db=m&rp=a&precision=ns&tenant=t",
+        );
+        check("http://h/?extra_label=a=b", "http://h/?extra_label=a=b");
+        for name in
+            ["p", "sig", "pass", "X-Amz-Signature", "jwt", "api_KEY", "a", "%74oken", "%64b"]
+        {
+            check(
+                &format!("http://h/?{name}=s=x&db=m"),
+                &format!("http://h/?{name}=REDACTED&db=m"),
+            );
+        }
+        check("http://h/?a=b;token=x", "http://h/?a=REDACTED;token=REDACTED");
+        check("http://h/?db=b;token=x", "http://h/?db=b;token=REDACTED");
+        check("http://h/?db=b?token=x", "http://h/?db=b?token=REDACTED");
+        check("http://h/?s3cret", "http://h/?REDACTED");
+        check("http://h/?token=&&", "http://h/?token=&&");
+        check("http://h/token=x", "http://h/token=x");
+        check("http://h", "http://h");
+    }
+
+    #[test]
+    fn user_names_passwords_and_fragments_are_not_shown() {
+        check("https://user:s3cret@h/x?y=z", "https://REDACTED@h/x?y=REDACTED");
+        check("https://s3cret@h:9090/", "https://REDACTED@h:9090/");
+        check("//user:s3cret@h/", "//REDACTED@h/");
+        check("user:s3cret@h/", "REDACTED@h/");
+        check("https://user:s3/cr?e#t@h/", "https://REDACTED");
+        check("https://user:s3/cret@h/", "https://REDACTED@h/");
+        check("https://h/a@b", "https://h/a@b");
+        check("https://[::1]:1/a@b", "https://[::1]:1/a@b");
+        check("https://h/x#access_token=s3cret", "https://h/x#REDACTED");
+        check("https://h/x#", "https://h/x");
+    }
+
+    #[test]
+    fn names_of_secrets_are_told_from_others() {
+        for name in [
+            "X-Api-Key",
+            "Api_TOKEN",
+            "X-Pass",
+            "X-Session",
+            "Cookie",
+            "X-Auth",
+            "Proxy-Authorization",
+            "sig",
+            "X-Amz-Credential",
+            "jwt",
+            "p",
+            "password",
+            "X-Auth-Author",
+            "oauth_nonce",
+            "authenticate",
+        ] {
+            assert!(looks_secret(name), "{name}");
+        }
+        for name in
+            ["X-Author", "X-Scope-OrgID", "X-Bypass", "db", "precision", "X-Compass", "X-Signal"]
+        {
+            assert!(!looks_secret(name), "{name}");
+        }
+        assert!(has_secret_parameter("http://h/?a=b&s%69g=x"));
+        assert!(!has_secret_parameter("http://h/?a=b&sig="));
+    }
+
+    #[track_caller]
+    fn check_hidden(secrets: &[&str], text: &str, expected: &str) {
+        let mut known = Secrets::default();
+        secrets.iter().for_each(|secret| known.add(secret));
+        assert_eq!(known.hide(text), expected);
+    }
+
+    #[test]
+    fn known_secrets_are_replaced_and_nothing_else_is() {
+        check_hidden(
+            &["s3cr3t-t0ken"],
+            "invalid token 's3cr3t-t0ken' x",
+            "invalid token 'REDACTED' x",
+        );
+        check_hidden(&["s3cr3t-t0ken"], "xs3cr3t-t0kens3cr3t-t0kenx", "xREDACTEDREDACTEDx");
+        check_hidden(&["s3cr3t-t0ken"], "it is s3cr3t-", "it is REDACTED");
+        check_hidden(&["s3cr3t-t0ken"], "s3cr3t- is cut off", "s3cr3t- is cut off");
+        check_hidden(&["longer-s3cret", "longer-s3cret-2"], "a longer-s3cret-2", "a REDACTED");
+        check_hidden(&["t"], "the t of 't' at t", "the REDACTED of 'REDACTED' at REDACTED");
+        check_hidden(&["tt"], "ttt tttt", "ttt tttt");
+        check_hidden(&["a\"b\\c-long"], r#"bad "a\"b\\c-long""#, r#"bad "REDACTED""#);
+        check_hidden(&[""], "text", "text");
+        let mut known = Secrets::default();
+        known.add_url("http://user:p%40ssw0rd1@h/?sig=abcdefgh%2F&db=mydatabase");
+        known.add_header("Bearer abc-def-ghi");
+        let text = "p@ssw0rd1 user:p%40ssw0rd1 abcdefgh/ mydatabase abc-def-ghi";
+        assert_eq!(known.hide(text), "REDACTED REDACTED REDACTED mydatabase REDACTED");
+        assert_eq!(format!("{known:?}"), "***");
+    }
+
+    #[test]
+    fn generated_texts_never_panic_and_never_show_a_secret() {
+        let mut random = Random::new(5);
+        for _ in 0..50_000 {
+            let (secret, text) = (random.text("abé\"%4"), random.text("abé\"%4?&;=#/:@"));
+            let mut known = Secrets::default();
+            known.add(&secret);
+            known.add_url(&text);
+            let shown = known.hide(&(text.clone() + &secret));
+            assert!(!is_long(&secret) || !shown.contains(&secret), "{secret:?} in {shown:?}");
+            let _ = (redacted(&text), percent_decoded(&text));
+            let url = format!("http://u:s3cret@h/?{text}");
+            assert!(!redacted(&url).contains("s3cret"), "{url}");
+        }
+    }
+}

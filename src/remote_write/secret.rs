@@ -1,0 +1,160 @@
+//! Secrets: given, or in files that are read again for each request.
+//!
+//! None is ever printed, and reading one never waits for ever once a run has begun.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// Largest file of one secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// A value that must not be printed: given, or read from a file again for each request.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// The value itself.
+    Inline(String),
+    /// A file that holds the value; a trailing line end is not part of it.
+    File(PathBuf),
+    /// The same, as long as `path` leads into `folder`.
+    FileUnder {
+        /// The file.
+        path: PathBuf,
+        /// A folder, links resolved.
+        folder: PathBuf,
+    },
+    /// What came out of a pipe or the like, which gives it once.
+    Once(String),
+}
+
+impl Secret {
+    /// Returns the secret in a file, which is read now if it is no regular one.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn in_file(path: &Path) -> Result<Secret, Error> {
+        let read = |metadata: fs::Metadata| match metadata.is_file() {
+            true => Ok(Secret::File(path.into())),
+            false => read_text(path).map(Secret::Once),
+        };
+        fs::metadata(path).and_then(read).map_err(|source| unreadable(path, source))
+    }
+
+    /// Returns the secret in a regular file in or under `folder`, links resolved.
+    ///
+    /// # Errors
+    /// As `read`; the file lies elsewhere.
+    pub fn in_file_under(path: &Path, folder: &Path) -> Result<Secret, Error> {
+        let folder = folder.canonicalize().map_err(|source| unreadable(folder, source))?;
+        let secret = Secret::FileUnder { path: path.into(), folder };
+        secret.read().map(|_| secret)
+    }
+
+    /// Returns the value that is kept here, and in no file.
+    pub(super) fn kept(&self) -> Option<&str> {
+        match self {
+            Secret::Inline(value) | Secret::Once(value) => Some(value),
+            Secret::File(_) | Secret::FileUnder { .. } => None,
+        }
+    }
+
+    /// Returns the value, which may be empty; that of a file as it is now.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no regular one (any more), is larger than 64 KiB, or is
+    /// not UTF-8.
+    pub fn read(&self) -> Result<String, Error> {
+        let (path, folder) = match self {
+            Secret::Inline(value) | Secret::Once(value) => return Ok(value.clone()),
+            Secret::File(path) => (path, None),
+            Secret::FileUnder { path, folder } => (path, Some(folder)),
+        };
+        let read = || {
+            if let Some(folder) = folder
+                && !path.canonicalize()?.starts_with(folder)
+            {
+                return Err(io::Error::other("it is not in or under the current directory"));
+            }
+            // Opening a pipe that nobody writes to would wait for ever.
+            match fs::metadata(path)?.is_file() {
+                true => read_text(path),
+                false => Err(io::Error::other("it is no regular file")),
+            }
+        };
+        read().map_err(|source| unreadable(path, source))
+    }
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let byte_count = File::open(path)?.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if byte_count as u64 > SECRET_BYTES_MAX {
+        return Err(io::Error::other("it is larger than 64 KiB"));
+    }
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Ok(text)
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    let way_out = "check its name and permissions";
+    Error::File { doing: "read the secret in", path: path.into(), source, way_out }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Secret::Inline(_) | Secret::Once(_) => f.write_str("***"),
+            Secret::File(path) | Secret::FileUnder { path, .. } => write!(f, "@{}", path.display()),
+        }
+    }
+}
+
+/// What is wrong with a secret, in words that do not show it.
+pub type Problem = &'static str;
+
+/// Checks what goes behind `Bearer`.
+/// Source: RFC 6750, section 2.1, but for any visible ASCII.
+///
+/// # Errors
+/// It is no token.
+pub fn check_token(token: &str) -> Result<(), Problem> {
+    check_text(token)?;
+    let scheme = token.split(char::is_whitespace).next().unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Err("begins with 'Bearer', which is to be left out");
+    }
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("has a character in it that no token has");
+    }
+    Ok(())
+}
+
+/// Checks a user name or a password.
+///
+/// # Errors
+/// It is empty, or not on one line.
+pub fn check_text(text: &str) -> Result<(), Problem> {
+    match text {
+        "" => Err("is empty"),
+        text if text.contains(['\n', '\r']) => Err("has a line end in it"),
+        text if text.contains(char::is_control) => Err("has a control character in it"),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the value of a header.
+/// Source: RFC 9110, section 5.5, without its obsolete bytes.
+///
+/// # Errors
+/// It is none.
+pub fn check_header_value(value: &str) -> Result<(), Problem> {
+    match value {
+        "" => Err("has no value"),
+        value if value.contains(char::is_control) => Err("has a control character in its value"),
+        value if !value.is_ascii() => Err("has a value that is not ASCII"),
+        _ => Ok(()),
+    }
+}
