@@ -250,6 +250,8 @@ pub struct Rerun {
     pub args: Vec<String>,
     /// Those of them that the verify verb takes, after its word.
     pub verify_args: Vec<String>,
+    /// What to know before one of the commands is run, where a secret was left out of it.
+    pub note: Option<String>,
     /// The flag that the step is given with.
     pub step_flag: &'static str,
     /// The grid, by its origin and step.

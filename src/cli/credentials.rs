@@ -1,8 +1,8 @@
 //! As whom datapoints are sent. Each secret goes to its own target, and none is ever shown.
 
-use super::settings::{Setting, Settings};
+use super::settings::{Setting, Settings, Source};
 use crate::error::{BadInput, Error};
-use crate::remote_write::{Auth, Secret};
+use crate::remote_write::{Auth, Problem, Secret, check_text, check_token};
 
 /// Returns the token that every Cisco environment needs.
 ///
@@ -12,7 +12,10 @@ pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<Auth
     if let Some((_, token)) = secret("CDO_TOKEN", settings, check_token)? {
         return Ok(Auth::Bearer(token));
     }
-    let problem = format!("is not set, and {} '{}' needs it", env.place, env.value);
+    let mut problem = format!("is not set, and {} '{}' needs it", env.place, env.value);
+    if let Some(unreadable) = settings.unreadable() {
+        problem = format!("{problem}; {unreadable}");
+    }
     let way_out = "set it in the environment or .env, or name its file in CDO_TOKEN_FILE";
     Err(BadInput::new("CDO_TOKEN", None, &problem, way_out).into())
 }
@@ -20,8 +23,15 @@ pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<Auth
 /// Returns the credentials for a URL, which may have a token, or a user name with a password.
 ///
 /// # Errors
-/// There are both kinds, only half of one, or one that cannot be used.
-pub(super) fn url_auth(settings: &Settings<'_>) -> Result<Auth, Error> {
+/// There are both kinds, only half of one, or one that cannot be used or is not for this URL.
+pub(super) fn url_auth(url: &Setting, settings: &Settings<'_>) -> Result<Auth, Error> {
+    for name in ["TOKEN", "TOKEN_FILE", "USERNAME", "PASSWORD", "PASSWORD_FILE"] {
+        if let Some(Setting { place, source, .. }) =
+            settings.get_filled(&format!("REMOTE_WRITE_{name}"))?
+        {
+            check_trust(url, source, &place)?;
+        }
+    }
     let token = secret("REMOTE_WRITE_TOKEN", settings, check_token)?;
     let username = settings.get("REMOTE_WRITE_USERNAME")?;
     let password = secret("REMOTE_WRITE_PASSWORD", settings, check_text)?;
@@ -53,14 +63,28 @@ pub(super) fn url_auth(settings: &Settings<'_>) -> Result<Auth, Error> {
     }
 }
 
-/// Says what is wrong with a secret, without showing it.
-type SecretCheck = fn(&str) -> Result<(), &'static str>;
+/// Refuses to send a secret that was asked for to a URL that was only found.
+///
+/// # Errors
+/// It would go there.
+pub(super) fn check_trust(url: &Setting, source: Source, place: &str) -> Result<(), BadInput> {
+    if url.source != Source::Found || source == Source::Found {
+        return Ok(());
+    }
+    let subject = match source {
+        Source::Environment => format!("{place} in the environment"),
+        _ => place.to_owned(),
+    };
+    let problem = format!("would go to the address of {}, which was only found here", url.place);
+    let hint = "name the address with --url, or that file with --env-file .env";
+    Err(BadInput::new(&subject, None, &problem, hint))
+}
 
 /// Returns the secret in `NAME` or in the file that `NAME_FILE` names, and the place of it.
 fn secret(
     name: &str,
     settings: &Settings<'_>,
-    check: SecretCheck,
+    check: fn(&str) -> Result<(), Problem>,
 ) -> Result<Option<(String, Secret)>, Error> {
     let way_out = "set it again";
     match (settings.get(name)?, settings.get_filled(&format!("{name}_FILE"))?) {
@@ -69,41 +93,18 @@ fn secret(
             let problem = format!("is set together with {}", file.place);
             Err(BadInput::new(&value.place, None, &problem, "keep one of them").into())
         }
-        (Some(Setting { place, value }), None) => {
+        (Some(Setting { place, value, .. }), None) => {
             check(&value).map_err(|problem| BadInput::new(&place, None, problem, way_out))?;
             Ok(Some((place, Secret::Inline(value))))
         }
-        (None, Some(Setting { place, value: path })) => {
-            let secret = Secret::File((&path).into());
+        (None, Some(file)) => {
+            let secret = settings.secret_in_file(&file)?;
             check(&secret.read()?).map_err(|problem| {
-                BadInput::new(
-                    &place,
-                    Some(&path),
-                    &format!("names a file that {problem}"),
-                    "write it again",
-                )
+                let problem = format!("names a file that {problem}");
+                BadInput::new(&file.place, file.shown(), &problem, "write it again")
             })?;
-            Ok(Some((place, secret)))
+            Ok(Some((file.place, secret)))
         }
-    }
-}
-
-/// Source: RFC 6750, section 2.1, but for any visible ASCII.
-fn check_token(token: &str) -> Result<(), &'static str> {
-    check_text(token)?;
-    if token.bytes().all(|b| b.is_ascii_graphic()) {
-        Ok(())
-    } else {
-        Err("has a character in it that no token has")
-    }
-}
-
-fn check_text(text: &str) -> Result<(), &'static str> {
-    match text {
-        "" => Err("is empty"),
-        text if text.contains(['\n', '\r']) => Err("has a line end in it"),
-        text if text.contains(char::is_control) => Err("has a control character in it"),
-        _ => Ok(()),
     }
 }
 
@@ -191,6 +192,12 @@ mod tests {
             &url("s3c ret"),
             "REMOTE_WRITE_TOKEN: has a character in it that no token has; set it again",
         );
+        for token in ["Bearer s3cret", "bearer\ts3cret", "Bearer", "BEARER  "] {
+            let error = url(token).error();
+            assert!(error.starts_with("REMOTE_WRITE_TOKEN: "), "{error}");
+            let is_control = token.contains('\t');
+            assert!(is_control || error.contains("'Bearer', which is to be left out"), "{error}");
+        }
         let debug = format!("{:?}", url("s3cret").flags(&["--header=X-Key: s3cret"]).live());
         assert!(!debug.contains("s3cret"), "{debug}");
     }

@@ -1,7 +1,10 @@
 //! The text of a `.env` file, line by line. Errors name the line and never show its value.
+//!
+//! A file that was asked for is read strictly. One that was only found is for many programs: what
+//! is not ours in it is passed over, whatever it looks like.
 
 /// A line that cannot be read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadLine {
     /// The line, from 1.
     pub(super) number: usize,
@@ -12,9 +15,9 @@ pub(super) struct BadLine {
 /// Parses `KEY=VALUE` lines, with `export`, quotes and comments; a `$` stands for itself.
 ///
 /// In "double quotes" `\"` and `\\` are escapes, in 'single quotes' and without quotes nothing is.
-/// Without quotes a comment starts at a `#` behind a space.
+/// Without quotes a comment starts at a `#` after a space.
 pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, BadLine> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = plain(text);
     let mut variables = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -27,13 +30,76 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, BadLine> {
     Ok(variables)
 }
 
-fn parse_line(line: &str) -> Result<(String, String), &'static str> {
-    let (key, value) = line.split_once('=').ok_or("has no '='")?;
-    let key = key.trim_end();
+/// Parses the lines of the variables that are `ours`; each may be bad by itself.
+pub(super) fn parse_some(text: &str, ours: &[&str]) -> Vec<(String, Result<String, BadLine>)> {
+    let text = plain(text);
+    let mut variables = Vec::new();
+    let (mut rest, mut number) = (text.as_str(), 0);
+    while !rest.is_empty() {
+        number += 1;
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let start = rest;
+        rest = after;
+        match split_key(line).filter(|_| !line.trim_start().starts_with('#')) {
+            None => {}
+            Some((key, _)) if ours.contains(&key) => {
+                let value = parse_line(line.trim()).map(|(_, value)| value);
+                // What was no UTF-8 has this character in its place.
+                let value = value.and_then(|value| match value.contains('\u{fffd}') {
+                    true => Err("is not UTF-8"),
+                    false => Ok(value),
+                });
+                variables.push((key.into(), value.map_err(|problem| BadLine { number, problem })));
+            }
+            Some((_, value)) => {
+                let quoted = &start[line.len() - value.len()..];
+                let more = quoted_line_count(quoted);
+                for _ in 0..more {
+                    rest = rest.split_once('\n').map_or("", |(_, after)| after);
+                }
+                number += more;
+            }
+        }
+    }
+    variables
+}
+
+/// Returns how many more lines a quoted value goes on for; none where its quote is never closed.
+fn quoted_line_count(value: &str) -> usize {
+    let Some(quote @ ('"' | '\'' | '`')) = value.chars().next() else { return 0 };
+    let (mut line_count, mut is_escaped) = (0, false);
+    for c in value[1..].chars() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            c if c == quote => return line_count,
+            '\\' => is_escaped = quote == '"',
+            _ => {}
+        }
+        line_count += usize::from(c == '\n');
+    }
+    0
+}
+
+/// Returns the text without a byte order mark and with one kind of line end: a CR alone would
+/// put a line's value into that of the line before.
+fn plain(text: &str) -> String {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// Splits a line into its key and what stands after the sign.
+fn split_key(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.split_once('=')?;
+    let key = key.trim();
     let key = match key.strip_prefix("export") {
         Some(exported) if exported.starts_with([' ', '\t']) => exported.trim_start(),
         _ => key,
     };
+    Some((key, value.trim_start()))
+}
+
+fn parse_line(line: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = split_key(line).ok_or("has no '='")?;
     let name_char = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if key.is_empty()
         || !key.chars().all(name_char)
@@ -41,7 +107,6 @@ fn parse_line(line: &str) -> Result<(String, String), &'static str> {
     {
         return Err("has a name that is no variable's");
     }
-    let value = value.trim_start();
     let (value, behind) = match value.as_bytes().first() {
         Some(b'\'') => value[1..].split_once('\'').ok_or("has a quote that is not closed")?,
         Some(b'"') => return Ok((key.into(), double_quoted(&value[1..])?)),
@@ -112,6 +177,7 @@ mod tests {
         check(r#"A='b \" # c' # d"#, &[("A", r#"b \" # c"#)]);
         check(r#"A="b \" \\ \n # c" # d"#, &[("A", r#"b " \ \n # c"#)]);
         check("A=1\nA=2", &[("A", "1"), ("A", "2")]);
+        check("A=1\rB=2\r\nC=3\r", &[("A", "1"), ("B", "2"), ("C", "3")]);
     }
 
     #[test]
@@ -126,11 +192,40 @@ mod tests {
         check_bad("A=\"b\" c", 1, "has text behind its closing quote");
     }
 
+    #[track_caller]
+    fn check_some(text: &str, expected: &[(&str, &str)]) {
+        let variables = parse_some(text, &["OURS", "URL"]);
+        let shown = variables.iter().map(|(key, value)| match value {
+            Ok(value) => (key.as_str(), value.clone()),
+            Err(BadLine { number, problem }) => (key.as_str(), format!("line {number} {problem}")),
+        });
+        let expected = expected.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        assert_eq!(shown.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_passed_over() {
+        check_some("spring.profile=dev\nno sign\n=x\n1A='b\nexport OURS = a # b", &[("OURS", "a")]);
+        check_some("A=\"b\nURL=no\n\\\"\nURL=no\" URL=no\nOURS=a", &[("OURS", "a")]);
+        check_some("A='b\nURL=no\\'\nOURS=a\nB=`\nURL=no\n`", &[("OURS", "a")]);
+        check_some("A=\"never closed\nOURS=a", &[("OURS", "a")]);
+        check_some("A=it's\nOURS=a's\nB='b' 'c\nURL=d", &[("OURS", "a's"), ("URL", "d")]);
+        check_some("#OURS=a\n # URL=b", &[]);
+        check_some(
+            "A='\n\n'\nOURS='a\nURL=b c",
+            &[("OURS", "line 4 has a quote that is not closed"), ("URL", "b c")],
+        );
+        check_some("OURS=a\u{fffd}\nB=\u{fffd}", &[("OURS", "line 1 is not UTF-8")]);
+        check_some("OURS=a\rURL=b\r\nOURS=c", &[("OURS", "a"), ("URL", "b"), ("OURS", "c")]);
+    }
+
     #[test]
     fn generated_files_never_panic() {
         let mut random = Random::new(4);
         for _ in 0..100_000 {
             let text = random.text("AB1=_'\"\\# \n\r\té$export");
+            let some = parse_some(&text, &["A", "B"]);
+            assert!(some.iter().all(|(key, _)| key == "A" || key == "B"), "{text:?}");
             if let Ok(variables) = parse(&text) {
                 assert!(variables.iter().all(|(key, _)| !key.is_empty()), "{text:?}");
             }

@@ -3,7 +3,7 @@
 
 use super::args::{Args, bad_flag};
 use crate::error::Error;
-use crate::remote_write::Secret;
+use crate::remote_write::{Secret, check_header_value};
 
 /// Headers that a `--header` must not replace.
 /// Source: Prometheus's `reservedHeaders` (docs/protocol.md 4.9), and what the connection needs.
@@ -61,7 +61,7 @@ pub(super) fn headers(args: &Args) -> Result<Vec<(String, Secret)>, Error> {
             return Err(bad_header("is given twice", "leave one of them out").into());
         }
         let secret = match value.strip_prefix('@') {
-            Some(path) => Secret::File(path.into()),
+            Some(path) => Secret::in_file(path.as_ref())?,
             None => Secret::Inline(value.into()),
         };
         check_header_value(&secret.read()?)
@@ -74,16 +74,6 @@ pub(super) fn headers(args: &Args) -> Result<Vec<(String, Secret)>, Error> {
 /// Source: RFC 9110, section 5.6.2.
 fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
-}
-
-/// Source: RFC 9110, section 5.5, without its obsolete bytes.
-fn check_header_value(value: &str) -> Result<(), &'static str> {
-    match value {
-        "" => Err("has no value"),
-        value if value.contains(char::is_control) => Err("has a control character in its value"),
-        value if !value.is_ascii() => Err("has a value that is not ASCII"),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

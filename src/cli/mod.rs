@@ -13,6 +13,8 @@ mod settings;
 mod target;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod trust;
 mod units;
 mod url;
 mod window;
@@ -128,7 +130,8 @@ impl Check<'_> {
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
         let target = match target::choose(args, &settings) {
             Ok(choice) => {
-                let target = target::check(&choice, args, &settings, warnings)?;
+                let target = target::check(&choice, args, &settings, warnings)
+                    .map_err(|error| settings.without_secrets(error))?;
                 if args.has("verify") || args.has("resume") {
                     target::check_read(&choice, &target, args, &settings)?;
                 }
@@ -137,7 +140,7 @@ impl Check<'_> {
             Err(error) if args.has("url") || args.has("env") => return Err(error.into()),
             // What is missing for the run to take place is a warning here.
             Err(error) => {
-                warnings.push(error.to_string());
+                warnings.push(settings.without_secrets(error.into()).to_string());
                 None
             }
         };
@@ -150,8 +153,13 @@ impl Check<'_> {
     fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Receiver, Error> {
         let (args, warnings) = (self.args, &mut self.warnings);
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
-        let choice = target::choose(args, &settings)?;
-        let target = target::check(&choice, args, &settings, warnings)?;
+        let mut choose_and_check = || {
+            let choice = target::choose(args, &settings)?;
+            let target = target::check(&choice, args, &settings, warnings)?;
+            Ok((choice, target))
+        };
+        let (choice, target) =
+            choose_and_check().map_err(|error| settings.without_secrets(error))?;
         // What is given is checked, also where nothing is read.
         let read = (reads || args.has("read-url"))
             .then(|| target::check_read(&choice, &target, args, &settings))
@@ -159,7 +167,7 @@ impl Check<'_> {
             .filter(|_| reads);
         // What verify misses is past, so it takes a backfill to repair it.
         let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
-        let rerun = Rerun::new(verb, args, &choice, plan.model.grid);
+        let rerun = Rerun::new(verb, args, (&choice, &target), plan.model.grid);
         Ok((target, read, rerun))
     }
 }

@@ -5,17 +5,26 @@ use std::time::Duration;
 use super::args::Args;
 use super::config::Rerun;
 use super::flags::{self, Verb};
+use super::settings::{Setting, Source};
 use super::target::Choice;
 use super::units::show_duration;
-use crate::remote_write::{REDACTED, looks_secret, redacted};
+use crate::remote_write::{REDACTED, Target, looks_secret, redacted};
 use crate::series::{Grid, TimestampMs};
 
 impl Rerun {
     /// Keeps what was typed and is not the default, and names the target wherever it came from.
-    pub(super) fn new(verb: Verb, args: &Args, choice: &Choice, grid: Grid) -> Rerun {
+    pub(super) fn new(
+        verb: Verb,
+        args: &Args,
+        (choice, target): (&Choice, &Target),
+        grid: Grid,
+    ) -> Rerun {
         let step_flag = if verb == Verb::Live { "--interval" } else { "--step-size" };
-        let [verify_args, args] = [Verb::Verify, verb].map(|verb| kept(verb, args, choice));
-        Rerun { args, verify_args, step_flag, grid }
+        let url = shown_url(choice, target);
+        let note = note(args, choice, target);
+        let [verify_args, args] =
+            [Verb::Verify, verb].map(|verb| kept(verb, args, choice, url.as_deref()));
+        Rerun { args, verify_args, note, step_flag, grid }
     }
 
     /// Returns the command that sends the ticks from `start` on and before `end`.
@@ -47,12 +56,12 @@ impl Rerun {
 }
 
 /// Returns the arguments of `verb` that were typed, but for its window.
-fn kept(verb: Verb, args: &Args, choice: &Choice) -> Vec<String> {
+fn kept(verb: Verb, args: &Args, choice: &Choice, url: Option<&str>) -> Vec<String> {
     let mut kept: Vec<String> =
         Some(verb.word()).filter(|word| !word.is_empty()).into_iter().map(Into::into).collect();
     for flag in flags::flags().filter(|flag| flag.rerun && flag.verbs.contains(&verb)) {
         let values: Vec<String> = match (flag.name, choice) {
-            ("url", Choice::Url(url)) => vec![redacted(&url.value)],
+            ("url", Choice::Url(_)) => url.into_iter().map(Into::into).collect(),
             ("env", Choice::Preset(env)) => vec![env.value.clone()],
             ("read-url", _) => args.all("read-url").map(redacted).collect(),
             ("header", _) => args.all("header").map(shown_header).collect(),
@@ -71,13 +80,49 @@ fn kept(verb: Verb, args: &Args, choice: &Choice) -> Vec<String> {
     kept
 }
 
-fn shown_header(typed: &str) -> String {
-    match typed.split_once(':') {
-        Some((name, value)) if looks_secret(name) && !value.trim().starts_with('@') => {
-            format!("{name}: {REDACTED}")
-        }
-        _ => typed.into(),
+/// Returns the URL as a command names it; none where it has a secret and came from a variable,
+/// in which the command finds it again.
+fn shown_url(choice: &Choice, target: &Target) -> Option<String> {
+    let url = target.shown_url();
+    match choice {
+        Choice::Url(setting) if url != target.url && setting.source != Source::Flag => None,
+        _ => Some(url),
     }
+}
+
+/// Says what a command lacks because it may be a secret, and where it comes from.
+fn note(args: &Args, choice: &Choice, target: &Target) -> Option<String> {
+    let mut notes = Vec::new();
+    let mut blanks = Vec::new();
+    if let Choice::Url(Setting { source, place, .. }) = choice
+        && target.shown_url() != target.url
+    {
+        match source {
+            Source::Flag => blanks.push("--url".to_owned()),
+            _ => notes.push(format!("the address comes from {place}, as in this run")),
+        }
+    }
+    let read_urls = args.all("read-url").filter(|url| redacted(url) != **url);
+    blanks.extend(read_urls.map(|_| "--read-url".to_owned()));
+    let headers = args.all("header").filter_map(secret_header);
+    blanks.extend(headers.map(|name| format!("--header '{name}'")));
+    if !blanks.is_empty() {
+        notes.push(format!("fill in what stands for {REDACTED}, in {}", blanks.join(" and ")));
+    }
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
+
+fn shown_header(typed: &str) -> String {
+    match secret_header(typed) {
+        Some(name) => format!("{name}: {REDACTED}"),
+        None => typed.into(),
+    }
+}
+
+/// Returns the name of a header whose value is secret and was typed.
+fn secret_header(typed: &str) -> Option<&str> {
+    let (name, value) = typed.split_once(':')?;
+    (looks_secret(name) && !value.trim().starts_with('@')).then_some(name)
 }
 
 /// Quotes a word for a POSIX shell, where it needs it.
@@ -129,7 +174,10 @@ mod tests {
         let flags = ["--description", "It's 50% $5, \"x\"", "--labels", "a=\"b,c\""];
         let expected = r#"--labels 'a="b,c"' --description 'It'\''s 50% $5, "x"' --url http://h/"#;
         check(&Setup::default().flags(&flags).flags(&["--url", "http://h/"]), expected);
-        check(&Setup::default().flags(&["--url=http://h/?a&b"]), "--url 'http://h/?a&b'");
+        check(
+            &Setup::default().flags(&["--url=http://h/?db=a&rp=b"]),
+            "--url 'http://h/?db=a&rp=b'",
+        );
         let flags = ["--url=http://h/", "--description", "a\n100%\\\u{85}'"];
         let expected = r#"--description "$(printf 'a\012100%%\\\302\205'\''')" --url http://h/"#;
         check(&Setup::default().flags(&flags), expected);
@@ -145,17 +193,44 @@ mod tests {
         check(&by_env, "--env us");
     }
 
+    fn note(setup: &Setup) -> Option<String> {
+        setup.live().rerun.note
+    }
+
     #[test]
-    fn secrets_are_left_out() {
+    fn secrets_are_left_out_and_the_note_says_which() {
         let flags =
             ["--url", "https://h/?tenant=a&api_key=s3cret", "--header", "X-Api-Key: s3cret"];
         let setup = Setup::default().flags(&flags).flags(&["--header", "X-Scope-OrgID: demo"]);
         let url = "--url 'https://h/?tenant=a&api_key=REDACTED'";
         let headers = "--header 'X-Api-Key: REDACTED' --header 'X-Scope-OrgID: demo'";
         check(&setup, &format!("{url} {headers}"));
+        let expected = "fill in what stands for REDACTED, in --url and --header 'X-Api-Key'";
+        assert_eq!(note(&setup).as_deref(), Some(expected));
         let setup = Setup::default().file("key", "s3cret\n");
         let header = format!("X-Api-Key: @{}", setup.path("key"));
         let setup = setup.flags(&["--url=http://localhost/", "--header", &header]);
         check(&setup, &format!("--url http://localhost/ --header '{header}'"));
+        assert_eq!(note(&setup), None);
+        let setup = Setup::default()
+            .flags(&["--url=https://h/s3cret-t0ken/w"])
+            .variable("REMOTE_WRITE_TOKEN", "s3cret-t0ken");
+        check(&setup, "--url https://h/REDACTED/w");
+    }
+
+    #[test]
+    fn a_secret_url_is_taken_from_where_it_was() {
+        let url = "https://h/?api_key=s3cret";
+        let place = "REMOTE_WRITE_URL";
+        let by_variable = Setup::default().variable(place, url);
+        let command = by_variable.live().rerun.args.join(" ");
+        assert!(command.ends_with("cpu=lina_cp_avg"), "{command}");
+        let expected = "the address comes from REMOTE_WRITE_URL, as in this run";
+        assert_eq!(note(&by_variable).as_deref(), Some(expected));
+        let by_file = Setup::default().file("vars", &format!("{place}={url}"));
+        let by_file = by_file.flags(&["--env-file=vars"]);
+        assert!(by_file.live().rerun.args.ends_with(&["--env-file".into(), "vars".into()]));
+        let expected = "the address comes from REMOTE_WRITE_URL in vars, as in this run";
+        assert_eq!(note(&by_file).as_deref(), Some(expected));
     }
 }

@@ -7,8 +7,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::dotenv;
+use super::dotenv::{self, BadLine};
 use crate::error::{BadInput, Error, Escaped};
+use crate::remote_write::{Secret, Secrets};
 
 /// Largest `.env` in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -32,43 +33,80 @@ impl Environment {
     }
 }
 
-/// A variable that is set.
+/// Where a setting stands. All but `Found` were asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The command line.
+    Flag,
+    /// The environment.
+    Environment,
+    /// The file of `--env-file`.
+    EnvFile,
+    /// The `.env` of the current directory, which anyone may have put there.
+    Found,
+}
+
+/// A variable or flag that is set.
 pub(super) struct Setting {
     /// Its name and place, as in `ENV` or `ENV in .env`.
     pub(super) place: String,
     /// Its value, perhaps a secret, perhaps empty.
     pub(super) value: String,
+    /// Where it stands.
+    pub(super) source: Source,
 }
+
+impl Setting {
+    /// Returns what of the value an error shows: not one that seems to hold other variables too.
+    pub(super) fn shown(&self) -> Option<&str> {
+        let is_shown = self.source == Source::Flag || !self.value.contains([' ', '\t']);
+        is_shown.then_some(&self.value)
+    }
+}
+
+/// What is taken from a `.env` that was found: neither a proxy nor certificates, which could
+/// have secrets of the environment sent to anyone.
+const FOUND: &[&str] = &[
+    "ENV",
+    "CDO_TOKEN",
+    "CDO_TOKEN_FILE",
+    "REMOTE_WRITE_URL",
+    "REMOTE_WRITE_TOKEN",
+    "REMOTE_WRITE_TOKEN_FILE",
+    "REMOTE_WRITE_USERNAME",
+    "REMOTE_WRITE_PASSWORD",
+    "REMOTE_WRITE_PASSWORD_FILE",
+];
 
 /// Variables of the environment and of one file.
 pub(super) struct Settings<'a> {
     environment: &'a Environment,
-    file: Vec<(String, String)>,
+    file: Vec<(String, Result<String, BadLine>)>,
     file_name: String,
+    file_source: Source,
+    /// Why a `.env` that is there cannot be read.
+    unreadable: Option<String>,
 }
 
 impl<'a> Settings<'a> {
-    /// Reads `--env-file`, which must be there, or `.env`, which may be.
+    /// Reads `--env-file`, or the `.env` that may be there.
     ///
     /// # Errors
-    /// The file cannot be read, or a line of it.
+    /// The file of `--env-file` cannot be read, or a line of it.
     pub(super) fn load(
         environment: &'a Environment,
         env_file: Option<&str>,
         warnings: &mut Vec<String>,
     ) -> Result<Settings<'a>, Error> {
         let file_name = env_file.unwrap_or(".env").to_string();
+        let file_source = if env_file.is_some() { Source::EnvFile } else { Source::Found };
         let path = environment.directory.join(&file_name);
-        let mut settings = Settings { environment, file: Vec::new(), file_name };
-        // A directory of this name is a Python environment, not ours.
-        if env_file.is_none() && (path.is_dir() || is_missing(&path)) {
-            return Ok(settings);
-        }
-        let (text, mode) = read(&path, "read variables from")?;
-        settings.file = dotenv::parse(&text).map_err(|line| {
-            let subject = format!("{} line {}", settings.file_name, line.number);
-            BadInput::new(&subject, None, line.problem, "write KEY=VALUE")
-        })?;
+        let (file, unreadable) = (Vec::new(), None);
+        let mut settings = Settings { environment, file, file_name, file_source, unreadable };
+        let mode = match file_source {
+            Source::Found => settings.read_found(&path),
+            _ => settings.read_asked(&path)?,
+        };
         let is_secret = |key: &str| key.ends_with("_TOKEN") || key.ends_with("_PASSWORD");
         if mode & 0o077 != 0 && settings.file.iter().any(|(key, _)| is_secret(key)) {
             let name = Escaped(&settings.file_name);
@@ -79,9 +117,60 @@ impl<'a> Settings<'a> {
         Ok(settings)
     }
 
+    /// Reads the file of `--env-file`; returns its permissions.
+    fn read_asked(&mut self, path: &Path) -> Result<u32, Error> {
+        let (bytes, mode) = read(path).map_err(|source| {
+            let way_out = "check its name and permissions";
+            Error::File { doing: "read variables from", path: path.into(), source, way_out }
+        })?;
+        let bad_file = |problem: &str, way_out: &str| {
+            BadInput::new(&format!("file {}", path.display()), None, problem, way_out)
+        };
+        if is_too_large(&bytes) {
+            return Err(bad_file("is larger than 64 KiB", "leave out what is not needed").into());
+        }
+        let text =
+            String::from_utf8(bytes).map_err(|_| bad_file("is not UTF-8", "save it as UTF-8"))?;
+        let variables = dotenv::parse(&text).map_err(|line| self.bad_line(line))?;
+        self.file = variables.into_iter().map(|(key, value)| (key, Ok(value))).collect();
+        Ok(mode)
+    }
+
+    /// Reads what is ours of the `.env` that may be there; returns its permissions.
+    fn read_found(&mut self, path: &Path) -> u32 {
+        let read = match path.metadata() {
+            // A directory of this name is a Python environment, not ours.
+            Ok(metadata) if metadata.is_dir() => return 0,
+            // Opening a pipe would wait for its writer.
+            Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is no regular file")),
+            Err(_) if is_missing(path) => return 0,
+            Err(error) => Err(error),
+            Ok(_) => read(path),
+        };
+        match read {
+            Ok((bytes, mode)) if !is_too_large(&bytes) => {
+                self.file = dotenv::parse_some(&String::from_utf8_lossy(&bytes), FOUND);
+                return mode;
+            }
+            Ok(_) => self.unreadable = Some("it is larger than 64 KiB".into()),
+            Err(error) => self.unreadable = Some(error.to_string()),
+        }
+        0
+    }
+
+    /// Says that there is a `.env` that cannot be read, if there is.
+    pub(super) fn unreadable(&self) -> Option<String> {
+        self.unreadable
+            .as_ref()
+            .map(|problem| format!("{} cannot be read ({problem})", self.file_name))
+    }
+
     /// Returns a variable of the environment or else of the file.
     pub(super) fn get(&self, name: &str) -> Result<Option<Setting>, BadInput> {
-        Ok(self.in_environment(name)?.or_else(|| self.in_file(name)))
+        match self.in_environment(name)? {
+            None => self.in_file(name),
+            set => Ok(set),
+        }
     }
 
     /// Returns a variable where an empty one means none.
@@ -94,16 +183,68 @@ impl<'a> Settings<'a> {
         let Some(value) = self.environment.variables.get(&OsString::from(name)) else {
             return Ok(None);
         };
+        let source = Source::Environment;
         match value.to_str() {
-            Some(value) => Ok(Some(Setting { place: name.into(), value: value.into() })),
+            Some(value) => Ok(Some(Setting { place: name.into(), value: value.into(), source })),
             None => Err(BadInput::new(name, None, "is not UTF-8", "set it again")),
         }
     }
 
     /// Returns a variable of the file; of several the last.
-    pub(super) fn in_file(&self, name: &str) -> Option<Setting> {
-        let (_, value) = self.file.iter().rev().find(|(key, _)| key == name)?;
-        Some(Setting { place: format!("{name} in {}", self.file_name), value: value.clone() })
+    pub(super) fn in_file(&self, name: &str) -> Result<Option<Setting>, BadInput> {
+        let Some((_, value)) = self.file.iter().rev().find(|(key, _)| key == name) else {
+            return Ok(None);
+        };
+        let value = value.clone().map_err(|line| self.bad_line(line))?;
+        let place = format!("{name} in {}", self.file_name);
+        Ok(Some(Setting { place, value, source: self.file_source }))
+    }
+
+    fn bad_line(&self, line: BadLine) -> BadInput {
+        let subject = format!("{} line {}", self.file_name, line.number);
+        BadInput::new(&subject, None, line.problem, "write KEY=VALUE")
+    }
+
+    /// Returns the secret in the file that a variable names. A file that was found may name only
+    /// what lies in or under the current directory.
+    ///
+    /// # Errors
+    /// It cannot be read, or lies elsewhere.
+    pub(super) fn secret_in_file(&self, setting: &Setting) -> Result<Secret, Error> {
+        let path = Path::new(&setting.value);
+        let folder = match self.environment.directory.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => &self.environment.directory,
+        };
+        let secret = match setting.source {
+            Source::Found => Secret::in_file_under(path, folder),
+            _ => Secret::in_file(path),
+        };
+        secret.map_err(|error| match (error, setting.shown()) {
+            (Error::File { source, way_out, .. }, None) => {
+                let problem = format!("names a file that cannot be read: {source}");
+                BadInput::new(&setting.place, None, &problem, way_out).into()
+            }
+            (Error::File { source, .. }, shown) if setting.source == Source::Found => {
+                let problem = format!("names a file that cannot be used: {source}");
+                let hint = format!("read {0} with --env-file {0}", self.file_name);
+                BadInput::new(&setting.place, shown, &problem, &hint).into()
+            }
+            (error, _) => error,
+        })
+    }
+
+    /// Returns an error whose value shows none of the secrets that are set.
+    pub(super) fn without_secrets(&self, error: Error) -> Error {
+        let Error::BadInput(input) = error else { return error };
+        let mut secrets = Secrets::default();
+        for name in ["CDO_TOKEN", "REMOTE_WRITE_TOKEN", "REMOTE_WRITE_PASSWORD"] {
+            let both = [self.in_environment(name), self.in_file(name)];
+            let values = both.into_iter().flatten().flatten();
+            values.for_each(|setting| secrets.add(&setting.value));
+        }
+        let value = input.value.map(|value| secrets.hide(&value));
+        Error::BadInput(BadInput { value, ..input })
     }
 }
 
@@ -116,29 +257,17 @@ fn is_missing(path: &Path) -> bool {
     matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Returns the text of a small file and its permissions.
-fn read(path: &Path, doing: &'static str) -> Result<(String, u32), Error> {
+fn is_too_large(bytes: &[u8]) -> bool {
+    bytes.len() as u64 > FILE_BYTES_MAX
+}
+
+/// Returns the beginning of a file, one byte more than may be, and its permissions.
+fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode() & 0o777;
     let mut bytes = Vec::new();
-    let mode = File::open(path)
-        .and_then(|file| {
-            let mode = file.metadata()?.permissions().mode() & 0o777;
-            file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-            Ok(mode)
-        })
-        .map_err(|source| {
-            let way_out = "check its name and permissions";
-            Error::File { doing, path: path.into(), source, way_out }
-        })?;
-    let bad_file = |problem: &str, way_out: &str| {
-        BadInput::new(&format!("file {}", path.display()), None, problem, way_out)
-    };
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(bad_file("is larger than 64 KiB", "leave out what is not needed").into());
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok((text, mode)),
-        Err(_) => Err(bad_file("is not UTF-8", "save it as UTF-8").into()),
-    }
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, mode))
 }
 
 #[cfg(test)]
@@ -147,23 +276,131 @@ mod tests {
 
     use super::super::testing::Setup;
     use super::*;
+    use crate::remote_write::Auth;
 
-    #[test]
-    fn errors_name_the_line_and_not_its_value() {
-        let error = Setup::default().file(".env", "A=b\nTOKEN s3cret").error();
-        assert_eq!(error, ".env line 2: has no '='; write KEY=VALUE");
+    const URL: &str = "--url=http://localhost/";
+
+    fn asked(text: &str) -> Setup {
+        Setup::default().file("vars", text).flags(&["--env-file=vars"])
     }
 
     #[test]
-    fn files_are_bounded_and_utf_8() {
-        let setup = Setup::default().file(".env", &"#".repeat(64 * 1024 + 1));
-        let path = setup.path(".env");
+    fn errors_name_the_line_and_not_its_value() {
+        let error = asked("A=b\nTOKEN s3cret").flags(&[URL]).error();
+        assert_eq!(error, "vars line 2: has no '='; write KEY=VALUE");
+        let setup = || Setup::default().file(".env", "X Y\nREMOTE_WRITE_TOKEN='s3cret\nZ=1'");
+        let error = ".env line 2: has a quote that is not closed; write KEY=VALUE";
+        assert_eq!(setup().flags(&[URL]).error(), error);
+        // Nothing is needed of that line.
+        setup().flags(&["--env=us"]).variable("CDO_TOKEN", "t").live();
+    }
+
+    #[test]
+    fn a_file_that_was_asked_for_is_bounded_and_utf_8() {
+        let setup = asked(&"#".repeat(64 * 1024 + 1));
+        let path = setup.path("vars");
         let expected = format!("file {path}: is larger than 64 KiB; leave out what is not needed");
         assert_eq!(setup.error(), expected);
-        let setup = Setup::default().file(".env", "");
-        let path = setup.path(".env");
+        let setup = asked("");
+        let path = setup.path("vars");
         std::fs::write(&path, b"A=\xff").unwrap();
         assert_eq!(setup.error(), format!("file {path}: is not UTF-8; save it as UTF-8"));
+    }
+
+    #[test]
+    fn a_dotenv_that_cannot_be_read_matters_when_something_is_needed_of_it() {
+        let too_large = || Setup::default().file(".env", &"#".repeat(64 * 1024 + 1));
+        let dangling = || {
+            let setup = Setup::default().file("x", "");
+            std::os::unix::fs::symlink("/nowhere/.env", setup.path(".env")).unwrap();
+            setup
+        };
+        let pipe = || {
+            let setup = Setup::default().file("x", "");
+            let made = std::process::Command::new("mkfifo").arg(setup.path(".env")).status();
+            assert!(made.unwrap().success());
+            setup
+        };
+        let cases: [(&dyn Fn() -> Setup, &str); 3] = [
+            (&too_large, ".env cannot be read (it is larger than 64 KiB)"),
+            (&dangling, ".env cannot be read (No such file or directory (os error 2))"),
+            (&pipe, ".env cannot be read (it is no regular file)"),
+        ];
+        for (setup, unreadable) in cases {
+            let warnings = setup().flags(&[URL]).invocation().warnings;
+            assert_eq!(warnings, [format!("{unreadable} and is passed over")]);
+            let with_token = setup().flags(&[URL]).variable("REMOTE_WRITE_TOKEN", "t");
+            assert_eq!(with_token.invocation().warnings, Vec::<String>::new());
+            let error = setup().error();
+            assert!(error.starts_with(&format!("target: is not named; {unreadable}; ")), "{error}");
+            let error = setup().flags(&["--env=us"]).error();
+            assert!(error.starts_with("CDO_TOKEN: is not set, "), "{error}");
+            assert!(error.contains(unreadable), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_swallowed_other_variables_is_not_shown() {
+        for text in [
+            "ENV=us CDO_TOKEN=s3cret",
+            "REMOTE_WRITE_URL=http://h/ REMOTE_WRITE_TOKEN=s3cret",
+            "REMOTE_WRITE_URL=http://localhost/\nREMOTE_WRITE_TOKEN_FILE=x CDO_TOKEN=s3cret",
+            "ENV=s3cret.\nCDO_TOKEN=s3cret",
+            "ENV=u.s\rCDO_TOKEN=s3cret",
+        ] {
+            for setup in [Setup::default().file(".env", text), asked(text)] {
+                let error = setup.error();
+                assert!(!error.contains("s3cret") && error.contains(" in "), "{text}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_found_file_names_secrets_in_its_own_folder_only() {
+        let elsewhere = Setup::default().file("token", "t0ken\n");
+        let setup = |text: &str| Setup::default().file("token", "t0ken\n").file(".env", text);
+        let naming = |path: &str| {
+            let text =
+                format!("REMOTE_WRITE_URL=http://localhost/\nREMOTE_WRITE_TOKEN_FILE={path}");
+            setup(&text)
+        };
+        let inside = setup("");
+        let path = inside.path("token");
+        let inside = inside.file(".env", &format!("REMOTE_WRITE_TOKEN_FILE={path}"));
+        let inside = inside.flags(&[URL]);
+        let Auth::Bearer(secret) = inside.live().target.auth else { panic!() };
+        assert_eq!(secret.read().unwrap(), "t0ken");
+        let outside = elsewhere.path("token");
+        let refused = |setup: Setup, path: &str| {
+            let expected = format!(
+                "REMOTE_WRITE_TOKEN_FILE in .env '{path}': names a file that cannot be used: it \
+                 is not in or under the current directory; read .env with --env-file .env"
+            );
+            assert_eq!(setup.error(), expected);
+        };
+        refused(naming(&outside), &outside);
+        let link = setup("");
+        let path = link.path("link");
+        std::os::unix::fs::symlink(&outside, &path).unwrap();
+        refused(
+            link.file(
+                ".env",
+                &format!(
+                    "ENV=us\nREMOTE_WRITE_URL=http://localhost/\nREMOTE_WRITE_TOKEN_FILE={path}"
+                ),
+            ),
+            &path,
+        );
+        let dots = setup("");
+        let path = format!("{}/../{}", dots.path(""), outside.rsplit_once("/tmp/").unwrap().1);
+        refused(
+            dots.file(
+                ".env",
+                &format!("REMOTE_WRITE_URL=http://localhost/\nREMOTE_WRITE_TOKEN_FILE={path}"),
+            ),
+            &path,
+        );
+        naming(&outside).flags(&["--env-file=.env"]).live();
     }
 
     #[test]

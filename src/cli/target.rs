@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use super::args::Args;
 use super::config::{ReadApi, ReadConfig};
-use super::credentials::{preset_auth, url_auth};
+use super::credentials::{check_trust, preset_auth, url_auth};
 use super::headers::headers;
-use super::settings::{self, Setting, Settings};
+use super::settings::{self, Setting, Settings, Source};
 use super::units;
 use super::url::HttpUrl;
 use crate::error::{BadInput, Error, Escaped};
-use crate::remote_write::{Auth, Secret, Target, TlsOptions, looks_secret, redacted};
+use crate::remote_write::{
+    Auth, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header, redacted,
+};
 
 /// Hosts of the environments that are known by name; others are `www.NAME.cdo.cisco.com`.
 const PRESETS: &[(&str, &str)] = &[
@@ -37,7 +39,7 @@ pub(super) enum Choice {
 pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, BadInput> {
     let flag = |name| {
         let value = args.given(name)?.to_string();
-        Some(Setting { place: format!("--{name}"), value })
+        Some(Setting { place: format!("--{name}"), value, source: Source::Flag })
     };
     match (flag("url"), flag("env")) {
         (Some(_), Some(_)) => {
@@ -61,16 +63,20 @@ pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, Bad
     if let Some(env) = known {
         return Ok(Choice::Preset(env));
     }
-    if let Some(url) = settings.in_file("REMOTE_WRITE_URL").filter(filled) {
+    if let Some(url) = settings.in_file("REMOTE_WRITE_URL")?.filter(filled) {
         return Ok(Choice::Url(url));
     }
-    if let Some(env) = settings.in_file("ENV").filter(filled) {
+    if let Some(env) = settings.in_file("ENV")?.filter(filled) {
         return Ok(Choice::Preset(env));
     }
-    let problem = match unknown {
-        None => "is not named".to_string(),
-        Some(env) => format!("is not named (ENV '{}' is no known environment)", env.value),
-    };
+    let mut problem = "is not named".to_owned();
+    if let Some(env) = unknown {
+        let name = env.shown().unwrap_or("...");
+        problem = format!("{problem} (ENV '{name}' is no known environment)");
+    }
+    if let Some(unreadable) = settings.unreadable() {
+        problem = format!("{problem}; {unreadable}");
+    }
     let way_out = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
                    --env, or set REMOTE_WRITE_URL or ENV, also in .env";
     Err(BadInput::new("target", None, &problem, way_out))
@@ -87,7 +93,7 @@ pub(super) fn check(
     warnings: &mut Vec<String>,
 ) -> Result<Target, Error> {
     let (url, source, auth) = match choice {
-        Choice::Url(setting) => (parse_url(setting)?, &setting.place, url_auth(settings)?),
+        Choice::Url(setting) => (parse_url(setting)?, &setting.place, url_auth(setting, settings)?),
         Choice::Preset(env) => {
             let url = preset_url(env)?;
             let auth = match preset_auth(env, settings) {
@@ -101,6 +107,17 @@ pub(super) fn check(
         }
     };
     let headers = headers(args)?;
+    if let Choice::Url(url) = choice
+        && let Some((name, _)) = headers.iter().find(|header| is_secret_header(header))
+    {
+        check_trust(url, Source::Flag, &format!("--header '{name}'"))?;
+    }
+    // A token may be in it that this receiver needs.
+    if auth == Auth::None
+        && let Some(unreadable) = settings.unreadable()
+    {
+        warnings.push(format!("{unreadable} and is passed over"));
+    }
     check_encryption(&url, source, (&auth, &headers), args)?;
     Ok(Target {
         source: source.clone(),
@@ -126,7 +143,10 @@ pub(super) fn check_read(
 ) -> Result<ReadConfig, Error> {
     let place = "--read-url";
     let url = match args.given("read-url") {
-        Some(url) => parse_url(&Setting { place: place.into(), value: url.into() })?,
+        Some(url) => {
+            let (place, value) = (place.into(), url.into());
+            parse_url(&Setting { place, value, source: Source::Flag })?
+        }
         None => derived_read_url(args, &target.url)?,
     };
     if let Choice::Preset(env) = choice {
@@ -188,10 +208,9 @@ fn check_encryption(
     (auth, headers): (&Auth, &[(String, Secret)]),
     args: &Args,
 ) -> Result<(), BadInput> {
-    let secret_header =
-        |(name, value): &(String, Secret)| looks_secret(name) || matches!(value, Secret::File(_));
-    let has_credentials =
-        *auth != Auth::None || headers.iter().any(secret_header) || redacted(&url.text) != url.text;
+    let has_credentials = *auth != Auth::None
+        || headers.iter().any(is_secret_header)
+        || has_secret_parameter(&url.text);
     if !has_credentials
         || url.https
         || url.is_loopback()
@@ -206,9 +225,8 @@ fn check_encryption(
 
 fn parse_url(setting: &Setting) -> Result<HttpUrl, BadInput> {
     HttpUrl::parse(&setting.value).map_err(|error| {
-        let shown = redacted(&setting.value);
-        let shown = (!setting.value.contains('@')).then_some(shown.as_str());
-        BadInput::new(&setting.place, shown, &error.problem, &error.way_out)
+        let shown = setting.shown().filter(|value| !value.contains('@')).map(redacted);
+        BadInput::new(&setting.place, shown.as_deref(), &error.problem, &error.way_out)
     })
 }
 
@@ -222,12 +240,8 @@ fn preset_url(env: &Setting) -> Result<HttpUrl, BadInput> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if name.is_empty() || !name.chars().all(allowed) {
         let problem = "is not a name of letters, digits and '-'";
-        return Err(BadInput::new(
-            &env.place,
-            Some(name),
-            problem,
-            "give one like us, or use --url",
-        ));
+        let hint = "give one like us, or use --url";
+        return Err(BadInput::new(&env.place, env.shown(), problem, hint));
     }
     let host = preset_host(name).map_or(format!("www.{name}.cdo.cisco.com"), Into::into);
     let url = format!("https://{host}{PRESET_PATH}");
@@ -261,9 +275,8 @@ fn tls(
         if settings::is_readable(setting.value.as_ref()) {
             ca_file = Some(setting.value.into());
         } else {
-            let (place, file) = (setting.place, setting.value);
-            let file = Escaped(&file);
-            warnings.push(format!("{place} '{file}' cannot be read and is passed over"));
+            let file = Escaped(setting.shown().unwrap_or("..."));
+            warnings.push(format!("{} '{file}' cannot be read and is passed over", setting.place));
         }
     }
     let insecure_skip_verify = args.has("insecure-skip-verify");
@@ -284,7 +297,7 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<Secret>, BadIn
     if url.is_loopback() {
         return Ok(None);
     }
-    let Some(Setting { place, value }) =
+    let Some(Setting { place, value, .. }) =
         either(if url.https { "HTTPS_PROXY" } else { "HTTP_PROXY" })?
     else {
         return Ok(None);
@@ -390,7 +403,7 @@ mod tests {
         let plain = "--url=http://receiver.example/w?a=b";
         let problem = "is plain http, which would show the credentials to anyone on the way; \
                        use https, or add --allow-plain-http-credentials";
-        let error = format!("--url 'http://receiver.example/w?a=b': {problem}");
+        let error = format!("--url 'http://receiver.example/w?a=REDACTED': {problem}");
         let token = || start().variable("REMOTE_WRITE_TOKEN", "t");
         check_error(&token().flags(&[plain]), &error);
         check_error(&start().flags(&[plain, "--header=X-Api-Key: s3cret"]), &error);
@@ -401,12 +414,17 @@ mod tests {
             &start().flags(&["--url=http://receiver.example/w?token=s3cret"]),
             &format!("--url 'http://receiver.example/w?token=REDACTED': {problem}"),
         );
+        check_error(
+            &start().flags(&["--url=http://receiver.example/w?sig=s3cret"]),
+            &format!("--url 'http://receiver.example/w?sig=REDACTED': {problem}"),
+        );
         for allowed in [
             token().flags(&[plain, "--allow-plain-http-credentials"]),
             token().flags(&["--url=http://127.0.0.1/"]),
             token().flags(&["--url=http://[::1]:9090/"]),
             token().flags(&[URL]),
             start().flags(&[plain, "--header=X-Scope-OrgID: demo"]),
+            start().flags(&[plain, "--header=X-Author: me"]),
         ] {
             allowed.live();
         }

@@ -191,6 +191,9 @@ impl Missing<'_> {
                 self.command(*range)
             ));
         }
+        if let Some(note) = &self.rerun.note {
+            log(&format!("  ({note})"));
+        }
         if let more @ 1.. = self.ranges.more_count() {
             log(&format!("  and {}", counted(more, "more range")));
         }

@@ -218,6 +218,18 @@ fn tokens() {
     us().file("token", "s3c\nret\n")
         .variable("CDO_TOKEN_FILE", "token")
         .says("CDO_TOKEN_FILE 'token': names a file that has a line end in it; write it again");
+    run()
+        .variable("REMOTE_WRITE_TOKEN", "Bearer s3cret")
+        .says("REMOTE_WRITE_TOKEN: begins with 'Bearer', which is to be left out; set it again");
+    run()
+        .without("--url")
+        .file(".env", format!("REMOTE_WRITE_URL={URL}\n"))
+        .variable("REMOTE_WRITE_TOKEN", "s3cret")
+        .says(
+            "REMOTE_WRITE_TOKEN in the environment: would go to the address of REMOTE_WRITE_URL \
+             in .env, which was only found here; name the address with --url, or that file with \
+             --env-file .env",
+        );
     run().variable("REMOTE_WRITE_TOKEN", "t").with("--url", "http://receiver.example/").says(
         "--url 'http://receiver.example/': is plain http, which would show the credentials \
          to anyone on the way; use https, or add --allow-plain-http-credentials",
@@ -226,17 +238,26 @@ fn tokens() {
 
 #[test]
 fn dotenv() {
-    let looping = run();
+    let looping = run().without("--url");
     std::os::unix::fs::symlink(".env", looping.directory.join(".env")).unwrap();
     looping.says(
-        "cannot read variables from '.env': Too many levels of symbolic links (os error 40); \
+        "target: is not named; .env cannot be read (Too many levels of symbolic links (os error \
+         40)); give --url (a local Prometheus: http://localhost:9090/api/v1/write), --env, or set \
+         REMOTE_WRITE_URL or ENV, also in .env",
+    );
+    run()
+        .file(".env", "# one\nREMOTE_WRITE_TOKEN='s3cret\n")
+        .says(".env line 2: has a quote that is not closed; write KEY=VALUE");
+    run()
+        .file(".env", b"REMOTE_WRITE_TOKEN=\xff")
+        .says(".env line 1: is not UTF-8; write KEY=VALUE");
+    let asked = |content: &[u8]| run().and("--env-file", "x.env").file("x.env", content);
+    asked(b"# one\nTOKEN s3cret\n").says("x.env line 2: has no '='; write KEY=VALUE");
+    asked(b"A=\xff").says("file x.env: is not UTF-8; save it as UTF-8");
+    run().and("--env-file", "/nowhere/x").says(
+        "cannot read variables from '/nowhere/x': No such file or directory (os error 2); \
          check its name and permissions",
     );
-    run().file(".env", "# one\nTOKEN s3cret\n").says(".env line 2: has no '='; write KEY=VALUE");
-    run()
-        .file(".env", "A='s3cret\n")
-        .says(".env line 1: has a quote that is not closed; write KEY=VALUE");
-    run().file(".env", b"A=\xff").says("file .env: is not UTF-8; save it as UTF-8");
     run()
         .and("--env-file", "x.env")
         .file("x.env", "1=s3cret")

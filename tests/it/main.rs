@@ -31,5 +31,6 @@ mod terminal;
 mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
+mod trust;
 mod verify;
 mod wire;

@@ -1,0 +1,204 @@
+//! A `.env` that was only found: it sends no secret elsewhere and stops nobody's run. And secrets
+//! in files of every kind: read once, or again and again, checked each time, never waited for.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::process::Run;
+use crate::support::receiver::{Receiver, Script};
+use crate::support::sender::Sender;
+use crate::support::side_by_side::side_by_side;
+use crate::support::step::Step;
+
+const SECRET: &str = "s3cr3t-t0ken";
+
+fn make_fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_found_proxy_gets_nothing() {
+    let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
+    side_by_side(names, |name| {
+        let proxy = Script::new([]).unchecked().start();
+        let scheme = name[..name.len() - "_PROXY".len()].to_ascii_lowercase();
+        let hostile = format!("{name}=http://{}/\nSSL_CERT_FILE=ca.pem\n", proxy.address());
+        let sender = Sender::to(&format!("{scheme}://receiver.invalid/api/v1/write"));
+        let sender = sender.file(".env", &hostile).ticks(1, 20);
+        let sender = sender.flag("flush-timeout", "50ms").switch("allow-plain-http-credentials");
+        let run = sender.env("REMOTE_WRITE_TOKEN", SECRET).run();
+        assert_eq!(proxy.attempt_count(), 0, "{}", run.stderr);
+        run.assert_code(4);
+        // One that was asked for is used.
+        let sender = Sender::to(&format!("{scheme}://receiver.invalid/api/v1/write")).ticks(1, 20);
+        let sender = sender.file("vars", &format!("{name}=http://{}/\n", proxy.address()));
+        sender.flag("env-file", "vars").flag("flush-timeout", "50ms").run();
+        assert!(proxy.attempt_count() > 0);
+    });
+}
+
+#[test]
+fn a_found_address_gets_no_secret_that_was_asked_for() {
+    let found = Receiver::start([]);
+    let url = format!("REMOTE_WRITE_URL={}\n", found.url());
+    let sender = || Sender::to("").without("url").file(".env", &url);
+    for sender in [
+        sender().env("REMOTE_WRITE_TOKEN", SECRET),
+        sender().file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t"),
+        sender().env("REMOTE_WRITE_USERNAME", "user").env("REMOTE_WRITE_PASSWORD", SECRET),
+        sender().flag("header", &format!("X-Api-Key: {SECRET}")),
+        sender().file("h", SECRET).flag("header", "X-Id: @h"),
+    ] {
+        let run = sender.run();
+        run.assert_code(2).assert_says("REMOTE_WRITE_URL in .env");
+        run.assert_says("--env-file .env");
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+    assert_eq!(found.attempt_count(), 0);
+}
+
+#[test]
+fn a_found_file_sends_no_file_of_another_folder() {
+    let found = Receiver::start([]);
+    let elsewhere = Sender::to("").file("one-line", SECRET);
+    let outside = elsewhere.folder().join("one-line");
+    let outside = outside.to_str().unwrap();
+    let sender = |path: &str| {
+        let text = format!("REMOTE_WRITE_URL={}\nREMOTE_WRITE_TOKEN_FILE={path}\n", found.url());
+        Sender::to("").without("url").file(".env", &text)
+    };
+    let linked = sender("link");
+    symlink(outside, linked.folder().join("link")).unwrap();
+    let piped = sender("pipe");
+    make_fifo(&piped.folder().join("pipe"));
+    for sender in [sender(outside), linked, piped, sender("/dev/stdin"), sender("..")] {
+        let run = sender.run();
+        run.assert_code(2).assert_says("REMOTE_WRITE_TOKEN_FILE in .env");
+        run.assert_says("--env-file .env");
+    }
+    assert_eq!(found.attempt_count(), 0);
+}
+
+#[test]
+fn a_found_file_may_name_a_file_beside_it() {
+    let receiver = Script::new([]).header("Authorization").start();
+    let text = format!("REMOTE_WRITE_URL={}\nREMOTE_WRITE_TOKEN_FILE=t\n", receiver.url());
+    let sender = Sender::to("").without("url").file(".env", &text).file("t", SECRET);
+    sender.run().assert_code(0);
+    let expected = format!("Bearer {SECRET}");
+    assert_eq!(receiver.requests()[0].header("Authorization"), Some(expected.as_str()));
+}
+
+#[test]
+fn a_foreign_dotenv_stops_nobody() {
+    let contents = [
+        "KEY=\"-----BEGIN\nREMOTE_WRITE_TOKEN=no\n-----END\"\nspring.profile=dev\n",
+        "no sign\n=\n1=2\nA-B='c\nd'\nREMOTE_WRITE_TOKEN\n",
+        "A='never closed\n",
+    ];
+    side_by_side(contents, |content| {
+        let receiver = Receiver::start([]);
+        let run = Sender::to(&receiver.url()).file(".env", content).run();
+        run.assert_all_delivered(&receiver);
+    });
+}
+
+#[test]
+fn a_dotenv_that_cannot_be_read_stops_nobody_who_needs_nothing_of_it() {
+    let makers: [fn(&Path); 6] = [
+        make_fifo,
+        |path| symlink("/nowhere/.env", path).unwrap(),
+        |path| symlink(".env", path).unwrap(),
+        |path| fs::create_dir(path).unwrap(),
+        |path| fs::write(path, "#".repeat(64 * 1024 + 1)).unwrap(),
+        |path| {
+            // No obstacle to root.
+            fs::write(path, b"\xff\xfe=\n").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+        },
+    ];
+    side_by_side(makers, |make| {
+        let receiver = Receiver::start([]);
+        let sender = Sender::to(&receiver.url());
+        make(&sender.folder().join(".env"));
+        sender.run().assert_all_delivered(&receiver);
+        let sender = Sender::to("").without("url");
+        make(&sender.folder().join(".env"));
+        sender.run().assert_code(2).assert_says("target: is not named");
+    });
+}
+
+/// Runs it by a shell, with ten datapoints for a receiver that is to get this header each time.
+#[track_caller]
+fn check_shell(script: &str, header: (&str, &str), change: fn(Sender) -> Sender) -> Run {
+    let (name, value) = header;
+    let receiver = Script::new([Step::status(503)]).header(name).start();
+    let run = change(Sender::to(&receiver.url())).shell(script).run();
+    run.assert_code(0);
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 11);
+    assert!(requests.iter().all(|request| request.header(name) == Some(value)), "{requests:?}");
+    run
+}
+
+#[test]
+fn a_secret_in_a_pipe_is_read_once() {
+    let bearer = ("Authorization", "Bearer s3cr3t-t0ken");
+    let stdin = r#"echo s3cr3t-t0ken | "$0" "$@""#;
+    check_shell(stdin, bearer, |sender| sender.env("REMOTE_WRITE_TOKEN_FILE", "/dev/stdin"));
+    let fifo = r#"mkfifo f; echo s3cr3t-t0ken > f & "$0" "$@""#;
+    check_shell(fifo, bearer, |sender| sender.env("REMOTE_WRITE_TOKEN_FILE", "f"));
+    let descriptor = "\"$0\" \"$@\" 3<<END\ns3cr3t-t0ken\nEND";
+    let header = ("X-Id", SECRET);
+    check_shell(descriptor, header, |sender| sender.flag("header", "X-Id: @/dev/fd/3"));
+}
+
+#[test]
+fn a_token_file_that_becomes_a_pipe_hangs_no_run() {
+    let receiver = Script::new([]).header("Authorization").giving_up().start();
+    let sender = Sender::to(&receiver.url()).ticks(40, 20);
+    let sender = sender.file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t");
+    let path = sender.folder().join("t");
+    let running = sender.flag("flush-timeout", "100ms").start();
+    receiver.wait_for_requests(2);
+    fs::remove_file(&path).unwrap();
+    make_fifo(&path);
+    let run = running.wait();
+    run.assert_code(1).assert_says("it is no regular file");
+    assert_eq!(run.summary().unconfirmed, 0);
+}
+
+#[test]
+fn a_rotated_token_is_checked_like_the_first() {
+    let cases = [
+        ("Bearer second", "begins with 'Bearer', which is to be left out"),
+        ("", "is empty"),
+        ("se\tcond", "has a control character in it"),
+        ("se cond", "has a character in it that no token has"),
+        ("sécond", "has a character in it that no token has"),
+    ];
+    side_by_side(cases, |(bad, problem)| {
+        let script = Script::new([]).header("Authorization");
+        let receiver = script.allow(|allowed| allowed.unseen_attempts = true).start();
+        let sender = Sender::to(&receiver.url()).ticks(40, 20);
+        let path = sender.folder().join("t");
+        let sender = sender.file("t", "first\n");
+        let running = sender.env("REMOTE_WRITE_TOKEN_FILE", path.to_str().unwrap()).start();
+        receiver.wait_for_requests(2);
+        let replace = |text: &str| {
+            let other = path.with_extension("new");
+            fs::write(&other, text).unwrap();
+            fs::rename(&other, &path).unwrap();
+        };
+        replace(bad);
+        running.wait_for(problem, 1);
+        replace("third");
+        running.wait().assert_all_delivered(&receiver);
+        let requests = receiver.requests();
+        let mut values = requests.iter().map(|request| request.header("Authorization").unwrap());
+        assert!(values.clone().all(|value| value == "Bearer first" || value == "Bearer third"));
+        assert_eq!(values.next_back(), Some("Bearer third"));
+    });
+}
