@@ -36,6 +36,7 @@ mkdir -p "$folder/licences"
 install -m 755 "$binary" "$folder/$name"
 install -m 644 README.md CHANGELOG.md CONTRIBUTING.md LICENSE .env.example "$folder/"
 install -D -m 644 -t "$folder/docs" docs/*.md
+install -D -m 755 -t "$folder/scripts" scripts/backfill-blocks.sh
 scripts/man.sh "$runs" >"$folder/$name.1"
 # Name, version, licence and, where the crate has them, the texts of what is linked in.
 cargo tree --locked -e normal --prefix none --target "$musl" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |

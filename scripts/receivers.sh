@@ -14,12 +14,12 @@
 #        (no name: all three)
 #
 # Where each comes from, the first that fits:
-#   1. PROMETHEUS3_BIN  path of a Prometheus 3 binary (for prometheus3 only). When
+#   1. PROMETHEUS2_BIN, PROMETHEUS3_BIN, VICTORIA_METRICS_BIN  path of the binary. When
 #                       it is set nothing else is tried: a wrong path is an error,
 #                       not a reason to test another binary than the one asked for.
 #   2. PATH             prometheus, victoria-metrics; taken when the version fits.
 #   3. a .deb file      for prometheus3: PROMETHEUS3_DEB, else the newest
-#                       ../shared/receivers/prometheus_3*.deb beside the checkout.
+#                       prometheus_3*.deb in RECEIVERS_DIR (../shared/receivers).
 #   4. apt-get download for the other two; no root is needed as long as the package
 #                       lists are there (as root they are brought once if need be).
 #
@@ -31,6 +31,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 home=$root/target/receivers
+packages=${RECEIVERS_DIR:-$root/../shared/receivers}
 fresh=$home/.new.$$
 apt_updated=
 
@@ -166,6 +167,14 @@ receiver() {
     missing=yes
 }
 
+# Sets up slot $1 from the binary $2 and from nothing else.
+named() {
+    case $2 in
+        /*) receiver "$1" "bin:$2" ;;
+        *) receiver "$1" "bin:$PWD/$2" ;;
+    esac
+}
+
 missing=
 [ $# -gt 0 ] || set -- prometheus2 prometheus3 victoria-metrics
 for wanted in "$@"; do
@@ -173,28 +182,26 @@ for wanted in "$@"; do
     hint="put $wanted on PATH"
     case $wanted in
         prometheus2)
-            hint='put a Prometheus 2 on PATH'
+            hint='put a Prometheus 2 on PATH, or name it in PROMETHEUS2_BIN'
+            [ -z "${PROMETHEUS2_BIN:-}" ] || { named "$wanted" "$PROMETHEUS2_BIN"; continue; }
             on_path=$(command -v prometheus) || on_path=
             receiver prometheus2 ${on_path:+"bin:$on_path"} apt:prometheus
             ;;
         prometheus3)
-            hint='set PROMETHEUS3_BIN (a binary) or PROMETHEUS3_DEB (a package)'
-            if [ -n "${PROMETHEUS3_BIN:-}" ]; then
-                case $PROMETHEUS3_BIN in /*) ;; *) PROMETHEUS3_BIN=$PWD/$PROMETHEUS3_BIN ;; esac
-                receiver prometheus3 "bin:$PROMETHEUS3_BIN"
-                continue
-            fi
+            hint='set PROMETHEUS3_BIN (a binary) or PROMETHEUS3_DEB (a package); CONTRIBUTING.md says where to get it'
+            [ -z "${PROMETHEUS3_BIN:-}" ] || { named "$wanted" "$PROMETHEUS3_BIN"; continue; }
             on_path=$(command -v prometheus) || on_path=
             deb=${PROMETHEUS3_DEB:-}
             if [ -z "$deb" ]; then
-                for file in "$root"/../shared/receivers/prometheus_3*.deb; do
+                for file in "$packages"/prometheus_3*.deb; do
                     [ ! -f "$file" ] || deb=$file
                 done
             fi
-            why='no 3.x on PATH and no package in ../shared/receivers'
+            why='no 3.x on PATH and no package in RECEIVERS_DIR'
             receiver prometheus3 ${on_path:+"bin:$on_path"} ${deb:+"deb:$deb"}
             ;;
         victoria-metrics)
+            [ -z "${VICTORIA_METRICS_BIN:-}" ] || { named "$wanted" "$VICTORIA_METRICS_BIN"; continue; }
             on_path=$(command -v victoria-metrics || command -v victoria-metrics-prod) || on_path=
             receiver victoria-metrics ${on_path:+"bin:$on_path"} apt:victoria-metrics
             ;;

@@ -266,6 +266,10 @@ fn bad_links(text: &str, from: &Path) -> Vec<String> {
         if !is_there {
             bad.push(format!("({link}) leads nowhere"));
         }
+        // The archive of a release has the documents only.
+        if ["src/", "tests/", "scripts/"].iter().any(|folder| link.contains(folder)) {
+            bad.push(format!("({link}) is not in the archive: name it as code"));
+        }
         if is_rule(shown) && !document.is_some_and(|document| document.rules.contains(shown)) {
             bad.push(format!("[{shown}]({link}): there is no such rule"));
         }
