@@ -8,7 +8,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-binary_bytes_max=2000000
+binary_bytes_max=2100000
 name=push-live-metrics
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 host_arch=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')
