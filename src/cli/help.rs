@@ -101,7 +101,10 @@ const ENVIRONMENT: &str = "\
 ENVIRONMENT
   The environment comes first, then .env in the current directory or --env-file.
   Secrets stand only there, never on the command line; each NAME_FILE names a
-  file to read in place of NAME, read again for each request.
+  file to read in place of NAME, read again for each request (a pipe: once).
+  A .env that was only found names no proxy, no certificates and no secret file
+  outside of its folder, and its REMOTE_WRITE_URL gets no secret but its own;
+  a file of --env-file is trusted like a flag.
 
   REMOTE_WRITE_URL            target, where no flag names one
   ENV                         target by name, where no URL is given

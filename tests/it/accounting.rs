@@ -82,8 +82,7 @@ fn printed_commands_find_target_and_token_again() {
     let receiver = Script::new(statuses(&[OK, 400])).header("Authorization").start();
     let sender = Sender::to(&receiver.url())
         .without("url")
-        .env("REMOTE_WRITE_TOKEN", "t0ken")
-        .file(".env", &format!("REMOTE_WRITE_URL={}\n", receiver.url()));
+        .file(".env", &format!("REMOTE_WRITE_URL={}\nREMOTE_WRITE_TOKEN=t0ken\n", receiver.url()));
     let run = sender.run();
     check_printed(&run, &receiver, 1);
     for request in receiver.requests() {
