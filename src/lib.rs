@@ -8,12 +8,15 @@
 //! ```text
 //! main.rs                      arguments -> run -> exit code
 //!
-//! series/mod.rs                the series and its iterator: value(i) = trend + day + week + noise
+//! series/mod.rs                the series and its iterator: curves, noise, incidents
 //! series/grid.rs               which index stands at which time
 //! series/trend.rs              the line
 //! series/seasonality.rs        the curves of the day and of the week
 //! series/pchip.rs              the polynomials that a curve is made of
 //! series/noise.rs              numpy's Gaussian deviates: MT19937 and Box-Muller
+//! series/incidents.rs          known trouble, and the ticks that it covers
+//! series/modular.rs            where the starts of an incident that repeats meet the grid
+//! series/timeline.rs           which incidents are active at a tick, and what they do there
 //! series/ln.rs                 a logarithm with the same bits on every host
 //! labels.rs                    --labels: parsed, sanitised, fanned out into label sets
 //!

@@ -6,7 +6,7 @@ use super::flags::Verb;
 use super::{units, window};
 use crate::error::BadInput;
 use crate::labels;
-use crate::series::{NoiseParams, Seed, Series, TimestampMs, Trend};
+use crate::series::{Incidents, NoiseParams, Seed, Series, TimestampMs, Trend};
 
 /// Most deviates of noise that are drawn, and thrown away, before the first datapoint.
 const SKIPPED_MAX: u64 = 1_000_000_000;
@@ -49,6 +49,7 @@ pub(super) fn plan(
         },
         grid,
         utc_offset_ms: args.parsed("utc-offset", units::utc_offset_ms)?,
+        incidents: Incidents::default(),
     };
     let (label_sets, description) = (parsed.label_sets, args.value("description").into());
     check_seeds(args, model.noise.seed, label_sets.len())?;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! t(i) = origin + i * step
-//! value(i) = trend(t(i) - origin) + day(t(i)) + week(t(i)) + noise(seed, i)
+//! plain(i) = trend(t(i) - origin) + day(t(i)) + week(t(i)) + noise(seed, i)
+//! value(i) = plain(i), but for the ticks that incidents cover
 //! ```
 //!
 //! The same bits on every host and in every build: IEEE operations in a fixed order and a
@@ -10,19 +11,28 @@
 //! (sqrt, which IEEE 754 defines to the bit, excepted).
 
 mod grid;
+mod incidents;
 mod ln;
+mod modular;
 mod noise;
 mod pchip;
 mod seasonality;
+mod timeline;
 mod trend;
 
 pub use grid::{Grid, TimestampMs};
+pub use incidents::{Effect, Incident, Incidents, Kind};
 pub use noise::{NoiseParams, Seed};
 pub use seasonality::{KnotTime, Period, Seasonality, SeasonalityError, WEEKDAYS};
+pub use timeline::Stretches;
 pub use trend::Trend;
 
-use noise::Noise;
+use std::iter;
+use std::ops::Range;
+
+use noise::Deviates;
 use seasonality::SeasonCursor;
+use timeline::Timeline;
 
 /// A series: what its value is at each index of its grid. A clone is cheap.
 #[derive(Clone, Debug)]
@@ -40,6 +50,8 @@ pub struct Series {
     /// What is added to UTC for the curves' local time, in milliseconds. The bits are the
     /// reference's for whole seconds.
     pub utc_offset_ms: i64,
+    /// Known trouble.
+    pub incidents: Incidents,
 }
 
 /// One point of a series.
@@ -51,27 +63,55 @@ pub struct Sample {
     pub value: f64,
 }
 
+/// What a series has at one tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tick {
+    /// The grid point.
+    pub timestamp: TimestampMs,
+    /// As in `Sample`; none in a gap.
+    pub value: Option<f64>,
+    /// Whether an incident covers the tick; true in a gap.
+    pub is_anomaly: bool,
+}
+
+impl Tick {
+    /// Returns the sample, if there is one.
+    pub fn sample(self) -> Option<Sample> {
+        self.value.map(|value| Sample { timestamp: self.timestamp, value })
+    }
+}
+
+/// One time that an incident comes; it covers at least one tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// When it starts, and when it is over; off the grid as it may be.
+    pub times: Range<TimestampMs>,
+    /// The indexes of the ticks that it covers.
+    pub ticks: Range<u64>,
+}
+
 impl Series {
-    /// Returns the samples from `index` on. Costs `index` deviates of noise (docs/design.md, "The
+    /// Returns the ticks from `index` on. Costs `index` deviates of noise (docs/design.md, "The
     /// series").
     ///
     /// # Panics
     /// When the trend's unit or the grid's step is 0, and where `Grid::time_of(index)` does.
     pub fn iter_from(&self, index: u64) -> SeriesIter {
-        assert!(self.trend.unit_us > 0, "a trend's unit is at least a microsecond");
-        assert!(self.grid.step_ms > 0, "a grid's step is at least a millisecond");
-        let time = self.grid.time_of(index);
-        let cursor = |curve: &Seasonality| {
-            SeasonCursor::new(curve.clone(), self.utc_offset_ms, time, self.grid.step_ms)
-        };
-        SeriesIter {
-            trend: self.trend,
-            day: self.seasonality.as_ref().map(cursor),
-            week: self.weekly_seasonality.as_ref().map(cursor),
-            noise: Noise::from_index(self.noise, index),
-            grid: self.grid,
-            index,
-        }
+        let mut deviates = Deviates::new(self.noise.seed);
+        let mut skipped = 0;
+        let timeline = (!self.incidents.is_empty()).then(|| {
+            let mut timeline = Timeline::new(self.incidents.clone(), self.grid.step_ms, index);
+            // What is held since before is met on the way, so it costs nothing.
+            for (first, held) in timeline.held_since_before(index) {
+                deviates.skip(first - skipped);
+                skipped = first;
+                let noise = self.noise.value(deviates.clone().next());
+                *held = Some(Curves::new(self, first).next_sum().1 + noise);
+            }
+            Box::new(timeline)
+        });
+        deviates.skip(index - skipped);
+        SeriesIter { curves: Curves::new(self, index), noise: self.noise, deviates, timeline }
     }
 
     /// Returns the same series with seed + `k` (modulo 2^32), which is series `k` of a fan-out.
@@ -79,23 +119,124 @@ impl Series {
         let seed = Seed(self.noise.seed.0.wrapping_add(k));
         Self { noise: NoiseParams { seed, ..self.noise }, ..self.clone() }
     }
+
+    /// Returns the ranges of `ticks` that have a datapoint, all but those in gaps. Generates no
+    /// value; what it costs depends on how often gaps begin there.
+    pub fn planned(&self, ticks: Range<u64>) -> Stretches {
+        Stretches::planned(&self.incidents, self.grid.step_ms, ticks)
+    }
+
+    /// Returns how many of `ticks` have a datapoint.
+    pub fn planned_count(&self, ticks: Range<u64>) -> u64 {
+        self.planned(ticks).map(|range| range.end - range.start).sum()
+    }
+
+    /// Returns the ranges of `ticks` that incidents cover, overlaps merged.
+    pub fn troubled(&self, ticks: Range<u64>) -> Stretches {
+        Stretches::troubled(&self.incidents, self.grid.step_ms, ticks)
+    }
+
+    /// Returns the occurrences of an incident that cover any of `ticks`, whole, in order.
+    pub fn occurrences(
+        &self,
+        incident: &Incident,
+        ticks: Range<u64>,
+    ) -> impl Iterator<Item = Occurrence> {
+        let (incident, grid) = (*incident, self.grid);
+        let mut index = ticks.start;
+        iter::from_fn(move || {
+            let found = incident.coverage_from(index, grid.step_ms)?;
+            index = found.ticks.end;
+            let start = TimestampMs(grid.origin.0.saturating_add_unsigned(found.start_ms));
+            let end = TimestampMs(start.0.saturating_add_unsigned(incident.length_ms));
+            Some(Occurrence { times: start..end, ticks: found.ticks })
+        })
+        .take_while(move |occurrence| occurrence.ticks.start < ticks.end)
+    }
 }
 
-/// The samples of a series from some index on, endless. Owns its state, about 2.6 KB.
+/// The sum of trend, day and week from some index on.
 #[derive(Clone, Debug)]
-pub struct SeriesIter {
+struct Curves {
     trend: Trend,
     day: Option<SeasonCursor>,
     week: Option<SeasonCursor>,
-    noise: Noise,
     grid: Grid,
     index: u64,
 }
 
+impl Curves {
+    fn new(series: &Series, index: u64) -> Self {
+        let Series { trend, grid, utc_offset_ms, .. } = *series;
+        assert!(trend.unit_us > 0, "a trend's unit is at least a microsecond");
+        assert!(grid.step_ms > 0, "a grid's step is at least a millisecond");
+        let time = grid.time_of(index);
+        let cursor = |curve: &Seasonality| {
+            SeasonCursor::new(curve.clone(), utc_offset_ms, time, grid.step_ms)
+        };
+        let (day, week) = (&series.seasonality, &series.weekly_seasonality);
+        Self { trend, day: day.as_ref().map(cursor), week: week.as_ref().map(cursor), grid, index }
+    }
+
+    /// Returns the time of the next tick and the curves' sum there.
+    fn next_sum(&mut self) -> (TimestampMs, f64) {
+        let timestamp = self.grid.time_of(self.index);
+        self.index += 1;
+        let trend = self.trend.at(timestamp.0.abs_diff(self.grid.origin.0));
+        let day = self.day.as_mut().map_or(0.0, SeasonCursor::next_value);
+        let week = self.week.as_mut().map_or(0.0, SeasonCursor::next_value);
+        // The reference sums from 0.0, too.
+        (timestamp, 0.0 + trend + day + week)
+    }
+}
+
+/// What a series has from some index on, endless. Owns its state, about 2.6 KB, and 16 bytes for
+/// each incident.
+#[derive(Clone, Debug)]
+pub struct SeriesIter {
+    curves: Curves,
+    noise: NoiseParams,
+    deviates: Deviates,
+    /// There when there are incidents.
+    timeline: Option<Box<Timeline>>,
+}
+
 impl SeriesIter {
-    /// Returns the index of the sample that `next` gives.
+    /// Returns the index of the tick that comes next.
     pub fn index(&self) -> u64 {
-        self.index
+        self.curves.index
+    }
+
+    /// Returns what the series has at the next tick.
+    ///
+    /// # Panics
+    /// Where `Grid::time_of` does.
+    pub fn next_tick(&mut self) -> Tick {
+        let (timestamp, curves) = self.curves.next_sum();
+        let deviate = self.deviates.next();
+        let Some(timeline) = &mut self.timeline else {
+            let value = Some(curves + self.noise.value(deviate));
+            return Tick { timestamp, value, is_anomaly: false };
+        };
+        let index = self.curves.index - 1;
+        timeline.advance(index);
+        let value = timeline.value(index, curves, self.noise, deviate);
+        Tick { timestamp, value, is_anomaly: timeline.active().len() > 0 }
+    }
+
+    /// Returns the next sample before the tick `end`, passing over gaps; at the end, none.
+    pub fn next_before(&mut self, end: u64) -> Option<Sample> {
+        while self.index() < end {
+            if let Some(sample) = self.next_tick().sample() {
+                return Some(sample);
+            }
+        }
+        None
+    }
+
+    /// Returns the incidents that covered the tick given out last, in the order given.
+    pub fn active(&self) -> impl Iterator<Item = &Incident> {
+        self.timeline.iter().flat_map(|timeline| timeline.active())
     }
 }
 
@@ -105,15 +246,9 @@ impl Iterator for SeriesIter {
     /// Returns the next sample; always there.
     ///
     /// # Panics
-    /// Where `Grid::time_of` does.
+    /// When the series has incidents, whose gaps have no sample; and where `Grid::time_of` does.
     fn next(&mut self) -> Option<Sample> {
-        let timestamp = self.grid.time_of(self.index);
-        self.index += 1;
-        let trend = self.trend.at(timestamp.0.abs_diff(self.grid.origin.0));
-        let day = self.day.as_mut().map_or(0.0, SeasonCursor::next_value);
-        let week = self.week.as_mut().map_or(0.0, SeasonCursor::next_value);
-        // The reference sums from 0.0, too.
-        let value = 0.0 + trend + day + week + self.noise.next_value();
-        Some(Sample { timestamp, value })
+        assert!(self.timeline.is_none(), "a series with incidents is read tick by tick");
+        self.next_tick().sample()
     }
 }

@@ -25,38 +25,44 @@ impl Default for NoiseParams {
     }
 }
 
-/// The noise from some index on, endless.
+impl NoiseParams {
+    /// Returns the noise that a standard deviate makes.
+    pub(super) fn value(self, deviate: f64) -> f64 {
+        self.mean + self.std * deviate
+    }
+}
+
+/// The standard deviates of a seed, from some index on, endless.
 ///
 /// Source: numpy 1.26, `random/src/legacy/legacy-distributions.c`, `legacy_normal`.
 #[derive(Clone, Debug)]
-pub(super) struct Noise {
-    mean: f64,
-    std: f64,
+pub(super) struct Deviates {
     twister: Twister,
     /// The half of the last pair that has not been given out.
     kept: Option<f64>,
 }
 
-impl Noise {
-    /// Returns the noise whose next value is that of `index`. Costs `index` deviates.
-    pub(super) fn from_index(params: NoiseParams, index: u64) -> Self {
-        let NoiseParams { mean, std, seed } = params;
-        let mut noise = Self { mean, std, twister: Twister::new(seed), kept: None };
-        for _ in 0..index / 2 {
-            noise.next_point(); // a pair passed over needs no logarithm
-        }
-        if index % 2 == 1 {
-            noise.next_deviate();
-        }
-        noise
+impl Deviates {
+    /// Returns the deviates from index 0 on.
+    pub(super) fn new(seed: Seed) -> Self {
+        Self { twister: Twister::new(seed), kept: None }
     }
 
-    /// Returns the next value.
-    pub(super) fn next_value(&mut self) -> f64 {
-        self.mean + self.std * self.next_deviate()
+    /// Passes over the next `count` deviates, each of which costs nearly as much as one given out.
+    pub(super) fn skip(&mut self, mut count: u64) {
+        if count > 0 && self.kept.take().is_some() {
+            count -= 1;
+        }
+        for _ in 0..count / 2 {
+            self.next_point(); // a pair passed over needs no logarithm
+        }
+        if count % 2 == 1 {
+            self.next();
+        }
     }
 
-    fn next_deviate(&mut self) -> f64 {
+    /// Returns the next deviate.
+    pub(super) fn next(&mut self) -> f64 {
         if let Some(first) = self.kept.take() {
             return first;
         }
@@ -145,7 +151,7 @@ fn temper(mut word: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Noise, NoiseParams, Seed, Twister};
+    use super::{Deviates, Seed, Twister};
 
     /// The 10,000th draw of seed 5489 is the check that the C++ standard prescribes.
     #[test]
@@ -157,9 +163,8 @@ mod tests {
 
     #[track_caller]
     fn check(seed: u32, expected: [f64; 3]) {
-        let params = NoiseParams { mean: 0.0, std: 1.0, seed: Seed(seed) };
-        let mut noise = Noise::from_index(params, 0);
-        assert_eq!([(); 3].map(|()| noise.next_value()), expected);
+        let mut deviates = Deviates::new(Seed(seed));
+        assert_eq!([(); 3].map(|()| deviates.next()), expected);
     }
 
     /// numpy.random.RandomState(seed).standard_normal(3)
@@ -174,12 +179,20 @@ mod tests {
 
     #[test]
     fn skipping_gives_what_counting_gives() {
-        let params = NoiseParams::default();
-        let mut counted = Noise::from_index(params, 0);
+        let mut counted = Deviates::new(Seed(42));
+        let mut skipped_one_by_one = counted.clone();
         for index in 0..2_000 {
-            let mut skipped = Noise::from_index(params, index);
-            let (expected, next) = (counted.next_value(), counted.clone().next_value());
-            assert_eq!((skipped.next_value(), skipped.next_value()), (expected, next), "{index}");
+            let mut skipped = Deviates::new(Seed(42));
+            skipped.skip(index);
+            let (expected, next) = (counted.next(), counted.clone().next());
+            assert_eq!((skipped.next(), skipped.next()), (expected, next), "{index}");
+            assert_eq!(skipped_one_by_one.clone().next(), expected, "{index}");
+            skipped_one_by_one.skip(1);
         }
+        let mut skipped = Deviates::new(Seed(42));
+        for count in [1, 2, 3, 0, 1_001, 4, 1, 988] {
+            skipped.skip(count);
+        }
+        assert_eq!(skipped.next(), counted.next());
     }
 }

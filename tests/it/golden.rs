@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use push_live_metrics::series::{
-    Grid, NoiseParams, Period, Seasonality, Seed, Series, TimestampMs, Trend,
+    Grid, Incidents, NoiseParams, Period, Seasonality, Seed, Series, TimestampMs, Trend,
 };
 
 fn golden_path(name: &str) -> PathBuf {
@@ -50,6 +50,7 @@ impl Golden {
                 noise,
                 grid,
                 utc_offset_ms: whole("utc_offset_ms"),
+                incidents: Incidents::default(),
             },
             first_index: whole("first_index").try_into().unwrap(),
             values: values.lines().map(hex).collect(),
@@ -140,6 +141,7 @@ fn default_series() -> Series {
         noise: NoiseParams::default(),
         grid: Grid { origin: TimestampMs(1_765_969_200_000), step_ms: 60_000 },
         utc_offset_ms: 0,
+        incidents: Incidents::default(),
     }
 }
 
@@ -189,6 +191,7 @@ fn no_value_is_negative_zero() {
         noise: NoiseParams { mean: -0.0, std: 0.0, seed: Seed(42) },
         grid: Grid { step_ms: 86_400_000, ..default_series().grid },
         utc_offset_ms: 0,
+        incidents: Incidents::default(),
     };
     assert!(series.iter_from(0).take(100).all(|sample| sample.value.to_bits() == 0));
 }

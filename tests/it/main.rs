@@ -16,6 +16,7 @@ mod faults;
 mod generated;
 mod golden;
 mod hours;
+mod incidents;
 mod live_check;
 mod local_time;
 mod logs;

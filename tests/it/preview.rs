@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
 use push_live_metrics::series::{
-    Grid, NoiseParams, Seasonality, Series, SeriesIter, TimestampMs, Trend,
+    Grid, Incidents, NoiseParams, Seasonality, Series, SeriesIter, TimestampMs, Trend,
 };
 
 use crate::support::process::binary;
@@ -67,8 +67,15 @@ fn default_series(step_ms: u64) -> SeriesIter {
     let grid = Grid { origin: TimestampMs(1_765_969_200_000), step_ms };
     let (trend, noise) = (Trend::default(), NoiseParams::default());
     let seasonality = Some(Seasonality::default());
-    let series =
-        Series { trend, seasonality, weekly_seasonality: None, noise, grid, utc_offset_ms: 0 };
+    let series = Series {
+        trend,
+        seasonality,
+        weekly_seasonality: None,
+        noise,
+        grid,
+        utc_offset_ms: 0,
+        incidents: Incidents::default(),
+    };
     series.iter_from(0)
 }
 

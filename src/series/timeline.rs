@@ -1,0 +1,210 @@
+//! Which incidents are active at a tick, and what they make of its value. Goes from tick to tick:
+//! what a value costs depends on the active incidents, not on how many there are.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+
+use super::NoiseParams;
+use super::incidents::{Coverage, Incident, Incidents, Kind};
+
+/// The incidents of a series at a tick.
+#[derive(Clone, Debug)]
+pub(super) struct Timeline {
+    incidents: Incidents,
+    step_ms: u64,
+    /// The first tick at which an incident begins or is over, with the incident's position.
+    changes: BinaryHeap<Reverse<(u64, u16)>>,
+    /// In the order given.
+    active: Vec<Active>,
+    is_gap: bool,
+    /// What the noise's standard deviation is multiplied by.
+    noise_factor: Option<f64>,
+}
+
+/// An incident that covers the tick.
+#[derive(Clone, Debug)]
+struct Active {
+    position: u16,
+    incident: Incident,
+    coverage: Coverage,
+    /// What a flat incident without a value of its own holds, from its first tick on.
+    held: Option<f64>,
+}
+
+impl Timeline {
+    /// Returns the timeline at the tick `index`.
+    pub(super) fn new(incidents: Incidents, step_ms: u64, index: u64) -> Self {
+        let changes = (0..).zip(&*incidents).map(|(position, _)| Reverse((index, position)));
+        let mut timeline = Self {
+            changes: changes.collect(),
+            incidents,
+            step_ms,
+            active: Vec::new(),
+            is_gap: false,
+            noise_factor: None,
+        };
+        timeline.advance(index);
+        timeline
+    }
+
+    /// Returns the next tick at which an incident begins or is over.
+    fn next_change(&self) -> Option<u64> {
+        self.changes.peek().map(|Reverse((index, _))| *index)
+    }
+
+    /// Goes on to the tick `index`, which must not be before the last one.
+    pub(super) fn advance(&mut self, index: u64) {
+        if self.next_change().is_none_or(|change| index < change) {
+            return;
+        }
+        while let Some(&Reverse((change, position))) = self.changes.peek()
+            && change <= index
+        {
+            self.changes.pop();
+            self.update(position, index);
+        }
+        self.is_gap = self.active.iter().any(|active| active.incident.kind == Kind::Gap);
+        let factors = self.active.iter().filter_map(|active| match active.incident.kind {
+            Kind::Noise(factor) => Some(factor),
+            _ => None,
+        });
+        self.noise_factor = factors.reduce(|product, factor| bounded(product * factor));
+    }
+
+    /// Makes the incident active or not at the tick `index`, and notes its next change.
+    fn update(&mut self, position: u16, index: u64) {
+        let place = self.active.binary_search_by_key(&position, |active| active.position);
+        if let Ok(place) = place {
+            self.active.remove(place);
+        }
+        let incident = self.incidents[usize::from(position)];
+        let Some(coverage) = incident.coverage_from(index, self.step_ms) else { return };
+        let Range { start, end } = coverage.ticks;
+        if start > index {
+            self.changes.push(Reverse((start, position)));
+            return;
+        }
+        self.changes.push(Reverse((end, position)));
+        let active = Active { position, incident, coverage, held: None };
+        self.active.insert(place.unwrap_or_else(|place| place), active);
+    }
+
+    /// Returns the incidents that cover the tick, in the order given.
+    pub(super) fn active(&self) -> impl ExactSizeIterator<Item = &Incident> {
+        self.active.iter().map(|active| &active.incident)
+    }
+
+    /// Returns whether the tick has no datapoint.
+    pub(super) fn is_gap(&self) -> bool {
+        self.is_gap
+    }
+
+    /// Returns what has to be found for flat incidents that began before the tick `index`: the
+    /// plain series' value at their first tick. In the order of these ticks.
+    pub(super) fn held_since_before(&mut self, index: u64) -> Vec<(u64, &mut Option<f64>)> {
+        let is_held = |active: &&mut Active| {
+            active.incident.kind == Kind::Flat(None) && active.coverage.ticks.start < index
+        };
+        let held = self.active.iter_mut().filter(is_held);
+        let mut held: Vec<_> =
+            held.map(|active| (active.coverage.ticks.start, &mut active.held)).collect();
+        held.sort_by_key(|(first, _)| *first);
+        held
+    }
+
+    /// Returns the value at the tick `index`, to which the timeline was advanced, made of the
+    /// plain series' curves and its deviate; none in a gap.
+    pub(super) fn value(
+        &mut self,
+        index: u64,
+        curves: f64,
+        noise: NoiseParams,
+        deviate: f64,
+    ) -> Option<f64> {
+        let plain = curves + noise.value(deviate);
+        if self.active.is_empty() {
+            return Some(plain);
+        }
+        let mut value = match self.noise_factor {
+            Some(factor) => {
+                let std = bounded(noise.std * factor);
+                bounded(curves + NoiseParams { std, ..noise }.value(deviate))
+            }
+            None => plain,
+        };
+        let time_ms = index * self.step_ms;
+        for active in &mut self.active {
+            value = active.applied(time_ms, value, plain);
+        }
+        // No value is -0.0.
+        (!self.is_gap).then_some(0.0 + value)
+    }
+}
+
+impl Active {
+    /// Returns what the incident makes of `value` at a time after the origin. `plain` is what the
+    /// series has there without incidents.
+    fn applied(&mut self, time_ms: u64, value: f64, plain: f64) -> f64 {
+        let Incident { kind, length_ms, .. } = self.incident;
+        let part = || (time_ms - self.coverage.start_ms) as f64 / length_ms as f64;
+        bounded(match kind {
+            Kind::Shift(shift) => value + shift,
+            Kind::Ramp(top) => value + top * part(),
+            Kind::Spike(top) => value + top * (1.0 - (2.0 * part() - 1.0).abs()),
+            Kind::Scale(factor) => value * factor,
+            Kind::Flat(Some(held)) => held,
+            // The first tick comes first: here, or when the iterator began.
+            Kind::Flat(None) => *self.held.get_or_insert(plain),
+            Kind::Noise(_) | Kind::Gap => value,
+        })
+    }
+}
+
+/// Keeps a value finite, whatever a hundred factors make of it: NaN and infinity have no bits
+/// that every receiver keeps.
+fn bounded(value: f64) -> f64 {
+    value.clamp(-f64::MAX, f64::MAX)
+}
+
+/// Ranges of ticks that have something in common, in order, none of them next to another.
+#[derive(Clone, Debug)]
+pub struct Stretches {
+    timeline: Timeline,
+    is_wanted: fn(&Timeline) -> bool,
+    ticks: Range<u64>,
+}
+
+impl Stretches {
+    /// Returns the ranges of `ticks` in which there is a datapoint.
+    pub(super) fn planned(incidents: &Incidents, step_ms: u64, ticks: Range<u64>) -> Self {
+        let timeline = Timeline::new(incidents.gaps(), step_ms, ticks.start);
+        Self { timeline, is_wanted: |timeline| !timeline.is_gap(), ticks }
+    }
+
+    /// Returns the ranges of `ticks` that incidents cover.
+    pub(super) fn troubled(incidents: &Incidents, step_ms: u64, ticks: Range<u64>) -> Self {
+        let timeline = Timeline::new(incidents.clone(), step_ms, ticks.start);
+        Self { timeline, is_wanted: |timeline| timeline.active().len() > 0, ticks }
+    }
+
+    /// Goes to the first tick, from here on, where it is wanted or not.
+    fn skip_to(&mut self, wanted: bool) {
+        while !self.ticks.is_empty() && (self.is_wanted)(&self.timeline) != wanted {
+            let change = self.timeline.next_change().unwrap_or(u64::MAX);
+            self.ticks.start = change.min(self.ticks.end);
+            self.timeline.advance(self.ticks.start);
+        }
+    }
+}
+
+impl Iterator for Stretches {
+    type Item = Range<u64>;
+
+    fn next(&mut self) -> Option<Range<u64>> {
+        self.skip_to(true);
+        let start = self.ticks.start;
+        self.skip_to(false);
+        (start < self.ticks.start).then_some(start..self.ticks.start)
+    }
+}

@@ -1,0 +1,373 @@
+//! Incidents against formulas of their own: what each kind makes of a value, tick by tick,
+//! written here once more from its definition. Shares nothing with the sources but plain values.
+
+use std::ops::Range;
+
+use push_live_metrics::series::{
+    Effect, Grid, Incident, Incidents, Kind, NoiseParams, Occurrence, Period, Seasonality, Seed,
+    Series, TimestampMs, Trend,
+};
+
+const ORIGIN_MS: i64 = 1_765_969_200_000;
+/// Ticks whose plain values are known.
+const TICK_COUNT: usize = 300;
+/// Incidents of each kind.
+const ROUNDS: usize = 10_000;
+
+/// Marsaglia's xorshift64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
+    }
+
+    /// Returns a number between -100 and 100.
+    fn value(&mut self) -> f64 {
+        self.below(1 << 40) as f64 / (1u64 << 39) as f64 * 100.0 - 100.0
+    }
+
+    /// Returns what is short or long, on a grid of this step or beside it.
+    fn time_ms(&mut self, step_ms: u64) -> u64 {
+        match self.below(4) {
+            0 => self.below(40) * step_ms,
+            1 => self.below(step_ms),
+            2 => self.below(40 * step_ms),
+            _ => self.below(400) * step_ms,
+        }
+    }
+
+    fn incident(&mut self, name: &str, step_ms: u64) -> Incident {
+        let value = self.value();
+        let kind = match name {
+            "shift" => Kind::Shift(value),
+            "ramp" => Kind::Ramp(value),
+            "spike" => Kind::Spike(value),
+            "scale" => Kind::Scale(value),
+            "noise" => Kind::Noise(value.abs()),
+            "flat" => Kind::Flat(Some(value).filter(|_| self.below(2) == 0)),
+            _ => Kind::Gap,
+        };
+        let (start_ms, length_ms) = (self.time_ms(step_ms), self.time_ms(step_ms) + 1);
+        let every_ms = length_ms + [0, self.time_ms(step_ms)][usize::from(self.below(4) > 0)];
+        let every_ms = Some(every_ms).filter(|_| self.below(2) == 0);
+        Incident { number: 1, kind, start_ms, length_ms, every_ms }
+    }
+}
+
+/// The plain series, and what it is made of at each tick.
+struct Plain {
+    series: Series,
+    values: Vec<f64>,
+    /// Without noise.
+    curves: Vec<f64>,
+    deviates: Vec<f64>,
+}
+
+impl Plain {
+    fn new(step_ms: u64) -> Self {
+        let week: Vec<(u32, f64)> = (0..).step_by(1440).zip([0.0, 1.0, -2.0]).collect();
+        let noise = NoiseParams { mean: 0.7, std: 3.3, seed: Seed(7) };
+        let series = Series {
+            trend: Trend::default(),
+            seasonality: Some(Seasonality::default()),
+            weekly_seasonality: Some(Seasonality::new(Period::Week, &week).unwrap()),
+            noise,
+            grid: Grid { origin: TimestampMs(ORIGIN_MS), step_ms },
+            utc_offset_ms: 0,
+            incidents: Incidents::default(),
+        };
+        let noise = NoiseParams { mean: 0.0, std: 0.0, seed: Seed(7) };
+        let curves = Series { noise, ..series.clone() };
+        let trend = Trend { flat_base: 0.0, coefficient: 0.0, unit_us: 1 };
+        let noise = NoiseParams { mean: 0.0, std: 1.0, seed: Seed(7) };
+        let (seasonality, weekly_seasonality) = (None, None);
+        let deviates = Series { trend, seasonality, weekly_seasonality, noise, ..series.clone() };
+        let values =
+            |series: &Series| series.iter_from(0).take(TICK_COUNT).map(|s| s.value).collect();
+        let (values, curves, deviates) = (values(&series), values(&curves), values(&deviates));
+        Self { series, values, curves, deviates }
+    }
+
+    fn with(&self, incidents: &[Incident]) -> Series {
+        Series { incidents: Incidents::new(incidents.to_vec()), ..self.series.clone() }
+    }
+
+    fn step_ms(&self) -> u64 {
+        self.series.grid.step_ms
+    }
+
+    /// Returns the start of the occurrence that covers a tick.
+    fn start_of(&self, incident: &Incident, index: usize) -> Option<u64> {
+        let since_ms = (index as u64 * self.step_ms()).checked_sub(incident.start_ms)?;
+        let number = incident.every_ms.map_or(0, |every_ms| since_ms / every_ms);
+        let start_ms = incident.start_ms + number * incident.every_ms.unwrap_or(0);
+        (index as u64 * self.step_ms() < start_ms + incident.length_ms).then_some(start_ms)
+    }
+
+    /// Returns what is at a tick, by the definitions of the kinds; `None` in a gap.
+    fn expected(&self, incidents: &[Incident], index: usize) -> Option<f64> {
+        let covering: Vec<(&Incident, u64)> =
+            incidents.iter().filter_map(|i| Some((i, self.start_of(i, index)?))).collect();
+        if covering.is_empty() {
+            return Some(self.values[index]);
+        }
+        let factors: Vec<f64> = covering
+            .iter()
+            .filter_map(|(incident, _)| match incident.kind {
+                Kind::Noise(factor) => Some(factor),
+                _ => None,
+            })
+            .collect();
+        let NoiseParams { mean, std, .. } = self.series.noise;
+        let mut value = if factors.is_empty() {
+            self.values[index]
+        } else {
+            let product: f64 = factors.iter().product();
+            self.curves[index] + (mean + (std * product) * self.deviates[index])
+        };
+        for (incident, start_ms) in covering {
+            let since_ms = index as u64 * self.step_ms() - start_ms;
+            let u = since_ms as f64 / incident.length_ms as f64;
+            match incident.kind {
+                Kind::Shift(v) => value += v,
+                Kind::Ramp(v) => value += v * u,
+                Kind::Spike(v) => value += v * (1.0 - f64::abs(2.0 * u - 1.0)),
+                Kind::Scale(x) => value *= x,
+                Kind::Noise(_) => {}
+                Kind::Flat(Some(v)) => value = v,
+                Kind::Flat(None) => {
+                    let is_first = |i: &usize| *i as u64 * self.step_ms() >= start_ms;
+                    value = self.values[(0..).find(is_first).unwrap()];
+                }
+                Kind::Gap => return None,
+            }
+        }
+        // 0.0 in place of -0.0.
+        Some(value + 0.0)
+    }
+
+    /// Compares a window of the series that has these incidents; returns how many of its ticks
+    /// they cover.
+    #[track_caller]
+    fn check(&self, incidents: &[Incident], window: Range<usize>) -> usize {
+        let series = self.with(incidents);
+        let mut iter = series.iter_from(window.start as u64);
+        let (mut planned, mut covered) = (Vec::new(), Vec::new());
+        for index in window.clone() {
+            let tick = iter.next_tick();
+            let what = || format!("tick {index} of {window:?}, {incidents:?}");
+            assert_eq!(tick.timestamp, series.grid.time_of(index as u64), "{}", what());
+            let expected = self.expected(incidents, index);
+            let bits = |value: f64| value.to_bits();
+            assert_eq!(tick.value.map(bits), expected.map(bits), "{}", what());
+            let active: Vec<Incident> = iter.active().copied().collect();
+            let covering = |i: &&Incident| self.start_of(i, index).is_some();
+            let expected_active: Vec<Incident> =
+                incidents.iter().filter(covering).copied().collect();
+            assert_eq!(active, expected_active, "{}", what());
+            assert_eq!(tick.is_anomaly, !active.is_empty(), "{}", what());
+            if !tick.is_anomaly {
+                let plain = self.values[index];
+                assert_eq!(tick.value.map(bits), Some(plain.to_bits()), "{}", what());
+            }
+            planned.extend(tick.value.map(|_| index as u64));
+            covered.extend(tick.is_anomaly.then_some(index as u64));
+        }
+        let ticks = window.start as u64..window.end as u64;
+        let what = || format!("{window:?} {incidents:?}");
+        assert_eq!(series.planned_count(ticks.clone()), planned.len() as u64, "{}", what());
+        let found: Vec<Range<u64>> = series.planned(ticks.clone()).collect();
+        assert_eq!(found, merged(&planned), "{}", what());
+        let found: Vec<Range<u64>> = series.troubled(ticks).collect();
+        assert_eq!(found, merged(&covered), "{}", what());
+        covered.len()
+    }
+}
+
+/// Returns the ranges that these indexes make, in order as they are.
+fn merged(indexes: &[u64]) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for &index in indexes {
+        match ranges.last_mut() {
+            Some(last) if last.end == index => last.end = index + 1,
+            _ => ranges.push(index..index + 1),
+        }
+    }
+    ranges
+}
+
+/// Tries random incidents of one kind, each alone in a window of its own.
+fn check_kind(name: &str, seed: u64) {
+    let mut random = Random(seed);
+    let plains = [1, 7, 1_000, 60_000, 86_400_000].map(Plain::new);
+    let mut covered = 0;
+    for _ in 0..ROUNDS {
+        let plain = &plains[usize::try_from(random.below(plains.len() as u64)).unwrap()];
+        let incident = random.incident(name, plain.step_ms());
+        let start = usize::try_from(random.below(99)).unwrap();
+        covered += plain.check(&[incident], start..start + 24);
+    }
+    println!("{name}: {covered} of {} ticks covered", ROUNDS * 24);
+    assert!(covered > ROUNDS, "only {covered} ticks were covered");
+}
+
+#[test]
+fn shifts_are_what_they_are_defined_to_be() {
+    check_kind("shift", 1);
+}
+
+#[test]
+fn ramps_are_what_they_are_defined_to_be() {
+    check_kind("ramp", 2);
+}
+
+#[test]
+fn spikes_are_what_they_are_defined_to_be() {
+    check_kind("spike", 3);
+}
+
+#[test]
+fn scales_are_what_they_are_defined_to_be() {
+    check_kind("scale", 4);
+}
+
+#[test]
+fn noises_are_what_they_are_defined_to_be() {
+    check_kind("noise", 5);
+}
+
+#[test]
+fn flats_are_what_they_are_defined_to_be() {
+    check_kind("flat", 6);
+}
+
+#[test]
+fn gaps_are_what_they_are_defined_to_be() {
+    check_kind("gap", 7);
+}
+
+#[test]
+fn several_incidents_are_applied_in_their_order() {
+    let mut random = Random(8);
+    let plains = [1, 1_000, 60_000].map(Plain::new);
+    let mut gaps = 0;
+    for _ in 0..ROUNDS {
+        let plain = &plains[usize::try_from(random.below(plains.len() as u64)).unwrap()];
+        let incidents: Vec<Incident> = (0..=random.below(8))
+            .map(|_| {
+                let names = ["shift", "ramp", "spike", "scale", "noise", "noise", "flat", "gap"];
+                let name = names[usize::try_from(random.below(8)).unwrap()];
+                random.incident(name, plain.step_ms())
+            })
+            .collect();
+        let start = usize::try_from(random.below(99)).unwrap();
+        plain.check(&incidents, start..start + 24);
+        gaps += incidents.iter().filter(|i| i.kind == Kind::Gap).count();
+    }
+    assert!(gaps > ROUNDS / 10);
+}
+
+#[test]
+fn a_thousand_incidents_are_as_good_as_one() {
+    let mut random = Random(9);
+    let plain = Plain::new(1_000);
+    let incidents: Vec<Incident> = (0..1_000)
+        .map(|k| {
+            let kind = ["shift", "flat", "ramp", "noise", "gap"][k % 5];
+            Incident { length_ms: 1_500, every_ms: None, ..random.incident(kind, 1_000) }
+        })
+        .collect();
+    assert!(plain.check(&incidents, 0..TICK_COUNT) > 100);
+    assert!(plain.check(&incidents, 117..200) > 50);
+}
+
+fn incident(kind: Kind, start_ms: u64, length_ms: u64, every_ms: Option<u64>) -> Incident {
+    Incident { number: 1, kind, start_ms, length_ms, every_ms }
+}
+
+#[test]
+fn a_flat_incident_holds_what_was_long_before_the_window() {
+    let plain = Plain::new(1_000);
+    let flat = |start_ms| incident(Kind::Flat(None), start_ms, 400_000_000, None);
+    let gap = incident(Kind::Gap, 0, 5_000, None);
+    // Two at once, the later one applied first, in a gap when they begin.
+    let series = plain.with(&[gap, flat(3_000), flat(2_000)]);
+    let (third, second) = (plain.values[3], plain.values[2]);
+    let mut late = series.iter_from(300_001);
+    assert_eq!([(); 3].map(|()| late.next_tick().value), [Some(second); 3]);
+    let at = |index| series.iter_from(index).next_tick().value;
+    assert_eq!([at(4), at(5), at(400_002)], [None, Some(second), Some(third)]);
+    let mut begun_in_the_gap = series.iter_from(4);
+    assert_eq!([(); 2].map(|()| begun_in_the_gap.next_tick().value), [None, Some(second)]);
+}
+
+#[test]
+fn values_stay_finite_and_are_never_negative_zero() {
+    let plain = Plain::new(1_000);
+    let whole = |kind| incident(kind, 0, 1_000_000, None);
+    let mut huge = vec![whole(Kind::Noise(1e100)); 9];
+    huge.extend([whole(Kind::Scale(-1e100)); 9]);
+    huge.extend([whole(Kind::Ramp(1e100)), whole(Kind::Scale(1e100))]);
+    let mut iter = plain.with(&huge).iter_from(0);
+    for _ in 0..TICK_COUNT {
+        let value = iter.next_tick().value.unwrap();
+        assert!(value.is_finite(), "{value}");
+    }
+    for zero in [Kind::Scale(-0.0), Kind::Flat(Some(-0.0))] {
+        let mut iter = plain.with(&[whole(zero)]).iter_from(0);
+        assert_eq!(iter.next_tick().value.map(f64::to_bits), Some(0));
+    }
+}
+
+#[test]
+fn samples_pass_over_gaps_and_end_where_they_are_told_to() {
+    let plain = Plain::new(1_000);
+    let series = plain.with(&[incident(Kind::Gap, 2_000, 3_000, None)]);
+    let mut iter = series.iter_from(1);
+    let mut next = |end| iter.next_before(end).map(|sample| sample.value);
+    assert_eq!(next(4), Some(plain.values[1]));
+    assert_eq!([next(4), next(4)], [None, None]);
+    assert_eq!([next(9), next(9)], [Some(plain.values[5]), Some(plain.values[6])]);
+    assert_eq!(iter.index(), 7);
+    // The deviates of the gap are not those of what follows, and the planned range begins there.
+    assert_eq!(series.planned(3..9).next(), Some(5..9));
+    assert_eq!(series.planned(0..5).last(), Some(0..2));
+}
+
+#[test]
+fn a_gap_without_end_has_no_datapoint() {
+    let plain = Plain::new(1_000);
+    let half = |start_ms| incident(Kind::Gap, start_ms, 5_000, Some(10_000));
+    let series = plain.with(&[half(5_000), half(0)]);
+    assert_eq!(series.planned_count(0..1_000_000), 0);
+    assert_eq!(series.iter_from(0).next_before(10_000), None);
+    let mut troubled = series.troubled(7..1_000_000);
+    assert_eq!([troubled.next(), troubled.next()], [Some(7..1_000_000), None]);
+}
+
+#[test]
+fn occurrences_are_whole_and_have_their_times() {
+    let series = Plain::new(60_000).series;
+    let nightly = incident(Kind::Gap, 90_000, 120_000, Some(86_400_000));
+    let occurrences = |ticks| series.occurrences(&nightly, ticks).collect::<Vec<_>>();
+    let at = |day: i64| {
+        let start = TimestampMs(ORIGIN_MS + 90_000 + day * 86_400_000);
+        let first = 2 + u64::try_from(day).unwrap() * 1_440;
+        Occurrence { times: start..TimestampMs(start.0 + 120_000), ticks: first..first + 2 }
+    };
+    assert_eq!(occurrences(0..1_443), [at(0), at(1)]);
+    assert_eq!(occurrences(3..1_442), [at(0)]);
+    assert_eq!(occurrences(4..1_442), []);
+    assert_eq!(nightly.effect(60_000), Effect::Always);
+}
+
+#[test]
+#[should_panic(expected = "tick by tick")]
+fn a_series_with_incidents_is_not_read_as_one_without() {
+    let series = Plain::new(1_000).with(&[incident(Kind::Gap, 0, 1, None)]);
+    series.iter_from(0).next();
+}
