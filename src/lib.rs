@@ -113,7 +113,8 @@
 //! - **Memory is flat** in the length of the run, of an outage and of a window: what is pending
 //!   is the rest of the series, generated when its turn comes.
 //! - **A secret goes to its own target**, unencrypted only when asked to, across no redirect, and
-//!   into no log line, error or `Debug`. Text from outside is shown on one line, escaped.
+//!   into no log line, error or `Debug`. Text from outside is shown on one line, escaped, without
+//!   the secrets that are known. What a `.env` that was only found names gets no secret of ours.
 //! - **Nobody's absence stops the datapoints**: a closed stderr, a full disk under the log.
 //! - **Verbs know the series and the wire; neither knows the verbs.** An external crate has one
 //!   importer, or few. tests/it/tidy.rs holds these, and the lengths of files and functions.

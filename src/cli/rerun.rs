@@ -219,6 +219,13 @@ mod tests {
     }
 
     #[test]
+    fn blanks_are_named_together() {
+        let flags = ["--url=https://h/?sig=s3cret", "--read-url=https://r/?jwt=s3cret"];
+        let expected = "fill in what stands for REDACTED, in --url and --read-url";
+        assert_eq!(note(&Setup::default().flags(&flags)).as_deref(), Some(expected));
+    }
+
+    #[test]
     fn a_secret_url_is_taken_from_where_it_was() {
         let url = "https://h/?api_key=s3cret";
         let place = "REMOTE_WRITE_URL";
