@@ -5,7 +5,7 @@ use crate::delivery::Cut;
 use crate::error::{Error, Escaped, Exit};
 use crate::remote_write::{Body, Target, TimeSeries, Version, shown_headers};
 use crate::report::words::{counted, step_in_words};
-use crate::report::{Report, print_parts};
+use crate::report::{Report, stdout};
 use crate::series::{Sample, TimestampMs};
 
 /// Samples that are shown from the window's start; behind them its last one.
@@ -29,7 +29,7 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
     lines.push(String::new());
     lines.extend(sizes(config, version));
     let parts = lines.into_iter().map(|line| line + "\n");
-    print_parts(parts).map(|()| Exit::Success).map_err(Error::Stdout)
+    stdout::print(parts).map(|()| Exit::Success).map_err(Error::Stdout)
 }
 
 fn request_head(version: Version, target: &Target) -> Vec<String> {

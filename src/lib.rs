@@ -89,6 +89,7 @@
 //! report/mod.rs                log lines, as text or JSON; the only writer to stderr
 //! report/announce.rs           the first lines of a run's log
 //! report/progress.rs           how far a long run has come
+//! report/stdout.rs             the only writer to stdout
 //! report/terminal.rs           its width, and which characters it shows
 //! report/times.rs              local time, with the offset of the time shown
 //! report/words.rs              durations, times and counts in words

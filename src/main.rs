@@ -37,7 +37,7 @@ fn run() -> Result<Exit, Error> {
     };
     match invocation.command {
         Command::Print(text) => {
-            report::print_parts([text]).map(|()| Exit::Success).map_err(Error::Stdout)
+            report::stdout::print([text]).map(|()| Exit::Success).map_err(Error::Stdout)
         }
         Command::Live(config) => {
             let live = Live::new(&config, report())?;

@@ -18,7 +18,7 @@ use crate::error::{Error, Escaped, Exit};
 use crate::openmetrics::{self, Lines};
 use crate::report::progress::Progress;
 use crate::report::words::counted;
-use crate::report::{Field, Report};
+use crate::report::{Field, Report, stdout};
 
 /// What is written at once.
 const BYTES_PER_WRITE: usize = 64 * 1024;
@@ -100,7 +100,9 @@ impl<'a> Export<'a> {
 
     /// Writes to stdout; a reader that leaves early is an error, for what it has is not whole.
     fn to_stdout(&self, clock: &impl Clock) -> Result<Exit, Error> {
-        self.write(&mut io::stdout().lock(), clock).map_err(unwritten(None, NOT_WHOLE))
+        stdout::check().map_err(Error::Stdout)?;
+        let written = stdout::open().and_then(|mut file| self.write(&mut file, clock));
+        written.map_err(unwritten(None, NOT_WHOLE))
     }
 
     fn write(&self, out: &mut impl Write, clock: &impl Clock) -> io::Result<Exit> {

@@ -16,7 +16,7 @@ use crate::error::{BadInput, Error, Escaped, Exit};
 use crate::openmetrics::series_name;
 use crate::report::terminal;
 use crate::report::words::{counted, offset_in_words, step_in_words};
-use crate::report::{print_parts, utc_time};
+use crate::report::{stdout, utc_time};
 use crate::series::{Sample, SeriesIter, TimestampMs};
 
 /// The width of a chart where no terminal says otherwise.
@@ -34,9 +34,10 @@ const DRAWN_COUNT_MAX: u64 = 20_000_000;
 /// # Errors
 /// When stdout cannot take it.
 pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
+    stdout::check().map_err(Error::Stdout)?;
     let plan = &config.plan;
     let printed = match config.form {
-        PreviewForm::Csv => print_parts(csv(plan)),
+        PreviewForm::Csv => stdout::print(csv(plan)),
         PreviewForm::Chart { columns, is_ascii } => {
             check_count(plan)?;
             let style = Style {
@@ -45,7 +46,7 @@ pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
                 is_ascii: is_ascii || !terminal::shows_braille(),
                 utc_offset_ms: plan.model.utc_offset_ms,
             };
-            print_parts(charts(plan, style))
+            stdout::print(charts(plan, style))
         }
     };
     printed.map(|()| Exit::Success).map_err(Error::Stdout)

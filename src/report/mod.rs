@@ -1,4 +1,4 @@
-//! The only writer to stderr and stdout: log lines as text or JSON, held back when quiet.
+//! The only writer to stderr: log lines as text or JSON, held back when quiet.
 //!
 //! Never fails and never panics: a run goes on when nobody reads its log any more. Text from
 //! outside arrives here escaped. The only escape code is that of the status line, which is
@@ -6,13 +6,14 @@
 
 pub mod announce;
 pub mod progress;
+pub mod stdout;
 pub mod terminal;
 mod times;
 pub mod words;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,8 +27,6 @@ const RULE_COLUMNS: usize = 80;
 /// A status line is cut behind this, or behind the terminal's last column but one: one that wraps
 /// could not be redrawn.
 const STATUS_COLUMNS: usize = 59;
-/// Stdout is written in pieces of this size.
-const PRINT_BYTES: usize = 64 * 1024;
 /// Goes to the start of the terminal's line and erases it.
 /// Source: ECMA-48, section 8.3.41, "EL".
 const ERASE_LINE: &str = "\r\x1b[K";
@@ -255,23 +254,6 @@ pub fn json_text(text: &str) -> String {
     }
     json.push('"');
     json
-}
-
-/// Prints parts of a text to stdout, for the user or the next program, until its reader has gone,
-/// which is no error.
-///
-/// # Errors
-/// When stdout cannot take it, for instance because the disk is full.
-pub fn print_parts(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<()> {
-    let mut stdout = BufWriter::with_capacity(PRINT_BYTES, io::stdout().lock());
-    let written = parts
-        .into_iter()
-        .try_for_each(|part| stdout.write_all(part.as_ref().as_bytes()))
-        .and_then(|()| stdout.flush());
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Has a panic print one line and no backtrace, and then call `exit`.

@@ -170,3 +170,26 @@ fn a_signal_leaves_nothing_behind() {
         assert_eq!(fs::read_to_string(&file).unwrap(), "old");
     }
 }
+
+#[test]
+fn a_closed_stdout_is_an_error() {
+    let closed = "push-live-metrics: cannot write to stdout: it is closed \
+                  (or /dev/null, open for reading too); redirect it with >FILE\n";
+    for (script, error) in [
+        ("\"$@\" >&-", closed),
+        ("\"$@\" >&- </dev/zero", closed),
+        (
+            "\"$@\" 1</dev/null",
+            "push-live-metrics: cannot write all of it to stdout: \
+             Bad file descriptor (os error 9); what was read is not whole\n",
+        ),
+        ("\"$@\" >/dev/null", ""),
+        // What a daemon has.
+        ("\"$@\" 0<>/dev/null >&0", ""),
+    ] {
+        let flags = ["--output", "-", "--quiet"];
+        let output = day().export_in_shell(script, &flags).output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), error, "{script}");
+        assert_eq!(output.status.success(), error.is_empty(), "{script}: {}", output.status);
+    }
+}

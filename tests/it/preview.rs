@@ -8,7 +8,7 @@ use push_live_metrics::series::{
     Grid, Incidents, NoiseParams, Seasonality, Series, SeriesIter, TimestampMs, Trend,
 };
 
-use crate::support::process::binary;
+use crate::support::process::{BINARY, binary, shell};
 
 /// 2025-12-17T11:00:00Z.
 const START: &str = "1765969200";
@@ -279,4 +279,19 @@ fn no_terminal_is_too_wide() {
         shown(command)
     };
     assert_eq!(chart("99999999"), chart("1000"));
+}
+
+#[test]
+fn a_closed_stdout_is_an_error() {
+    for format in ["chart", "csv"] {
+        let mut command = shell("\"$@\" >&-");
+        command.args(["sh", BINARY]).args(preview(&["--format", format]).get_args());
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            stderr.starts_with("push-live-metrics: cannot write to stdout: it is closed"),
+            "{format}: {stderr}"
+        );
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{format}");
+    }
 }

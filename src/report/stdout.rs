@@ -1,0 +1,56 @@
+//! The only writer to stdout: what was asked for, for the user or the next program.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What is written at once.
+const PRINT_BYTES: usize = 64 * 1024;
+
+/// Prints parts of a text to stdout, for the user or the next program, until its reader has gone,
+/// which is no error.
+///
+/// # Errors
+/// When stdout cannot take it, for instance because the disk is full.
+pub fn print(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<()> {
+    let mut stdout = BufWriter::with_capacity(PRINT_BYTES, open()?);
+    let written = parts
+        .into_iter()
+        .try_for_each(|part| stdout.write_all(part.as_ref().as_bytes()))
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Returns stdout as a file: std's own handle takes a write that fails with EBADF for a success.
+///
+/// # Errors
+/// There is no stdout.
+pub fn open() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Checks that datapoints written to stdout do not vanish because it was closed.
+///
+/// std opens /dev/null in place of a stdout that is closed at the start, for reading and writing,
+/// which nothing tells from one that was given so; `>/dev/null` is for writing only. What has the
+/// same as stdin (a daemon) was given it.
+///
+/// # Errors
+/// It was closed.
+pub fn check() -> io::Result<()> {
+    let is_null_for_both = |fd: &str| {
+        let link = Path::new("/proc/self/fd").join(fd);
+        let is_for_both = link.symlink_metadata().is_ok_and(|link| link.mode() & 0o600 == 0o600);
+        is_for_both && link.read_link().is_ok_and(|path| path == Path::new("/dev/null"))
+    };
+    if is_null_for_both("1") && !is_null_for_both("0") {
+        let problem = "it is closed (or /dev/null, open for reading too); redirect it with >FILE";
+        return Err(io::Error::other(problem));
+    }
+    Ok(())
+}
