@@ -56,6 +56,15 @@ pub enum Error {
         /// What became of those that were taken.
         aftermath: &'static str,
     },
+    /// A file is complete, and could not be given its name.
+    Unnamed {
+        /// Its name.
+        path: PathBuf,
+        /// The temporary name that it keeps.
+        kept: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
 }
 
 /// One unusable input: what was typed where, why it cannot be, and the way out.
@@ -88,7 +97,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Error::BadInput(_) | Error::File { .. } | Error::Stdout(_) => Exit::Usage,
-            Error::Unwritten { .. } => Exit::Incomplete,
+            Error::Unwritten { .. } | Error::Unnamed { .. } => Exit::Incomplete,
         }
     }
 }
@@ -107,6 +116,14 @@ impl fmt::Display for Error {
                     format!("'{}'", Escaped(&path.to_string_lossy()))
                 });
                 write!(f, "cannot write all of it to {name}: {source}; {aftermath}")
+            }
+            Error::Unnamed { path, kept, source } => {
+                let [path, kept] = [path, kept].map(|path| path.to_string_lossy());
+                let (path, kept) = (Escaped(&path), Escaped(&kept));
+                write!(
+                    f,
+                    "cannot give '{kept}' its name '{path}': {source}; it is complete: rename it"
+                )
             }
         }
     }
@@ -132,6 +149,7 @@ impl std::error::Error for Error {
         match self {
             Error::File { source, .. }
             | Error::Unwritten { source, .. }
+            | Error::Unnamed { source, .. }
             | Error::Stdout(source) => Some(source),
             Error::BadInput(_) => None,
         }

@@ -42,6 +42,7 @@
 //! live/resume.rs               --resume: what the receiver has of the window already
 //! backfill/mod.rs              verb: pushes the past at once, in batches
 //! backfill/export.rs           --output: writes the past into a file
+//! backfill/temporary.rs        a file that has its name only when it is complete
 //! openmetrics.rs               the text of that file
 //! preview/mod.rs               verb: shows any window, as a chart or as CSV
 //! preview/chart.rs             samples as lines of text, with both axes

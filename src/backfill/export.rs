@@ -1,24 +1,23 @@
 //! The backfill verb into a file: OpenMetrics text, complete or not there at all.
 //!
-//! A file is written under a temporary name beside it and renamed, so that half of one is never
-//! seen; what is no file (a FIFO, /dev/null) is written into, and never replaced. Memory is flat
-//! in the window's length.
+//! A file is written under a temporary name next to it, and gets its own when it is complete, so
+//! that half of one is never seen; what is no file (a FIFO, /dev/null) is written into, and never
+//! replaced. Memory is flat in the window's length.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::mem;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use super::temporary::{Named, Temporary};
 use crate::cli::config::ExportConfig;
 use crate::clock::{Clock, LastResort};
 use crate::error::{Error, Escaped, Exit};
 use crate::openmetrics::{self, Lines};
 use crate::report::progress::Progress;
 use crate::report::words::counted;
-use crate::report::{Field, Report, stdout};
+use crate::report::{Field, Level, Report, stdout};
 
 /// What is written at once.
 const BYTES_PER_WRITE: usize = 64 * 1024;
@@ -28,7 +27,11 @@ const NOT_WHOLE: &str = "what was read is not whole";
 /// What to know when there is.
 const NOTHING_KEPT: &str = "nothing of it is kept";
 
-/// A backfill into a file or to stdout. Leaves half of a file behind in no case.
+/// A backfill into a file or to stdout.
+///
+/// Half of a file is never under the name that was asked for, and none is left behind, but for a
+/// run that is ended by a signal that it cannot act on: SIGKILL, and any under nohup. The next run
+/// into that folder takes that one away.
 pub struct Export<'a> {
     config: &'a ExportConfig,
     report: Arc<Report>,
@@ -74,6 +77,8 @@ impl<'a> Export<'a> {
             return self.to_device(path, clock);
         }
         let target = without_links(path);
+        // What cannot be removed is no reason not to run.
+        let _ = Temporary::remove_left_over(&target);
         let mut file =
             self.temporary.create_beside(&target).map_err(|source| cannot_create(path, source))?;
         if let Some(metadata) = replaced {
@@ -87,8 +92,33 @@ impl<'a> Export<'a> {
         }
         // The name must not be there before the bytes are.
         file.sync_all().map_err(unwritten(Some(path), NOTHING_KEPT))?;
-        self.temporary.rename_to(&target).map_err(|source| cannot_create(path, source))?;
+        self.name(path, &target)?;
         Ok(Exit::Success)
+    }
+
+    /// Gives the complete file its name, which a file that has it by now keeps unless `--force`
+    /// says otherwise.
+    fn name(&self, path: &Path, target: &Path) -> Result<(), Error> {
+        let named = if self.config.is_replacing {
+            self.temporary.rename_to(target)
+        } else {
+            self.temporary.link_to(target, |from, to| fs::hard_link(from, to))
+        };
+        match named {
+            Ok(Named::Safely) => {}
+            Ok(Named::WithoutLink) => {
+                let text = format!(
+                    "'{}' is on a file system without hard links: a file that took the name at \
+                     the last moment would be lost",
+                    Escaped(&path.to_string_lossy())
+                );
+                self.report.log(Level::Warning, "no_links", &[], &text);
+            }
+            Err((kept, source)) => {
+                return Err(Error::Unnamed { path: path.to_owned(), kept, source });
+            }
+        }
+        Ok(())
     }
 
     /// Writes into what is there and is no file, such as a FIFO.
@@ -136,68 +166,8 @@ impl<'a> Export<'a> {
 impl Drop for Export<'_> {
     fn drop(&mut self) {
         // Neither a file nor a status line is left.
-        remove(&mut self.temporary.slot());
+        self.temporary.remove();
         self.report.status("");
-    }
-}
-
-/// The file that is being written, until it has its name. It goes at the end of the run, however
-/// that comes, also by a signal while the main thread is stuck in a write.
-#[derive(Clone, Debug, Default)]
-struct Temporary(Arc<Mutex<Option<PathBuf>>>);
-
-impl Temporary {
-    fn create_beside(&self, target: &Path) -> io::Result<File> {
-        let mut slot = self.slot();
-        let mut attempt = 0;
-        loop {
-            // Short, for the name beside it may be as long as a name can be; counted, for in a
-            // container another run, long dead, may have had the same process id.
-            let name = format!(".push-live-metrics.{}.{attempt}.tmp", process::id());
-            let path = target.with_file_name(name);
-            match File::create_new(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => attempt += 1,
-                created => {
-                    *slot = created.is_ok().then_some(path);
-                    return created;
-                }
-            }
-        }
-    }
-
-    fn rename_to(&self, target: &Path) -> io::Result<()> {
-        let mut slot = self.slot();
-        let path = slot.as_ref().expect("it was created");
-        fs::rename(path, target)?;
-        *slot = None;
-        Ok(())
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Option<PathBuf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl LastResort for Temporary {
-    fn wind_up(&self) {
-        let mut slot = self.slot();
-        remove(&mut slot);
-        // Held to the end of the process, so that the main thread cannot take it for a file
-        // that is there.
-        mem::forget(slot);
-    }
-
-    fn abandon(&self) {
-        if let Ok(mut slot) = self.0.try_lock() {
-            remove(&mut slot);
-        }
-    }
-}
-
-fn remove(slot: &mut Option<PathBuf>) {
-    if let Some(path) = slot.take() {
-        // What keeps it from being removed kept it from being written.
-        let _ = fs::remove_file(path);
     }
 }
 

@@ -4,6 +4,7 @@
 //! ends the run only where nothing was accepted before. Memory is flat in the window's length.
 
 pub mod export;
+mod temporary;
 
 use std::ops::Range;
 use std::sync::Arc;

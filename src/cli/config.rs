@@ -88,6 +88,8 @@ pub struct ExportConfig {
     pub plan: Plan,
     /// The file, which is there when it is complete, and not before; stdout where there is none.
     pub path: Option<PathBuf>,
+    /// Whether a file that has its name is replaced.
+    pub is_replacing: bool,
 }
 
 /// What the verify verb needs.

@@ -181,7 +181,7 @@ fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> {
         "-" => None,
         file => Some(new_file(file, args)?),
     };
-    Ok(ExportConfig { plan, path })
+    Ok(ExportConfig { plan, path, is_replacing: args.has("force") })
 }
 
 fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput> {

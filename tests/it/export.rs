@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::folder::Folder;
@@ -169,6 +169,116 @@ fn a_signal_leaves_nothing_behind() {
         assert_eq!(folder.names(), ["x.om"]);
         assert_eq!(fs::read_to_string(&file).unwrap(), "old");
     }
+}
+
+/// Takes about a second to write.
+fn days() -> Past {
+    Past { start: 0, origin: 0, end: 300_000, step: 1, flags: Vec::new() }
+}
+
+/// Starts it, and stops it as soon as it has written something; SIGCONT has it go on.
+fn start_and_stop(past: &Past, folder: &Folder, flags: &[&str]) -> Stopped {
+    let before = folder.names();
+    let mut command = past.export_in_shell("exec \"$@\"", flags);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let stopped = Stopped(Some(child));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while folder.names().len() < before.len().max(1) || folder.names() == before {
+        assert!(Instant::now() < deadline, "nothing is written");
+    }
+    process::signal(pid, "STOP");
+    stopped
+}
+
+/// A run that is stopped. Dropping it kills it.
+struct Stopped(Option<Child>);
+
+impl Stopped {
+    /// Has it go on to its end; returns its exit code and the last line of its log.
+    fn go_on(mut self) -> (Option<i32>, String) {
+        let child = self.0.take().expect("it is stopped");
+        process::signal(child.id(), "CONT");
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), stderr.lines().last().unwrap_or_default().to_owned())
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            child.kill().expect("a child that was not waited for can be killed");
+            child.wait().expect("a killed child ends");
+        }
+    }
+}
+
+fn is_whole(path: &Path) -> bool {
+    fs::read_to_string(path).unwrap().ends_with("# EOF\n")
+}
+
+#[test]
+fn a_file_that_appears_during_the_run_is_left_alone() {
+    let folder = Folder::new();
+    let file = folder.file("out.om");
+    let child = start_and_stop(&days(), &folder, &["--output", &file]);
+    fs::write(&file, "precious").unwrap();
+    let (code, line) = child.go_on();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    assert_eq!(code, Some(1), "{line}");
+    let names = folder.names();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let kept = folder.path().join(&names[0]);
+    assert!(is_whole(&kept));
+    let expected = format!(
+        "push-live-metrics: cannot give '{}' its name '{file}': File exists (os error 17); \
+         it is complete: rename it",
+        kept.display()
+    );
+    assert_eq!(line, expected);
+    // Nor does the next run take it away.
+    day().export(&["--output", &folder.file("next.om")]).assert_code(0);
+    assert!(is_whole(&kept));
+    // Who asked for it gets it.
+    let child = start_and_stop(&days(), &folder, &["--output", &file, "--force"]);
+    fs::write(&file, "less precious").unwrap();
+    assert_eq!(child.go_on().0, Some(0));
+    assert!(is_whole(Path::new(&file)));
+}
+
+#[test]
+fn of_two_exports_into_one_name_none_is_lost() {
+    let folder = Folder::new();
+    let file = folder.file("out.om");
+    let first = start_and_stop(&days(), &folder, &["--output", &file]);
+    let second = Past { end: 200_000, ..days() };
+    second.export(&["--output", &file]).assert_code(0);
+    let length = fs::metadata(&file).unwrap().len();
+    assert_eq!(first.go_on().0, Some(1));
+    assert_eq!(fs::metadata(&file).unwrap().len(), length);
+    let names = folder.names();
+    assert_eq!((names.len(), names[1].as_str()), (2, "out.om"), "{names:?}");
+    let kept = folder.path().join(&names[0]);
+    assert!(is_whole(&kept) && fs::metadata(&kept).unwrap().len() > length);
+}
+
+#[test]
+fn the_next_run_takes_away_what_a_killed_one_left() {
+    let folder = Folder::new();
+    let file = folder.file("out.om");
+    drop(start_and_stop(&years(), &folder, &["--output", &file]));
+    let left = folder.names();
+    assert_eq!(left.len(), 1, "{left:?}");
+    // Another one is being written.
+    let running = start_and_stop(&years(), &folder, &["--output", &file]);
+    let names = folder.names();
+    assert!(names.len() == 1 && names != left, "{names:?}");
+    day().export(&["--output", &file]).assert_code(0);
+    assert_eq!(folder.names(), [names[0].as_str(), "out.om"]);
+    drop(running);
+    day().export(&["--output", &file, "--force"]).assert_code(0);
+    assert_eq!(folder.names(), ["out.om"]);
 }
 
 #[test]

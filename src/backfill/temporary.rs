@@ -1,0 +1,214 @@
+//! A file that has its name only when it is complete. Never replaces a file unless told to.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::mem;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::LastResort;
+use crate::openmetrics;
+
+const PREFIX: &str = ".push-live-metrics.";
+const SUFFIX: &str = ".tmp";
+
+/// The file that is being written, until it has its name. It is removed at the end of the run,
+/// also by a signal while the main thread is stuck in a write. Its writer holds a lock on it, by
+/// which other runs know that it lives.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Temporary(Arc<Mutex<Option<PathBuf>>>);
+
+/// How a complete file has got its name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// In one step.
+    Safely,
+    /// In two, a check and a rename: the file system has no hard links.
+    WithoutLink,
+}
+
+impl Temporary {
+    /// Removes the incomplete files in the folder of `target` whose writers are dead. A complete
+    /// one stays: it may be all that there is of a run whose name was taken.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(super) fn remove_left_over(target: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(target.with_file_name("."))?.flatten() {
+            let name = entry.file_name();
+            let is_ours =
+                name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX));
+            // Not through a link, and no FIFO, which would wait for its writer.
+            if !is_ours || !entry.file_type().is_ok_and(|file_type| file_type.is_file()) {
+                continue;
+            }
+            let Ok(mut file) = File::open(entry.path()) else { continue };
+            if file.try_lock().is_ok() && !is_complete(&mut file).unwrap_or(true) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the file, in the folder of `target`.
+    ///
+    /// # Errors
+    /// Nothing can be created there.
+    pub(super) fn create_beside(&self, target: &Path) -> io::Result<File> {
+        let mut slot = self.slot();
+        let mut attempt = 0;
+        loop {
+            // Short, for the name next to it may be as long as a name can be; counted, for in a
+            // container another run, long dead, may have had the same process id.
+            let name = format!("{PREFIX}{}.{attempt}{SUFFIX}", process::id());
+            let path = target.with_file_name(name);
+            match File::create_new(&path) {
+                Ok(file) if !is_taken_away(&file, &path)? => {
+                    *slot = Some(path);
+                    return Ok(file);
+                }
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => attempt += 1,
+            }
+        }
+    }
+
+    /// Gives the file its name, also when another has it.
+    ///
+    /// # Errors
+    /// It has its temporary name, returned with the cause, and keeps it.
+    pub(super) fn rename_to(&self, target: &Path) -> Result<Named, (PathBuf, io::Error)> {
+        self.name(|path| fs::rename(path, target).map(|()| Named::Safely))
+    }
+
+    /// Gives the file its name by `link`, which fails when another file has it.
+    ///
+    /// # Errors
+    /// It has its temporary name, returned with the cause, and keeps it.
+    pub(super) fn link_to(
+        &self,
+        target: &Path,
+        link: impl Fn(&Path, &Path) -> io::Result<()>,
+    ) -> Result<Named, (PathBuf, io::Error)> {
+        self.name(|path| match link(path, target) {
+            Ok(()) => {
+                // The file has its name, whatever becomes of the other one.
+                let _ = fs::remove_file(path);
+                Ok(Named::Safely)
+            }
+            // EPERM or EOPNOTSUPP. Source: link(2).
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+                ) =>
+            {
+                if target.symlink_metadata().is_ok() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                fs::rename(path, target).map(|()| Named::WithoutLink)
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    fn name(
+        &self,
+        give: impl Fn(&Path) -> io::Result<Named>,
+    ) -> Result<Named, (PathBuf, io::Error)> {
+        // Held, so that a signal does not remove it meanwhile. The file is no longer ours to
+        // remove, whether it gets its name or not.
+        let mut slot = self.slot();
+        let path = slot.take().expect("it was created");
+        give(&path).map_err(|error| (path, error))
+    }
+
+    /// Removes the file, unless it is complete.
+    pub(super) fn remove(&self) {
+        remove(&mut self.slot());
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LastResort for Temporary {
+    fn wind_up(&self) {
+        let mut slot = self.slot();
+        remove(&mut slot);
+        // Held to the end of the process, so that the main thread cannot take it for a file
+        // that is there.
+        mem::forget(slot);
+    }
+
+    fn abandon(&self) {
+        if let Ok(mut slot) = self.0.try_lock() {
+            remove(&mut slot);
+        }
+    }
+}
+
+fn remove(slot: &mut Option<PathBuf>) {
+    if let Some(path) = slot.take() {
+        // What keeps it from being removed kept it from being written.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Locks a file that was created at `path`; tells whether another run, which came before the
+/// lock, has taken it for a dead one's.
+fn is_taken_away(file: &File, path: &Path) -> io::Result<bool> {
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => return Ok(true),
+        // A file system without locks: no run can lock it, and so none takes it away.
+        Ok(()) | Err(fs::TryLockError::Error(_)) => {}
+    }
+    let ours = file.metadata()?;
+    Ok(!fs::symlink_metadata(path).is_ok_and(|there| there.ino() == ours.ino()))
+}
+
+/// Tells whether a file ends as one that was written to its end.
+fn is_complete(file: &mut File) -> io::Result<bool> {
+    let end = openmetrics::END.as_bytes();
+    let length = u64::try_from(end.len()).expect("it is a line");
+    let mut last = Vec::new();
+    let from = file.metadata()?.len().saturating_sub(length);
+    file.seek(SeekFrom::Start(from))?;
+    file.read_to_end(&mut last)?;
+    Ok(last == end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two file systems without hard links, and what becomes of a name that is free or taken.
+    #[test]
+    fn without_hard_links_a_file_that_is_there_is_left_alone() {
+        let folder = std::env::temp_dir().join(format!("temporary-{}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let target = folder.join("out.om");
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
+            let temporary = Temporary::default();
+            let mut file = temporary.create_beside(&target).unwrap();
+            io::Write::write_all(&mut file, b"new").unwrap();
+            let no_link = |_: &Path, _: &Path| Err(kind.into());
+            assert_eq!(temporary.link_to(&target, no_link).unwrap(), Named::WithoutLink);
+            assert_eq!(fs::read(&target).unwrap(), b"new");
+
+            fs::write(&target, "precious").unwrap();
+            temporary.create_beside(&target).unwrap();
+            let (kept, error) = temporary.link_to(&target, no_link).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read(&target).unwrap(), b"precious");
+            temporary.remove();
+            assert!(kept.is_file());
+            fs::remove_file(kept).unwrap();
+            fs::remove_file(&target).unwrap();
+        }
+        fs::remove_dir(folder).unwrap();
+    }
+}
