@@ -77,6 +77,7 @@
 //! remote_write/hints.rs        the words of errors
 //! remote_write/resolver.rs     the addresses of a host
 //! remote_write/tls.rs          certificates and keys
+//! remote_write/tls_errors.rs   what goes wrong with TLS, in words
 //! remote_write/base64.rs       for basic authentication
 //! remote_write/header_time.rs  Date and Retry-After
 //! remote_write/retry.rs        when to try again: backoff

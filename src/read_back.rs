@@ -197,7 +197,7 @@ impl<'a, C: Clock> Reader<'a, C> {
                 Err(Outcome::Rejected { status, reason }) => {
                     return Err(ReadError::Refused { status: Some(status), reason });
                 }
-                Err(Outcome::Untrusted { reason }) => {
+                Err(Outcome::Blocked { reason }) => {
                     return Err(ReadError::Refused { status: None, reason });
                 }
                 Err(Outcome::Retryable { reason, .. }) if is_final(&reason) => {

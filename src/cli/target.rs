@@ -8,7 +8,7 @@ use super::credentials::{check_trust, preset_auth, url_auth};
 use super::headers::headers;
 use super::settings::{self, Setting, Settings, Source};
 use super::units;
-use super::url::HttpUrl;
+use super::url::{HttpUrl, is_user_info};
 use crate::error::{BadInput, Error, Escaped};
 use crate::remote_write::{
     Auth, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header, redacted,
@@ -307,12 +307,21 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<Secret>, BadIn
     }
     let value = if value.contains("://") { value } else { format!("http://{value}") };
     let (scheme, authority) = value.split_once("://").expect("it was put there");
-    let without_user = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    HttpUrl::parse(&format!("{scheme}://{without_user}")).map_err(|error| {
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((user, host)) => (format!("{user}@"), host),
+        None => (String::new(), authority),
+    };
+    if !is_user_info(&user) {
+        let problem = "has a character in its user or password that a URL cannot have there";
+        let hint = "percent-encode it, as in %2F for a slash";
+        return Err(BadInput::new(&place, None, problem, hint));
+    }
+    let url = HttpUrl::parse(&format!("{scheme}://{host}")).map_err(|error| {
         let way_out = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
         BadInput::new(&place, None, &error.problem, way_out)
     })?;
-    Ok(Some(Secret::Inline(value)))
+    let (scheme, host) = url.text.split_once("://").expect("a URL has a scheme");
+    Ok(Some(Secret::Inline(format!("{scheme}://{user}{host}"))))
 }
 
 #[cfg(test)]
@@ -484,6 +493,17 @@ mod tests {
         assert_eq!(proxied("http://a.example/", &[("no_proxy", "b.example,.example")]), None);
         assert_eq!(proxied("http://localhost/", &[]), None);
         assert_eq!(proxied("https://127.0.0.1/", &[]), None);
+        assert_eq!(
+            proxied("https://a.example/", &[("HTTPS_PROXY", "HTTP://U:P@PROXY:1")]),
+            proxy("http://U:P@proxy:1"),
+        );
+        for value in ["http://user:a/b@proxy:1", "user:a b@proxy:1", "http://u:a?b#c@proxy"] {
+            check_error(
+                &start().flags(&[URL]).variable("HTTPS_PROXY", value),
+                "HTTPS_PROXY: has a character in its user or password that a URL cannot have \
+                 there; percent-encode it, as in %2F for a slash",
+            );
+        }
         check_error(
             &start().flags(&[URL]).variable("HTTPS_PROXY", "socks5://user:s3cret@proxy:1"),
             "HTTPS_PROXY: has another scheme than http and https; \

@@ -9,7 +9,8 @@ const URL_BYTES_MAX: usize = 64_000;
 
 /// An absolute http or https URL without user name, password and fragment.
 pub(super) struct HttpUrl {
-    /// The URL as given.
+    /// The URL as given, but for its scheme and host, which are in lower case: a name in a hosts
+    /// file is found by some C libraries only so.
     pub(super) text: String,
     /// Whether the scheme is https.
     pub(super) https: bool,
@@ -28,7 +29,8 @@ impl HttpUrl {
         let Some((scheme, behind)) = text.split_once("://") else {
             return Err(unusable("has no scheme", "begin it with http:// or https://"));
         };
-        let https = match scheme.to_ascii_lowercase().as_str() {
+        let scheme = scheme.to_ascii_lowercase();
+        let https = match scheme.as_str() {
             "http" => false,
             "https" => true,
             _ => {
@@ -66,12 +68,19 @@ impl HttpUrl {
                     unusable("has a port that is none", "give one from 1 to 65535")
                 })?,
             };
-        Ok(HttpUrl { text: text.into(), https, host, port })
+        let (authority, rest) = behind.split_at(authority.len());
+        let text = format!("{scheme}://{}{rest}", authority.to_ascii_lowercase());
+        Ok(HttpUrl { text, https, host, port })
     }
 
     /// Returns whether requests to it stay on this host.
     pub(super) fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+        self.host == "localhost" || self.address().is_some_and(|address| address.is_loopback())
+    }
+
+    /// Returns the host where it is an address; an IPv4 address that is written as IPv6 is one.
+    fn address(&self) -> Option<IpAddr> {
+        address(&self.host)
     }
 
     /// Returns whether one entry of a `NO_PROXY` list covers it.
@@ -85,7 +94,7 @@ impl HttpUrl {
     fn matches(&self, entry: &str) -> bool {
         let entry = entry.to_ascii_lowercase();
         if let Some((network, bits)) = entry.split_once('/') {
-            return self.host.parse().is_ok_and(|ip| is_in_block(ip, network, bits));
+            return self.address().is_some_and(|address| is_in_block(address, network, bits));
         }
         let (host, port) = match entry.parse::<Ipv6Addr>() {
             Ok(_) => (entry.as_str(), None),
@@ -97,9 +106,20 @@ impl HttpUrl {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let domain = host.trim_start_matches('.');
         host == "*"
+            || (self.address().is_some() && self.address() == address(host))
             || self.host == domain
             || self.host.strip_suffix(domain).is_some_and(|subdomain| subdomain.ends_with('.'))
     }
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    host.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// Returns whether the user and password of a proxy are written as a URL has them.
+/// Source: RFC 3986, section 3.2.1; a password may have an `@` in it, which the last one ends.
+pub(super) fn is_user_info(text: &str) -> bool {
+    text.chars().all(|c| is_url_char(c) && !"/?#[]".contains(c))
 }
 
 /// Source: RFC 3986, section 2; `[` and `]` stand in IPv6 hosts.
@@ -163,6 +183,7 @@ mod tests {
     fn urls_are_absolute_and_plain() {
         check("http://localhost:9090/api/v1/write", "localhost 9090 loopback=true");
         check("HTTPS://Edge.Example.com?a=b", "edge.example.com 443 loopback=false");
+        check("http://[::FFFF:127.0.0.1]/", "::ffff:127.0.0.1 80 loopback=true");
         check("http://127.8.0.1", "127.8.0.1 80 loopback=true");
         check("http://[::1]:9090/", "::1 9090 loopback=true");
         check("http://[2001:db8::1]/", "2001:db8::1 80 loopback=false");
@@ -188,6 +209,17 @@ mod tests {
     }
 
     #[test]
+    fn scheme_and_host_are_in_lower_case_and_the_rest_is_as_given() {
+        for (given, text) in [
+            ("HTTP://LOCALHOST:9090/API/v1?Db=X", "http://localhost:9090/API/v1?Db=X"),
+            ("https://[2001:DB8::1]?A", "https://[2001:db8::1]?A"),
+            ("http://A", "http://a"),
+        ] {
+            assert_eq!(HttpUrl::parse(given).unwrap().text, text);
+        }
+    }
+
+    #[test]
     fn no_proxy_covers_hosts_domains_addresses_and_blocks() {
         #[track_caller]
         fn check(url: &str, no_proxy: &str, expected: bool) {
@@ -208,6 +240,11 @@ mod tests {
         check("http://11.1.2.3/", "10.0.0.0/33", false);
         check("http://[2001:db8::1]/", "2001:db8::1", true);
         check("http://[2001:db8::1]/", "[2001:db8::1]:80", true);
+        check("http://[2001:db8::7]/", "2001:DB8:0::7", true);
+        check("http://[2001:DB8:0:0::7]/", "[2001:db8::0:7]:80", true);
+        check("http://[2001:db8::7]/", "2001:db8::8", false);
+        check("http://[::ffff:10.1.2.3]/", "10.1.2.3", true);
+        check("http://[::ffff:10.1.2.3]/", "10.0.0.0/8", true);
         check("http://[2001:db8::1]/", "2001:db8::/32", true);
         check("http://[2001:db9::1]/", "2001:db8::/32", false);
     }

@@ -134,7 +134,7 @@ impl<'a, C: Clock> Courier<'a, C> {
             Outcome::Accepted => Delivered::Settled(Fate::Accepted),
             Outcome::Rejected { status, reason } => self
                 .rejected(Rejection { status: Some(status), reason, maybe_stored: false }, request),
-            Outcome::Retryable { reason, .. } | Outcome::Untrusted { reason } => {
+            Outcome::Retryable { reason, .. } | Outcome::Blocked { reason } => {
                 self.log_given_up(&reason);
                 Delivered::Settled(Fate::Undelivered)
             }
@@ -200,11 +200,11 @@ impl<'a, C: Clock> Courier<'a, C> {
                     (_, delivered) => Some(delivered),
                 }
             }
-            Outcome::Untrusted { reason } if !self.is_anything_accepted => {
+            Outcome::Blocked { reason } if !self.is_anything_accepted => {
                 self.report.log(Level::Error, "refused", &[], &format!("✗ Push refused: {reason}"));
                 Some(Delivered::Refused(failure.unsettled()))
             }
-            Outcome::Untrusted { reason } => self.failed(Attempt(None, reason), failure),
+            Outcome::Blocked { reason } => self.failed(Attempt(None, reason), failure),
             Outcome::Retryable { after, maybe_stored, reason } => {
                 failure.maybe_stored |= maybe_stored;
                 if failure.maybe_stored {

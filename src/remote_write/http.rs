@@ -11,7 +11,7 @@ use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy, RequestBuilder, SendBody};
 
-use super::failure::{Watched, failure, not_sent};
+use super::failure::{Route, Watched, failure, not_sent};
 use super::headers::{USER_AGENT, protocol_headers};
 use super::resolver::Resolver;
 use super::{Secret, Secrets, Target, Version, header_time, redacted};
@@ -48,8 +48,8 @@ pub enum Outcome {
         /// For the log.
         reason: String,
     },
-    /// One end does not trust the other's certificate; nothing was sent.
-    Untrusted {
+    /// Nothing gets through: a certificate that one end does not accept, or a proxy that refuses.
+    Blocked {
         /// For the log.
         reason: String,
     },
@@ -59,7 +59,7 @@ impl Outcome {
     fn without(mut self, secrets: &Secrets) -> Self {
         if let Outcome::Retryable { reason, .. }
         | Outcome::Rejected { reason, .. }
-        | Outcome::Untrusted { reason } = &mut self
+        | Outcome::Blocked { reason } = &mut self
         {
             *reason = secrets.hide(reason);
         }
@@ -111,6 +111,7 @@ impl Canceller {
 pub struct Sender {
     agent: Agent,
     resolver: Resolver,
+    route: Route,
     target: Target,
 }
 
@@ -127,6 +128,7 @@ impl Sender {
             return Err(BadInput::new(&target.source, Some(&url), problem, way_out).into());
         }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
+        let route = Route::new(&target.url, proxy.as_ref());
         // Below the limit of the whole, so that an attempt that never got through says so.
         let connect_timeout = target.timeout.mul_f64(0.75);
         let config = Agent::config_builder()
@@ -149,7 +151,7 @@ impl Sender {
         let config = config.tls_config(super::tls::config(&target.tls)?);
         let resolver = Resolver::new();
         let agent = Agent::with_parts(config.build(), DefaultConnector::new(), resolver.clone());
-        Ok(Self { agent, resolver, target: target.clone() })
+        Ok(Self { agent, resolver, route, target: target.clone() })
     }
 
     /// Returns what ends the request under way, from another thread.
@@ -182,7 +184,10 @@ impl Sender {
         let request = request.header("Content-Length", body.rest.len().to_string());
         let reply = match request.send(SendBody::from_reader(&mut body)) {
             Ok(response) => read_reply(response, now, &secrets),
-            Err(error) => Reply::without_answer(failure(&error, body.is_begun).without(&secrets)),
+            Err(error) => {
+                let outcome = failure(&error, body.is_begun, &self.route);
+                Reply::without_answer(outcome.without(&secrets))
+            }
         };
         if reply.outcome != Outcome::Accepted {
             // The name may have another address by now.
@@ -220,8 +225,8 @@ impl Sender {
             request = request.header(*name, *value);
         }
         let (request, secrets) = self.with_own_headers(request)?;
-        let response = request.send(question.body);
-        let mut response = response.map_err(|error| failure(&error, false).without(&secrets))?;
+        let failed = |error: &ureq::Error| failure(error, false, &self.route).without(&secrets);
+        let mut response = request.send(question.body).map_err(|error| failed(&error))?;
         if !response.status().is_success() {
             return Err(read_reply(response, now, &secrets).outcome);
         }
@@ -229,7 +234,7 @@ impl Sender {
         let read = response.body_mut().as_reader().take(body_bytes_max as u64 + 1);
         match { read }.read_to_end(&mut body) {
             Ok(_) => Ok(body),
-            Err(error) => Err(not_sent(Escaped(&error.to_string()).to_string()).without(&secrets)),
+            Err(error) => Err(failed(&error.into())),
         }
     }
 

@@ -17,6 +17,7 @@ mod secret;
 mod target;
 #[cfg(feature = "tls")]
 mod tls;
+mod tls_errors;
 pub mod v1;
 pub mod v2;
 

@@ -76,7 +76,7 @@ fn receiver(steps: Vec<Step>) -> Receiver {
 fn check_reason(outcome: &Outcome) {
     let (Outcome::Retryable { reason, .. }
     | Outcome::Rejected { reason, .. }
-    | Outcome::Untrusted { reason }) = outcome
+    | Outcome::Blocked { reason }) = outcome
     else {
         return;
     };

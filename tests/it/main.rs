@@ -21,6 +21,7 @@ mod live_check;
 mod local_time;
 mod logs;
 mod preview;
+mod proxies;
 mod receivers_smoke;
 mod secrets;
 mod signals;

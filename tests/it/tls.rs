@@ -54,6 +54,8 @@ fn check_refused(receiver: &Receiver, sender: Sender, text: &str) -> Run {
     let log = run.log();
     let message = log.only("refused").get("message").text();
     assert!(message.contains(text), "{message}");
+    let peer = receiver.address().to_string();
+    assert!(message.contains(&format!(": {peer}: ")), "{peer} in {message}");
     assert!(log.events("retry").is_empty());
     assert_eq!(receiver.requests().len(), 0);
     run
@@ -102,7 +104,8 @@ fn own_authority_among_others_and_by_name() {
 fn an_authority_that_is_not_bundled() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
-    let run = check_refused(&receiver, Sender::to(&receiver.url()), "UnknownIssuer");
+    let run =
+        check_refused(&receiver, Sender::to(&receiver.url()), "an issuer that is not trusted");
     let host = "/etc/ssl/certs/ca-certificates.crt";
     if std::path::Path::new(host).is_file() {
         let way_out = format!("--ca-file {host}");
@@ -115,13 +118,15 @@ fn the_wrong_authority() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let sender = Sender::to(&receiver.url()).flag("ca-file", &certificates.typed("other-ca.pem"));
-    check_refused(&receiver, sender, "UnknownIssuer");
+    check_refused(&receiver, sender, "an issuer that is not trusted");
 }
 
 #[test]
 fn a_certificate_that_expired_or_is_not_valid_yet() {
     let Some(certificates) = certificates() else { return };
-    for (name, text) in [("expired", "expired"), ("not-yet", "not valid yet")] {
+    for (name, text) in
+        [("expired", "certificate expired "), ("not-yet", "certificate is not valid yet, for ")]
+    {
         let receiver = receiver(certificates, name);
         check_refused(&receiver, sender(&receiver, certificates), text);
     }
@@ -131,7 +136,43 @@ fn a_certificate_that_expired_or_is_not_valid_yet() {
 fn a_certificate_of_another_host() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "elsewhere");
-    check_refused(&receiver, sender(&receiver, certificates), "not valid for name");
+    check_refused(
+        &receiver,
+        sender(&receiver, certificates),
+        "for another name: elsewhere.example",
+    );
+}
+
+/// What plain `openssl req -x509` makes is an authority's, and the message has the command that
+/// makes one that works.
+#[test]
+fn a_certificate_that_signed_itself() {
+    let Some(certificates) = certificates() else { return };
+    let receiver = receiver(certificates, "ca");
+    let run = check_refused(&receiver, sender(&receiver, certificates), "CA:TRUE");
+    let (_, command) = run.stderr.split_once("with: openssl ").unwrap();
+    let (command, _) = command.split_once(" (IP").unwrap();
+    let command = command.replace("DNS:HOST", &format!("IP:{}", receiver.address().ip()));
+    certificates.openssl(&command.replace("key.pem", "own.key").replace("cert.pem", "own.pem"));
+    let receiver = self::receiver(certificates, "own");
+    let sender = Sender::to(&receiver.url()).flag("ca-file", &certificates.typed("own.pem"));
+    sender.run().assert_all_delivered(&receiver);
+}
+
+#[test]
+fn versions_that_have_nothing_in_common() {
+    let Some(_) = certificates() else { return };
+    let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
+        // A fatal alert, protocol_version.
+        io::Write::write_all(&mut socket, &[21, 3, 3, 0, 2, 2, 70])?;
+        let _ = socket.shutdown(Shutdown::Write);
+        let _ = io::copy(&mut socket, &mut io::sink());
+        Err(io::ErrorKind::InvalidData.into())
+    });
+    let receiver = Script::new([]).wrapped(wrap).start();
+    let run = Sender::to(&receiver.url()).flag("flush-timeout", "100ms").run();
+    run.assert_code(4);
+    assert!(run.stderr.contains("no version or cipher of TLS in common"), "{}", run.stderr);
 }
 
 #[test]
@@ -167,10 +208,10 @@ fn a_client_certificate_that_is_required() {
                 .flag("client-cert", &certificates.typed(&format!("{name}.pem")))
                 .flag("client-key", &certificates.typed(&format!("{name}.key")))
         };
-        check_refused(&receiver, sender(&receiver, certificates), "CertificateRequired");
+        check_refused(&receiver, sender(&receiver, certificates), "asks for a client certificate");
         // Signed by another authority, and not made for clients.
-        check_refused(&receiver, with("other-client"), "UnknownCA");
-        check_refused(&receiver, with("server"), "received fatal alert");
+        check_refused(&receiver, with("other-client"), "does not know the issuer");
+        check_refused(&receiver, with("server"), "our client certificate");
         with("client").run().assert_all_delivered(&receiver);
     }
 }
@@ -181,8 +222,9 @@ fn a_certificate_that_goes_bad_for_a_while_is_not_fatal() {
     let Some(certificates) = certificates() else { return };
     let config = |name| certificates.server(name, None, &[&TLS13]);
     let configs = vec![config("server"), config("expired"), config("server")];
-    let close: Step = Answer::status(204).then(Then::Close).into();
-    let script = Script::new([close]).wrapped(tls(configs));
+    // Announced, so that no attempt meets a connection that is about to end.
+    let close = Answer::status(204).header("Connection", "close").then(Then::Close);
+    let script = Script::new([close.into()]).wrapped(tls(configs));
     let receiver = script.allow(|allowed| allowed.unseen_attempts = true).start();
     let run = sender(&receiver, certificates).run();
     run.assert_all_delivered(&receiver);

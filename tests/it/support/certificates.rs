@@ -101,8 +101,9 @@ impl Certificates {
         made
     }
 
+    /// Runs `openssl` in the folder.
     #[track_caller]
-    fn openssl(&self, args: &str) {
+    pub(crate) fn openssl(&self, args: &str) {
         let output = Command::new("openssl")
             .args(args.split_whitespace())
             .current_dir(self.0.path())
