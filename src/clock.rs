@@ -240,3 +240,30 @@ fn is_hangup_ignored() -> bool {
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .is_some_and(|mask| mask & SIGHUP_BIT != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_signal_ends_a_sleep_of_any_length() {
+        let interrupt = Arc::new(Interrupt::default());
+        let clock = SystemClock::new(Arc::clone(&interrupt));
+        assert_eq!(clock.sleep(Duration::ZERO), Ok(()));
+        let sleeper = thread::spawn(move || {
+            let woken = clock.sleep(HOUR);
+            (woken, clock.sleep(HOUR), clock.is_interrupted())
+        });
+        interrupt.set();
+        assert_eq!(sleeper.join().unwrap(), (Err(Interrupted), Err(Interrupted), true));
+    }
+
+    #[test]
+    fn a_stuck_run_has_two_seconds() {
+        assert!(REQUEST_GRACE + CANCEL_GRACE + WIND_UP_GRACE <= Duration::from_secs(2));
+        // A second signal is known before the first has ended the run.
+        assert!(SAME_SIGNAL < REQUEST_GRACE);
+    }
+}

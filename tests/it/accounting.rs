@@ -1,14 +1,11 @@
 //! When something is missing: counted, named, and the printed commands send exactly that.
 
-use std::time::Duration;
-
 use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
 use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step};
 
-const MS: Duration = Duration::from_millis(1);
 const OK: u16 = 204;
 
 /// Runs what `run`, which had losses, printed, each command in a shell; then nothing is missing
@@ -148,16 +145,6 @@ fn a_datapoint_given_up_after_silence_is_unconfirmed() {
     let commands = run.summary().commands;
     assert!(commands.len() == 1 && commands[0].starts_with("push-live-metrics verify "));
     receiver.finish();
-}
-
-#[test]
-fn nothing_is_tried_for_longer_than_the_flush_timeout() {
-    let receiver =
-        Script::new(statuses(&[OK, OK])).giving_up().otherwise(Step::status(429)).start();
-    let run = Sender::to(&receiver.url()).flag("flush-timeout", "300ms").run();
-    run.assert_code(1);
-    assert_eq!(run.summary().counts(), [2, 0, 8, 0, 0], "{}", run.stderr);
-    assert!(run.took() < 1200 * MS, "{:?}", run.took());
 }
 
 #[test]

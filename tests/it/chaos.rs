@@ -138,7 +138,7 @@ fn an_outage_in_mid_run_delays_and_loses_nothing() {
     let Some(mut receiver) = Receiver::prometheus2().start() else { return };
     let flags = Flags::new(receiver.write_url(), "outage", 300, 20);
     let push = flags.start(&[]);
-    push.wait_for("[50/300]", 1);
+    push.wait_for("[5/300]", 1);
     receiver.stop();
     thread::sleep(Duration::from_secs(3));
     receiver.restart();

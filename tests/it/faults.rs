@@ -14,7 +14,7 @@ const MS: Duration = Duration::from_millis(1);
 #[track_caller]
 fn check(steps: impl IntoIterator<Item = Step>, retries: u64) {
     let receiver = Receiver::start(steps);
-    let run = Sender::to(&receiver.url()).flag("timeout", "5s").run();
+    let run = Sender::to(&receiver.url()).flag("timeout", "30s").run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, retries, "{}", run.stderr);
     receiver.finish();
@@ -24,20 +24,33 @@ fn check(steps: impl IntoIterator<Item = Step>, retries: u64) {
 #[track_caller]
 fn check_impatient(steps: impl IntoIterator<Item = Step>) {
     let receiver = Receiver::start(steps);
-    let run = Sender::to(&receiver.url()).flag("timeout", "300ms").run();
+    let run = Sender::to(&receiver.url()).flag("timeout", "2s").run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, 1, "{}", run.stderr);
     receiver.finish();
 }
 
+/// Ten datapoints get to a receiver that does this first, and then closes for a while.
+#[track_caller]
+fn check_closed(steps: impl IntoIterator<Item = Step>) {
+    let receiver = Receiver::start(steps.into_iter().chain([Step::Refuse]));
+    let running = Sender::to(&receiver.url()).start();
+    running.wait_for_event("retry", 1);
+    receiver.open();
+    let run = running.wait();
+    run.assert_all_delivered(&receiver);
+    assert!(run.summary().retries >= 1, "{}", run.stderr);
+    receiver.finish();
+}
+
 #[test]
 fn nobody_listens() {
-    check([Step::Refuse(400 * MS)], 1);
+    check_closed([]);
 }
 
 #[test]
 fn nobody_listens_for_a_while_in_between() {
-    check([Step::status(204), Step::status(204), Step::Refuse(400 * MS)], 1);
+    check_closed([Step::status(204), Step::status(204)]);
 }
 
 #[test]
@@ -69,8 +82,8 @@ fn the_connection_ends_without_an_answer() {
 fn a_connection_that_ends_between_datapoints_costs_nothing() {
     // It has ended by the time that the next one is due.
     let one: Step = Answer::status(204).then(Then::Close).into();
-    let receiver = Receiver::start(vec![one; 5]);
-    let run = Sender::to(&receiver.url()).ticks(5, 100).starting_now().run();
+    let receiver = Receiver::start(vec![one; 3]);
+    let run = Sender::to(&receiver.url()).ticks(3, 1000).starting_now().run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, 0, "{}", run.stderr);
     receiver.finish();
@@ -88,7 +101,7 @@ fn an_answer_that_dribbles_in_time_is_an_answer() {
 
 #[test]
 fn an_answer_that_dribbles_for_too_long_is_none() {
-    check_impatient([Answer::status(204).meaning(0).paced(1, 100 * MS).into()]);
+    check_impatient([Answer::status(204).meaning(0).paced(1, 300 * MS).into()]);
 }
 
 #[test]
@@ -168,9 +181,9 @@ fn an_error_of_ten_megabytes_is_shown_to_its_first_kilobyte() {
 fn an_error_that_stops_behind_its_first_kilobyte_is_not_waited_for() {
     let error = Answer::status(503).body("x".repeat(2000));
     let receiver = Receiver::start([error.cut(1200, Then::Stall, true).into()]);
-    let run = Sender::to(&receiver.url()).flag("timeout", "20s").run();
+    let run = Sender::to(&receiver.url()).flag("timeout", "35s").run();
     run.assert_all_delivered(&receiver);
-    assert!(run.took() < 10_000 * MS, "{:?}", run.took());
+    assert!(run.took() < 30_000 * MS, "{:?}", run.took());
 }
 
 #[test]

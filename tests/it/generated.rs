@@ -63,7 +63,7 @@ fn attempt(http: &Http) -> Outcome {
 }
 
 fn target(receiver: &Receiver) -> Target {
-    let sender = Sender::to(&receiver.url()).flag("timeout", "2s");
+    let sender = Sender::to(&receiver.url()).flag("timeout", "30s");
     live_config(&sender.args(), NOW.0).0.target
 }
 

@@ -409,6 +409,7 @@ fn an_interrupted_run_counts_what_is_due_and_what_is_not() {
         let hours = Hours::run(minutes(&receiver, 10), &clock);
         assert_eq!(hours.exit, Exit::Interrupted);
         assert_eq!(hours.summary().counts(), counts);
+        assert_eq!(clock.steady(), at, "at once");
     }
 }
 
@@ -426,6 +427,18 @@ fn the_flush_timeout_is_for_silence_not_for_a_queue_that_drains() {
     let receiver = script.start();
     let hours = Hours::run(minutes(&receiver, 50).flag("flush-timeout", "40s"), &clock);
     hours.assert_all_delivered(&receiver);
+}
+
+#[test]
+fn nothing_is_tried_for_longer_than_the_flush_timeout() {
+    let clock = FakeClock::at(START_MS);
+    let busy = |_, count| Step::status(if count < 2 { 204 } else { 429 });
+    let receiver = Script::new([]).now(clock.now_fn()).giving_up().choose(busy).start();
+    let hours = Hours::run(minutes(&receiver, 10).flag("flush-timeout", "45s"), &clock);
+    assert_eq!(hours.exit, Exit::Incomplete);
+    assert_eq!(hours.summary().counts(), [2, 0, 8, 0, 0]);
+    assert_eq!(arrivals_ms(&receiver).pop(), Some(9 * 60_000 + 45_000));
+    receiver.finish();
 }
 
 #[test]

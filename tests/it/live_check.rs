@@ -99,19 +99,20 @@ fn live_values_are_those_of_the_series_in_victoriametrics() {
     check_receiver(Receiver::victoriametrics(), 2e-12);
 }
 
-/// Interrupts runs at tick 3 of 5; they are side by side, since each takes two seconds.
+/// Interrupts runs at tick 3 of 5, while each sleeps for most of a minute.
 #[test]
-fn live_ctrl_c_at_tick_3_of_5_ends_the_run_within_100_ms() {
+fn live_ctrl_c_at_tick_3_of_5_ends_the_run_and_counts_right() {
     const RUN_COUNT: u64 = 20;
-    const LIMIT: Duration = Duration::from_millis(100);
+    const LIMIT: Duration = Duration::from_secs(20);
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let interrupted = |i: u64| {
-        // Not all in the same moment.
-        thread::sleep(Duration::from_millis(40 * i));
-        let flags = Flags::new(receiver.write_url(), &format!("interrupted-{i}"), 5, 1000);
+        // Three are due.
+        let start_ms = now_ms() - 125_000;
+        let flags = Flags::new(receiver.write_url(), &format!("interrupted-{i}"), 5, 60_000);
+        let flags = Flags { start_ms, ..flags };
         let push = flags.start(&[]);
         push.wait_for("[3/5]", 1);
-        push.wait_for("Sleeping for", 3);
+        push.wait_for("Sleeping for", 1);
         let interrupted_at = push.signal("INT");
         let run = push.wait();
         let took = run.end - interrupted_at;

@@ -238,7 +238,7 @@ fn not_when_it_cannot_be_used() {
 fn not_when_its_file_goes_bad_later() {
     side_by_side([None, Some(""), Some("s3cr3t\u{1}two\nlines")], |later| {
         let receiver = Script::new([]).header("Authorization").giving_up().start();
-        let sender = Sender::to(&receiver.url()).ticks(40, 20).switch("verbose");
+        let sender = Sender::to(&receiver.url()).ticks(40, 100).starting_now().switch("verbose");
         let sender = sender.file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t");
         let path = sender.folder().join("t");
         let running = sender.flag("flush-timeout", "100ms").start();
@@ -258,7 +258,7 @@ fn not_when_its_file_goes_bad_later() {
 #[test]
 fn a_token_that_is_rotated_is_picked_up() {
     let receiver = Script::new([]).header("Authorization").start();
-    let sender = Sender::to(&receiver.url()).ticks(40, 20);
+    let sender = Sender::to(&receiver.url()).ticks(40, 100).starting_now();
     let path = sender.folder().join("t");
     let sender = sender.file("t", "first\n");
     let sender = sender.env("REMOTE_WRITE_TOKEN_FILE", path.to_str().unwrap());
@@ -279,7 +279,7 @@ fn not_in_the_process_list_and_not_in_the_printed_commands() {
         let script = Script::new([Step::status(204), Step::status(400), Step::Stall]);
         let script = script.allow(|allowed| allowed.steps_left = true);
         let receiver = script.header("Authorization").header("X-Api-Key").start();
-        let running = way(Sender::to(&receiver.url())).flag("timeout", "2s").start();
+        let running = way(Sender::to(&receiver.url())).flag("timeout", "60s").start();
         receiver.wait_for_requests(3);
         let cmdline = fs::read(format!("/proc/{}/cmdline", running.pid())).unwrap();
         let cmdline = String::from_utf8_lossy(&cmdline);

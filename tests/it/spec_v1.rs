@@ -3,8 +3,6 @@
 //!
 //! Source: prometheus/docs docs/specs/prw/remote_write_spec.md.
 
-use std::time::Duration;
-
 use crate::support::ledger::{Request, STALE_NAN_BITS};
 use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
@@ -273,9 +271,9 @@ fn must_1_14_send_the_samples_of_a_series_in_order() {
 fn must_1_15_retry_5xx_with_a_backoff() {
     let (run, requests) = run([500, 503].map(Step::status));
     run.assert_code(0);
+    // At least: what more it is, is the machine's. To the millisecond: hours.rs.
     let apart = |k: usize| requests[k + 1].at_ms - requests[k].at_ms;
-    let (first, second) = (apart(0), apart(1));
-    assert!((450..900).contains(&first) && second >= 900, "{first} ms, {second} ms");
+    assert!(apart(0) >= 450 && apart(1) >= 900, "{} ms, {} ms", apart(0), apart(1));
     assert!(requests[..3].iter().all(|request| request.body == requests[0].body));
 }
 
@@ -341,8 +339,11 @@ fn must_not_1_17_use_its_value_otherwise() {
 
 #[test]
 fn should_1_18_keep_samples_during_an_outage() {
-    let receiver = Receiver::start([Step::Refuse(Duration::from_millis(300))]);
-    Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
+    let receiver = Receiver::start([Step::status(204), Step::Refuse]);
+    let running = Sender::to(&receiver.url()).start();
+    running.wait_for_event("retry", 1);
+    receiver.open();
+    running.wait().assert_all_delivered(&receiver);
 }
 
 #[test]

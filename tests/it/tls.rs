@@ -335,7 +335,7 @@ fn a_signal_in_the_middle_of_the_handshake() {
     let sent = running.signal("INT");
     let run = running.wait();
     run.assert_code(130);
-    assert!(run.end - sent < Duration::from_secs(2), "{:?}", run.end - sent);
+    assert!(run.end - sent < Duration::from_secs(20), "{:?}", run.end - sent);
     let [accepted, rejected, undelivered, unconfirmed, not_yet_due] = run.summary().counts();
     assert_eq!([accepted, rejected, not_yet_due], [0, 0, 9], "{}", run.stderr);
     assert_eq!(undelivered + unconfirmed, 1);

@@ -217,7 +217,8 @@ fn verify_follows_a_push() {
 fn check_resume(setup: Setup) {
     let Some(receiver) = setup.start() else { return };
     let mut series = Series::new(&receiver.write_url(), 0);
-    series.step_ms = 20;
+    // The kills are over long before the window is, so that each run has something to push.
+    series.step_ms = 50;
     let resumed = series.clone().and(&["--resume"]);
     let tick_count = 300;
     for kill in 0..20 {

@@ -27,7 +27,7 @@ impl Connection<'_> {
         let Some(first) = self.transport.read_byte()? else { return Ok(false) };
         let step = self.shared.next_step();
         let goes_on = match &step {
-            Step::Refuse(_) => unreachable!("it is done between requests"),
+            Step::Refuse => unreachable!("it is done between requests"),
             Step::Close(Read::Nothing) => self.part(),
             Step::Close(Read::HalfHead) => {
                 self.transport.read_exact(&mut [0; 60])?;

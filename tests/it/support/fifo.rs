@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Source: asm-generic/fcntl.h, in octal there too.
 const O_NONBLOCK: i32 = 0o4000;
 /// Nothing that is waited for takes longer.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A FIFO, both ends of which are open here: whoever writes into it finds a reader.
 pub(crate) struct Fifo {

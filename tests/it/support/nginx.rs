@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::folder::Folder;
 use super::receivers::free_port;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(5);
 
 /// A running nginx. Dropping it ends the process.

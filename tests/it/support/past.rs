@@ -138,7 +138,7 @@ pub(crate) fn assert_same_bits(stored: &[(i64, f64)], planned: &[(i64, f64)]) {
 
 /// Waits until a Prometheus has taken more than `count` samples.
 pub(crate) fn wait_for_samples(receiver: &Receiver, count: f64) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let is_there = || {
         let (_, metrics) = receiver.get("/metrics");
         let is_total = |line: &&str| {

@@ -102,7 +102,7 @@ impl Script {
 
     /// Starts the receiver on a free port.
     pub(crate) fn start(mut self) -> Receiver {
-        let is_refusing = |step: &Step| matches!(step, Step::Refuse(_));
+        let is_refusing = |step: &Step| matches!(step, Step::Refuse);
         self.allowed.unseen_attempts |= self.steps.iter().any(is_refusing);
         // Certificates are for the usual address.
         let ip = if self.wrap.is_some() { Ipv4Addr::LOCALHOST } else { own_address() };
@@ -187,7 +187,7 @@ impl Receiver {
     /// Has nobody listen any more; `open` ends that.
     pub(crate) fn close(&self) {
         self.shared.lock().ledger.allowed.unseen_attempts = true;
-        self.shared.close_for(PATIENCE);
+        self.shared.set_gate(Gate::Close);
     }
 
     /// Accepts no connection any more, and has the backlog full: whoever connects waits until

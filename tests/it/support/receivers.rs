@@ -22,7 +22,7 @@ use super::read_back::{exchange, parse_csv, parse_matrix, percent_encoded};
 use super::time::seconds;
 
 /// How long a receiver may take to be ready, or to end after SIGTERM. Usually 50 ms.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::time::{now_ms, seconds};
 use super::wire::Point;
 
 /// No run may take longer.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A command that is not run yet.
 pub(crate) struct Sender {

@@ -12,7 +12,7 @@ use super::step::{Read, Step};
 use super::transport::{Transport, Wrap};
 
 /// No single wait, for the sender or for a thread, is longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tells the time in milliseconds since the epoch.
 pub(crate) type Now = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -26,10 +26,10 @@ pub(super) enum Gate {
     Open,
     /// It is.
     Listening,
-    /// It is to be closed until then.
-    Close(Instant),
+    /// It is to be closed.
+    Close,
     /// It is.
-    Closed(Instant),
+    Closed,
     /// Nobody is to accept what comes.
     Deafen,
     /// Nobody does.
@@ -100,10 +100,10 @@ impl Shared {
                 }
                 continue;
             }
-            if let Gate::Close(until) = state.gate {
+            if state.gate == Gate::Close {
                 // Also what stands in the backlog.
                 listener = None;
-                state.gate = Gate::Closed(until);
+                state.gate = Gate::Closed;
                 self.changed.notify_all();
                 continue;
             }
@@ -122,19 +122,9 @@ impl Shared {
 
     /// Returns whether the gate is to be opened again.
     fn wait_while_closed(&self) -> bool {
-        let mut state = self.lock();
-        while let Gate::Closed(until) = state.gate {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                state.gate = Gate::Open;
-            }
-            if state.is_stopping {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        !state.is_stopping
+        let is_closed = |state: &mut State| state.gate == Gate::Closed && !state.is_stopping;
+        let waited = self.changed.wait_while(self.lock(), is_closed);
+        !waited.unwrap_or_else(PoisonError::into_inner).is_stopping
     }
 
     fn listen_again(&self) -> TcpListener {
@@ -148,15 +138,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn close_for(&self, duration: Duration) {
-        self.set_gate(Gate::Close(Instant::now() + duration));
-    }
-
     /// Has the thread that accepts do something else; returns when it does.
     pub(super) fn set_gate(&self, gate: Gate) {
         self.lock().gate = gate;
         self.wake();
-        let is_under_way = |state: &mut State| matches!(state.gate, Gate::Close(_) | Gate::Deafen);
+        let is_under_way = |state: &mut State| matches!(state.gate, Gate::Close | Gate::Deafen);
         let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, is_under_way);
         drop(waited);
     }
@@ -165,11 +151,10 @@ impl Shared {
     pub(super) fn prepare_next(&self) -> bool {
         let mut state = self.lock();
         let is_new_needed = state.steps.front().is_some_and(Step::is_before_request);
-        if let Some(Step::Refuse(duration)) = state.steps.front() {
-            let duration = *duration;
+        if let Some(Step::Refuse) = state.steps.front() {
             state.steps.pop_front();
             drop(state);
-            self.close_for(duration);
+            self.set_gate(Gate::Close);
         }
         is_new_needed
     }

@@ -31,8 +31,8 @@ pub(crate) enum Then {
 /// What happens to one request, or to one attempt to make it.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Nobody listens for this long.
-    Refuse(Duration),
+    /// Nobody listens, until the test has somebody listen again.
+    Refuse,
     /// The connection ends; with a reset if there are bytes that were not read.
     Close(Read),
     /// The connection is reset after everything has come.
@@ -210,7 +210,7 @@ impl Step {
 
     /// Tells whether it happens before there is a request.
     pub(crate) fn is_before_request(&self) -> bool {
-        matches!(self, Step::Refuse(_) | Step::Close(Read::Nothing))
+        matches!(self, Step::Refuse | Step::Close(Read::Nothing))
     }
 
     /// Returns what it means to the sender.
