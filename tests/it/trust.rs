@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::process::Run;
 use crate::support::receiver::{Receiver, Script};
@@ -155,19 +156,34 @@ fn a_secret_in_a_pipe_is_read_once() {
     check_shell(descriptor, header, |sender| sender.flag("header", "X-Id: @/dev/fd/3"));
 }
 
+/// Returns a receiver that does something to a file before it answers the second request.
+fn changing_at_the_second_request(
+    path: &Path,
+    change: impl Fn(&Path) + Send + Sync + 'static,
+) -> Receiver {
+    let (path, count) = (path.to_owned(), AtomicU32::new(0));
+    let script = Script::new([]).header("Authorization").giving_up().choose(move |_, _| {
+        if count.fetch_add(1, Ordering::SeqCst) == 1 {
+            change(&path);
+        }
+        Step::status(204)
+    });
+    // An attempt that is not made leaves a gap in the count.
+    script.allow(|allowed| allowed.unseen_attempts = true).start()
+}
+
 #[test]
 fn a_token_file_that_becomes_a_pipe_hangs_no_run() {
-    let receiver = Script::new([]).header("Authorization").giving_up().start();
-    let sender = Sender::to(&receiver.url()).ticks(40, 20);
-    let sender = sender.file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t");
+    let sender = Sender::to("").ticks(5, 20).file("t", SECRET);
     let path = sender.folder().join("t");
-    let running = sender.flag("flush-timeout", "100ms").start();
-    receiver.wait_for_requests(2);
-    fs::remove_file(&path).unwrap();
-    make_fifo(&path);
-    let run = running.wait();
+    let receiver = changing_at_the_second_request(&path, |path| {
+        fs::remove_file(path).unwrap();
+        make_fifo(path);
+    });
+    let sender = sender.flag("url", &receiver.url()).env("REMOTE_WRITE_TOKEN_FILE", "t");
+    let run = sender.flag("flush-timeout", "100ms").run();
     run.assert_code(1).assert_says("it is no regular file");
-    assert_eq!(run.summary().unconfirmed, 0);
+    assert_eq!(run.summary().counts(), [2, 0, 3, 0, 0]);
 }
 
 #[test]
@@ -180,25 +196,22 @@ fn a_rotated_token_is_checked_like_the_first() {
         ("sécond", "has a character in it that no token has"),
     ];
     side_by_side(cases, |(bad, problem)| {
-        let script = Script::new([]).header("Authorization");
-        let receiver = script.allow(|allowed| allowed.unseen_attempts = true).start();
-        let sender = Sender::to(&receiver.url()).ticks(40, 20);
+        let sender = Sender::to("").ticks(5, 20).file("t", "first\n");
         let path = sender.folder().join("t");
-        let sender = sender.file("t", "first\n");
-        let running = sender.env("REMOTE_WRITE_TOKEN_FILE", path.to_str().unwrap()).start();
-        receiver.wait_for_requests(2);
-        let replace = |text: &str| {
+        let rotate = |path: &Path, text: &str| {
             let other = path.with_extension("new");
             fs::write(&other, text).unwrap();
-            fs::rename(&other, &path).unwrap();
+            fs::rename(&other, path).unwrap();
         };
-        replace(bad);
+        let receiver = changing_at_the_second_request(&path, move |path| rotate(path, bad));
+        let sender = sender.flag("url", &receiver.url());
+        let running = sender.env("REMOTE_WRITE_TOKEN_FILE", path.to_str().unwrap()).start();
         running.wait_for(problem, 1);
-        replace("third");
+        rotate(&path, "third");
         running.wait().assert_all_delivered(&receiver);
         let requests = receiver.requests();
-        let mut values = requests.iter().map(|request| request.header("Authorization").unwrap());
-        assert!(values.clone().all(|value| value == "Bearer first" || value == "Bearer third"));
-        assert_eq!(values.next_back(), Some("Bearer third"));
+        let tokens = requests.iter().map(|request| request.header("Authorization").unwrap());
+        let [first, third] = ["Bearer first", "Bearer third"];
+        assert_eq!(tokens.collect::<Vec<_>>(), [first, first, third, third, third]);
     });
 }
