@@ -35,4 +35,5 @@ mod tidy;
 mod tls;
 mod trust;
 mod verify;
+mod walk;
 mod wire;

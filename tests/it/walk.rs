@@ -1,0 +1,54 @@
+//! The README and the guide as a newcomer takes them: every command, pasted in order into one
+//! shell, in an empty folder, into a Prometheus that the README itself starts.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::process::Surroundings;
+use crate::support::receivers::free_port;
+
+/// Returns the shell commands of a document, block by block.
+fn blocks(path: &str) -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let blocks = text.split("```sh\n").skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn the_commands_of_readme_and_guide_work_when_pasted_in_order() {
+    let prometheus = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/bin/prometheus2");
+    if !prometheus.is_file() {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no Prometheus 2");
+        let _ = writeln!(io::stderr(), "*** SKIPPED *** a test with Prometheus 2");
+        return;
+    }
+    let port = free_port();
+    // The one thing that is not pasted: the port of this test.
+    let mut script = format!(
+        "set -e\nprometheus() {{ exec {} \"$@\" --web.listen-address=127.0.0.1:{port}; }}\n\
+         trap 'kill $!' EXIT\n",
+        prometheus.display()
+    );
+    let mut count = 0;
+    for block in [blocks("README.md"), blocks("docs/guide.md")].concat() {
+        // Neither builds the program nor pushes for eight hours.
+        if block.contains("make install") || block.contains("--duration 8h") {
+            continue;
+        }
+        count += 1;
+        let block = block.replace("localhost:9090", &format!("127.0.0.1:{port}"));
+        let block = block.replace("--duration 30s", "--duration 3s");
+        script += &format!("{block}echo 'block {count} done' >&2\n");
+    }
+    assert!(count >= 8, "{count} blocks");
+    let run = Surroundings::new(Duration::from_secs(120)).start_in_shell(&script, Vec::new());
+    let run = run.wait();
+    run.assert_code(0).assert_says(&format!("block {count} done"));
+    run.assert_says("Finished: all 3 datapoints pushed");
+    run.assert_says("✓ Verified: all 720 datapoints match to the bit");
+    run.assert_says("✓ Verified: all 1440 datapoints match to the bit");
+    assert!(run.stdout.contains("Dry run: nothing is sent."), "{}", run.stdout);
+    assert!(run.stdout.contains("720 datapoints, 1 per minute"), "{}", run.stdout);
+}
