@@ -11,7 +11,7 @@ binary=${CARGO_TARGET_DIR:-$root/target}/release/push-live-metrics
 case $binary in /*) ;; *) binary=$PWD/$binary ;; esac
 bin=$root/target/receivers/bin
 datapoint_count=30
-ready_seconds=30
+ready_seconds=120
 
 say() { printf 'demo: %s\n' "$*"; }
 fail() { printf 'demo: %s\n' "$*" >&2; exit 1; }

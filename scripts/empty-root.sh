@@ -17,7 +17,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=$root/target/receivers/bin
-ready_seconds=30
+ready_seconds=120
 
 say() { printf 'empty-root: %s\n' "$*"; }
 skip() {

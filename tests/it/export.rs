@@ -159,7 +159,7 @@ fn a_signal_leaves_nothing_behind() {
         fs::write(&file, "old").unwrap();
         let mut command = years().export_in_shell("exec \"$@\"", &["--output", &file, "--force"]);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while folder.names().len() < 2 {
             assert!(Instant::now() < deadline, "nothing is written");
         }
@@ -171,9 +171,9 @@ fn a_signal_leaves_nothing_behind() {
     }
 }
 
-/// Takes about a second to write.
+/// Takes seconds to write.
 fn days() -> Past {
-    Past { start: 0, origin: 0, end: 300_000, step: 1, flags: Vec::new() }
+    Past { start: 0, origin: 0, end: 800_000, step: 1, flags: Vec::new() }
 }
 
 /// Starts it, and stops it as soon as it has written something; SIGCONT has it go on.
@@ -183,7 +183,7 @@ fn start_and_stop(past: &Past, folder: &Folder, flags: &[&str]) -> Stopped {
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     let stopped = Stopped(Some(child));
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while folder.names().len() < before.len().max(1) || folder.names() == before {
         assert!(Instant::now() < deadline, "nothing is written");
     }
