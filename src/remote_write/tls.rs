@@ -47,7 +47,7 @@ fn certificates(flag: &str, path: &Path) -> Result<Vec<Certificate<'static>>, Ba
         match item {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
             Ok(_) => {}
-            Err(error) => return Err(unusable(flag, path, &format!("is not PEM ({error})"))),
+            Err(_) => return Err(unusable(flag, path, "is not PEM")),
         }
     }
     if certificates.is_empty() {

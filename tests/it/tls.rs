@@ -357,11 +357,13 @@ fn files_that_are_none() {
     check_unusable(with(&key, &key), &[&key, "no certificate"]);
     let encrypted = certificates.typed("encrypted.key");
     check_unusable(with(&cert, &encrypted), &[&encrypted, "no unencrypted private key"]);
-    for garbage in ["", "garbage", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"]
+    let garbage = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+    for (garbage, text) in
+        [("", "no certificate"), ("garbage", "no certificate"), (garbage, "is not PEM; ")]
     {
         let sender = https().file("bad.pem", garbage);
         let bad = sender.folder().join("bad.pem").to_str().unwrap().to_owned();
-        check_unusable(sender.flag("ca-file", &bad), &[&bad]);
+        check_unusable(sender.flag("ca-file", &bad), &[&bad, text]);
     }
 }
 
