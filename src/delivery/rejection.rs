@@ -37,8 +37,10 @@ impl Rejection {
             Outcome::Rejected { status, reason } if request.version == Version::V2 => {
                 let may_be_first = request.may_fall_back && !is_anything_accepted;
                 let is_it = *status == 415 || (*status == 400 && may_be_first && !is_understood);
+                // Prometheus 2.54 to 3.6 store what they answer with 415.
+                let maybe_stored = *status == 415 && request.may_fall_back;
                 let reason = reason.clone();
-                is_it.then_some(Self { status: Some(*status), reason, maybe_stored: false })
+                is_it.then_some(Self { status: Some(*status), reason, maybe_stored })
             }
             _ => None,
         }

@@ -188,6 +188,18 @@ fn a_gateway_that_strips_the_written_headers_leaves_a_batch_open() {
     assert_same_bits(&past.stored(&receiver), &past.planned());
 }
 
+/// Prometheus 2.54 to 3.6 answer 415 to a message that they were told to refuse, and store it.
+#[test]
+fn a_415_of_which_the_samples_are_stored_leaves_a_batch_open() {
+    let only_1_0 = "--web.remote-write-receiver.accepted-protobuf-messages=prometheus.WriteRequest";
+    let Some(receiver) = Receiver::prometheus3().flag(only_1_0).start() else { return };
+    let past = thousand().flags(&["--protocol", "auto"]);
+    let run = past.backfill(&receiver.write_url());
+    assert_same_bits(&past.stored(&receiver), &past.planned());
+    assert_eq!(counts(&run), [900, 0, 0, 100], "{}", run.stderr);
+    run.assert_code(1);
+}
+
 #[test]
 fn a_live_run_through_such_a_gateway_loses_nothing() {
     let Some(receiver) = Receiver::prometheus3().start() else { return };
