@@ -275,7 +275,8 @@ impl Tally {
 
     /// Tells whether a tick that wants sending again is older than one that was accepted.
     pub fn is_older_missing(&self) -> bool {
-        match (self.missing.kept.first(), self.last_accepted) {
+        let mut to_send = self.missing.kept.iter().filter(|range| range.remedy == Remedy::Send);
+        match (to_send.next(), self.last_accepted) {
             (Some(range), Some(accepted)) => range.first < accepted,
             _ => false,
         }
@@ -358,6 +359,7 @@ mod tests {
         tally.settle(1, 1, Fate::Accepted);
         tally.settle_open();
         assert_eq!((tally.accepted, tally.unconfirmed, tally.not_yet_due()), (3, 3, 2));
+        assert!(!tally.is_older_missing());
         assert_eq!(tally.missing().kept(), [doubtful(1, 2), range(3, 3)]);
         tally.leave_open(100);
         tally.settle_open();
@@ -371,6 +373,7 @@ mod tests {
         assert_eq!((tally.accepted, tally.rejected, tally.ticks_accepted), (4, 6, 4));
         tally.settle_part(10..20, 1, 9, Fate::Unconfirmed);
         assert_eq!(tally.missing().kept(), [range(0, 5), doubtful(10, 10)]);
+        assert!(tally.is_older_missing());
         assert_eq!(tally.last_accepted_if_newest(), Some(19));
     }
 

@@ -19,7 +19,8 @@ const TIMEOUT: Duration = Duration::from_millis(600);
 /// A fault in every 140 requests or less: about half of the time goes into them.
 const GAP_MAX: u32 = 140;
 
-fn variable(name: &str) -> Option<u64> {
+/// Returns the number that a variable of the environment holds.
+pub(crate) fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
@@ -30,7 +31,7 @@ fn chaos_ends_with_every_sample_stored_once() {
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
     let Some(mut receiver) = Receiver::prometheus2().start() else { return };
-    let proxy = Proxy::start(receiver.address(), TIMEOUT, at_random(seed, GAP_MAX));
+    let proxy = Proxy::start(receiver.address(), TIMEOUT, at_random(seed, GAP_MAX, &Fault::ALL));
     let flags = Flags::new(proxy.write_url(), "chaos", tick_count, 20);
     let begin = Instant::now();
     let mut push = flags.start(&["--timeout", &format!("{}ms", TIMEOUT.as_millis())]);
@@ -110,7 +111,7 @@ fn a_fan_out_over_two_requests_loses_nothing() {
     println!("fan-out: CHAOS_SEED={seed}");
     let Some(receiver) = Receiver::prometheus2().start() else { return };
     let timeout = Duration::from_secs(2);
-    let proxy = Proxy::start(receiver.address(), timeout, at_random(seed, 30));
+    let proxy = Proxy::start(receiver.address(), timeout, at_random(seed, 30, &Fault::ALL));
     let flags = Flags::new(proxy.write_url(), "{1..2001}", TICK_COUNT, 100);
     let run = flags.start(&["--timeout", "2s"]).wait();
     run.assert_code(0);

@@ -173,7 +173,7 @@ fn a_signal_leaves_nothing_behind() {
 
 /// Takes seconds to write.
 fn days() -> Past {
-    Past { start: 0, origin: 0, end: 800_000, step: 1, flags: Vec::new() }
+    Past { start: 0, origin: 0, end: 800_000, ..Past::of(1, 1) }
 }
 
 /// Starts it, and stops it as soon as it has written something; SIGCONT has it go on.

@@ -34,6 +34,7 @@ mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
 mod trust;
+mod truth;
 mod verify;
 mod walk;
 mod wire;

@@ -8,7 +8,7 @@ use super::process::{self, BINARY, Run, Running, Surroundings};
 use super::receivers::Receiver;
 use super::time::now_ms;
 
-/// The series of every run here.
+/// The series of every run here that names no other.
 pub(crate) const SELECTOR: &str = "cpu{a=\"b\"}";
 /// A million samples take minutes on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -24,6 +24,8 @@ pub(crate) struct Past {
     pub(crate) end: i64,
     /// In seconds.
     pub(crate) step: i64,
+    /// The value of the series' one label.
+    pub(crate) label: String,
     /// What else is typed.
     pub(crate) flags: Vec<String>,
 }
@@ -38,7 +40,7 @@ impl Past {
     pub(crate) fn of(count: i64, step: i64) -> Past {
         let end = now();
         let start = end - count * step;
-        Past { origin: start, start, end, step, flags: Vec::new() }
+        Past { origin: start, start, end, step, label: "b".into(), flags: Vec::new() }
     }
 
     /// Adds flags.
@@ -54,7 +56,7 @@ impl Past {
             "--metric-name",
             "cpu",
             "--labels",
-            "a=b",
+            &format!("a={}", self.label),
             "--origin",
             &self.origin.to_string(),
             "--start-epoch",
@@ -85,7 +87,8 @@ impl Past {
 
     /// Returns what a receiver has between start and end.
     pub(crate) fn stored(&self, receiver: &Receiver) -> Vec<(i64, f64)> {
-        receiver.samples(SELECTOR, self.start * 1000, self.end * 1000 - 1)
+        let selector = format!("cpu{{a=\"{}\"}}", self.label);
+        receiver.samples(&selector, self.start * 1000, self.end * 1000 - 1)
     }
 
     /// Pushes it to `url` and returns when that is done.

@@ -60,11 +60,12 @@ impl Fault {
 /// What happens to a request, and how long the pause is where the fault has one.
 pub(crate) type Injected = (Fault, Duration);
 
-/// Returns a choice of faults: each of them once before any comes again, after at most `gap_max`
+/// Returns a choice of `faults`: each of them once before any comes again, after at most `gap_max`
 /// requests.
 pub(crate) fn at_random(
     seed: u64,
     gap_max: u32,
+    faults: &'static [Fault],
 ) -> impl FnMut(usize) -> Option<Injected> + Send + 'static {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut requests_until_next = rng.u32(1..=gap_max);
@@ -77,7 +78,7 @@ pub(crate) fn at_random(
             let is_next_at_once = rng.u32(..8) == 0;
             requests_until_next = if is_next_at_once { 1 } else { rng.u32(1..=gap_max) };
             if left.is_empty() {
-                left = Fault::ALL.to_vec();
+                left = faults.to_vec();
                 rng.shuffle(&mut left);
             }
             fault = left.pop();

@@ -62,6 +62,18 @@ pub(super) fn status_of(answer: &[u8]) -> Option<u16> {
     std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
 }
 
+/// Returns what a sender sees of an answer: its status, and how many samples were written.
+pub(super) fn seen(answer: &[u8]) -> (Option<u16>, Option<u64>) {
+    let is_whole = extent(answer).is_some_and(|(_, end)| answer.len() >= end);
+    if !is_whole {
+        return (None, None);
+    }
+    let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
+    let header = "x-prometheus-remote-write-samples-written:";
+    let written = text.lines().find_map(|line| line.strip_prefix(header));
+    (status_of(answer), written.and_then(|count| count.trim().parse().ok()))
+}
+
 pub(super) fn response(status: u16, retry_after: Option<&str>) -> Vec<u8> {
     let retry_after =
         retry_after.map_or(String::new(), |value| format!("Retry-After: {value}\r\n"));

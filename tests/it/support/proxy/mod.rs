@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use super::receivers::free_port;
 use fault::{Fault, Injected};
-use http::{exchange, peek_request, response, status_of, without_written};
-pub(crate) use record::Record;
-use record::{Ledger, Told};
+use http::{exchange, peek_request, response, seen, status_of, without_written};
+use record::{Attempt, Ledger};
+pub(crate) use record::{Entry, Record};
 
 const POLL: Duration = Duration::from_micros(200);
 
@@ -178,7 +178,8 @@ struct Exchange<'a> {
     stream: &'a TcpStream,
     shared: &'a Shared,
     request: Vec<u8>,
-    place: usize,
+    /// That of its tick, and of this attempt.
+    place: (usize, usize),
     begin: Instant,
 }
 
@@ -233,29 +234,17 @@ impl Exchange<'_> {
     /// Hands the receiver's answer on, with a header added.
     fn relay(&self, header: &[u8]) -> io::Result<()> {
         let answer = self.forward()?;
-        // Noted first: the next request may come before this thread goes on.
-        let is_in_time = self.begin.elapsed() < self.shared.timeout / 2;
-        let told = if is_in_time { Told::Settled } else { Told::Perhaps };
-        if let Some(status) = status_of(&answer) {
-            let mut state = self.shared.state();
-            let entry = &mut state.ledger.entries[self.place];
-            match status / 100 {
-                2 => entry.told = told,
-                // What is refused for good must not be sent again, either.
-                // Refused for good, unless it is 429, which Prometheus does not answer.
-                4 => entry.told = told,
-                _ => {}
-            }
-            if status / 100 != 2 {
-                entry.refusals.push(status);
-            }
-        }
         let line_end = answer.windows(2).position(|two| two == b"\r\n").map_or(0, |at| at + 2);
         self.answer(&[&answer[..line_end], header, &answer[line_end..]].concat())
     }
 
     /// Reads the request and writes this as its answer.
     fn answer(&self, answer: &[u8]) -> io::Result<()> {
+        let is_late = self.begin.elapsed() >= self.shared.timeout / 2;
+        let (status, written) = seen(answer);
+        // Noted first: the next request may come before this thread goes on.
+        let attempt = Attempt { status, written, is_late };
+        self.shared.state().ledger.answer(self.place, attempt);
         let mut stream = self.stream;
         stream.read_exact(&mut vec![0; self.request.len()])?;
         stream.write_all(answer)
@@ -268,7 +257,7 @@ impl Exchange<'_> {
         match &answer {
             Err(_) => state.gone_count += 1,
             Ok(answer) if status_of(answer).is_some_and(|status| status / 100 == 2) => {
-                state.ledger.entries[self.place].stored.push(Instant::now());
+                state.ledger.entries[self.place.0].stored.push(Instant::now());
             }
             Ok(_) => {}
         }

@@ -8,13 +8,22 @@ use super::fault::Fault;
 /// What is known of a tick.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// Times it was sent.
-    pub(crate) attempt_count: u32,
+    /// Each time that it was sent.
+    pub(crate) attempts: Vec<Attempt>,
     /// When the receiver answered it with 2xx.
     pub(crate) stored: Vec<Instant>,
-    /// Other answers of the receiver that the sender was given.
-    pub(crate) refusals: Vec<u16>,
     pub(super) told: Told,
+}
+
+/// What the sender was answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attempt {
+    /// The status; none where it was given no whole answer.
+    pub(crate) status: Option<u16>,
+    /// The samples that the answer said were written.
+    pub(crate) written: Option<u64>,
+    /// Whether the sender may have given up waiting before.
+    pub(crate) is_late: bool,
 }
 
 /// What the sender knows of a tick.
@@ -35,24 +44,34 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Notes an attempt; returns its tick's place.
-    pub(super) fn attempt(&mut self, body: &[u8]) -> usize {
+    /// Notes an attempt; returns its tick's place, and its own there.
+    pub(super) fn attempt(&mut self, body: &[u8]) -> (usize, usize) {
         let told = self.entries.last().map(|entry| entry.told);
         let place = self.entries.len();
         if place > 0 && self.last_body == body {
             if told == Some(Told::Settled) {
                 self.violations.push(format!("tick {place} was sent again after a final answer"));
             }
-            self.entries[place - 1].attempt_count += 1;
-            return place - 1;
+            let attempts = &mut self.entries[place - 1].attempts;
+            attempts.push(Attempt::default());
+            return (place - 1, attempts.len() - 1);
         }
         if told == Some(Told::Nothing) {
             self.violations.push(format!("tick {} overtook the one before", place + 1));
         }
         self.last_body = body.to_vec();
-        let (stored, refusals, told) = (Vec::new(), Vec::new(), Told::Nothing);
-        self.entries.push(Entry { attempt_count: 1, stored, refusals, told });
-        place
+        let (attempts, stored) = (vec![Attempt::default()], Vec::new());
+        self.entries.push(Entry { attempts, stored, told: Told::Nothing });
+        (place, 0)
+    }
+
+    /// Notes what an attempt was answered.
+    pub(super) fn answer(&mut self, (place, number): (usize, usize), answer: Attempt) {
+        let entry = &mut self.entries[place];
+        entry.attempts[number] = answer;
+        if matches!(answer.status, Some(200..=299 | 400..=428 | 430..=499)) {
+            entry.told = if answer.is_late { Told::Perhaps } else { Told::Settled };
+        }
     }
 }
 
@@ -69,7 +88,7 @@ pub(crate) struct Record {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attempt_count: u32 = self.entries.iter().map(|entry| entry.attempt_count).sum();
+        let attempt_count: usize = self.entries.iter().map(|entry| entry.attempts.len()).sum();
         let stored_twice = self.entries.iter().filter(|entry| entry.stored.len() > 1).count();
         writeln!(
             f,
