@@ -237,11 +237,15 @@ impl<'a, C: Clock> Courier<'a, C> {
         let Rejection { status, reason, maybe_stored } = &rejection;
         let field = status.map(|status| ("status", Field::Count(u64::from(status))));
         let log = |text: &str| self.report.log(Level::Error, "rejected", field.as_slice(), text);
+        let (fate, doubt) = match *maybe_stored {
+            true => (Fate::Unconfirmed, "; an attempt before may have been stored"),
+            false => (Fate::Rejected, ""),
+        };
+        log(&format!("✗ Push rejected: {reason}{doubt}"));
+        // What a receiver says to samples that it has already.
         if *maybe_stored && matches!(status, Some(400 | 409)) {
-            log(&format!("✗ Push rejected: {reason}; an attempt before may have been stored"));
-            return Delivered::Settled(Fate::Unconfirmed);
+            return Delivered::Settled(fate);
         }
-        log(&format!("✗ Push rejected: {reason}"));
         self.rejections_in_a_row += 1;
         let is_about_access = rejection.is_about_access();
         let is_hopeless = is_about_access || self.rejections_in_a_row >= self.rejections_max;
@@ -251,9 +255,6 @@ impl<'a, C: Clock> Courier<'a, C> {
             log(&format!("  Hint: {hint}"));
         }
         self.summary.tally().has_conflict |= is_conflict(reason);
-        // Who does not get in is told nothing about the samples, and by a 2xx one is not either.
-        let is_open = *maybe_stored && (is_about_access || status.is_none());
-        let fate = if is_open { Fate::Unconfirmed } else { Fate::Rejected };
         if is_refused { Delivered::Refused(fate) } else { Delivered::Settled(fate) }
     }
 

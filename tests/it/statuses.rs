@@ -155,21 +155,13 @@ fn a_fatal_status_after_a_retry_is_as_fatal() {
 #[test]
 fn a_rejection_after_silence_is_unconfirmed() {
     // The first attempt may have been stored: then this is a duplicate, or out of order.
-    side_by_side([400, 409], |status| {
+    side_by_side([400, 409, 413, 422], |status| {
         let receiver = Receiver::start([Step::status(204), Step::Reset, answer(status)]);
         let run = Sender::to(&receiver.url()).run();
         run.assert_code(1);
         assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
         assert_eq!(run.summary().commands.len(), 1);
     });
-}
-
-#[test]
-fn another_rejection_after_silence_is_one() {
-    let receiver = Receiver::start([Step::status(204), Step::Reset, answer(422)]);
-    let run = Sender::to(&receiver.url()).run();
-    run.assert_code(1);
-    assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
 }
 
 #[test]

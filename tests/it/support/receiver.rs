@@ -136,9 +136,9 @@ impl Script {
     }
 }
 
-/// Returns a loopback address that no other receiver has, so that a port which is closed for
-/// a while is not taken meanwhile. Linux has all of 127.0.0.0/8.
-fn own_address() -> Ipv4Addr {
+/// Returns a loopback address that no other receiver or proxy has, so that a port which is
+/// closed for a while is not taken meanwhile. Linux has all of 127.0.0.0/8.
+pub(crate) fn own_address() -> Ipv4Addr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let process = u8::try_from(process::id() % 250).expect("below 250") + 2;

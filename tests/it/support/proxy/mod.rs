@@ -11,12 +11,12 @@ mod http;
 mod record;
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::receivers::free_port;
+use super::receiver::own_address;
 use fault::{Fault, Injected};
 use http::{exchange, peek_request, response, seen, status_of, without_written};
 use record::{Attempt, Ledger};
@@ -54,7 +54,7 @@ impl Shared {
 
 /// A running proxy; dropping it ends it.
 pub(crate) struct Proxy {
-    port: u16,
+    address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -66,7 +66,6 @@ impl Proxy {
         timeout: Duration,
         choose: impl FnMut(usize) -> Option<Injected> + Send + 'static,
     ) -> Proxy {
-        let port = free_port();
         let state = State {
             choose: Box::new(choose),
             request_count: 0,
@@ -78,13 +77,16 @@ impl Proxy {
             is_over: false,
         };
         let shared = Arc::new(Shared { upstream, timeout, state: Mutex::new(state) });
-        let (listener, acceptor) = (listen(port), Arc::clone(&shared));
-        let acceptor = thread::spawn(move || accept(port, listener, &acceptor));
-        Proxy { port, shared, acceptor: Some(acceptor) }
+        // Of its own, so that nobody takes the port while it refuses.
+        let listener = listen((own_address(), 0).into());
+        let address = listener.local_addr().expect("it is bound");
+        let acceptor = Arc::clone(&shared);
+        let acceptor = thread::spawn(move || accept(address, listener, &acceptor));
+        Proxy { address, shared, acceptor: Some(acceptor) }
     }
 
     pub(crate) fn write_url(&self) -> String {
-        format!("http://127.0.0.1:{}/api/v1/write", self.port)
+        format!("http://{}/api/v1/write", self.address)
     }
 
     /// Returns the number of ticks that came so far.
@@ -113,14 +115,14 @@ impl Drop for Proxy {
     }
 }
 
-fn listen(port: u16) -> TcpListener {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is ours");
+fn listen(address: SocketAddr) -> TcpListener {
+    let listener = TcpListener::bind(address).expect("the address is ours");
     listener.set_nonblocking(true).expect("a listener can be polled");
     listener
 }
 
 /// Accepts connections, and closes the listener for as long as they are to be refused.
-fn accept(port: u16, first: TcpListener, shared: &Arc<Shared>) {
+fn accept(address: SocketAddr, first: TcpListener, shared: &Arc<Shared>) {
     let mut listener = Some(first);
     loop {
         let refuse_until = {
@@ -137,7 +139,7 @@ fn accept(port: u16, first: TcpListener, shared: &Arc<Shared>) {
             let mut state = shared.state();
             (state.refuse_until, state.is_listening) = (None, true);
         }
-        let Ok((stream, _)) = listener.get_or_insert_with(|| listen(port)).accept() else {
+        let Ok((stream, _)) = listener.get_or_insert_with(|| listen(address)).accept() else {
             thread::sleep(POLL);
             continue;
         };
