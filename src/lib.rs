@@ -41,6 +41,7 @@
 //! live/mod.rs                  verb: pushes each datapoint when its time has come
 //! live/resume.rs               --resume: what the receiver has of the window already
 //! backfill/mod.rs              verb: pushes the past at once, in batches
+//! backfill/resume.rs           --resume: only what the receiver lacks of the window
 //! backfill/export.rs           --output: writes the past into a file
 //! backfill/temporary.rs        a file that has its name only when it is complete
 //! openmetrics.rs               the text of that file

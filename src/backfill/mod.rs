@@ -4,16 +4,20 @@
 //! ends the run only where nothing was accepted before. Memory is flat in the window's length.
 
 pub mod export;
+mod resume;
 mod temporary;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::cli::config::{BackfillConfig, Plan};
+use resume::{Rest, There};
+
+use crate::cli::config::{BackfillConfig, Plan, Window};
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::delivery::{Courier, Ending, Pusher, Requests, RunEnder, Summary};
 use crate::error::{Error, Exit};
 use crate::read_back::Source;
+use crate::remote_read::ReadError;
 use crate::remote_write::{Sender, TimeSeries};
 use crate::report::announce::{announce_plan, announce_target};
 use crate::report::progress::Progress;
@@ -54,28 +58,69 @@ impl<'a> Backfill<'a> {
 
     /// Pushes the window; returns when it is over, refused or interrupted.
     pub fn run(&self, clock: &impl Clock) -> Exit {
-        let report: &Report = &self.summary.report;
         self.announce(clock.now());
-        let BackfillConfig { plan, target, patience, batch_size, .. } = self.config;
+        let BackfillConfig { plan, rerun, resume, .. } = self.config;
+        let subject = self.source.as_ref().map(|source| Subject { plan, rerun, source });
+        if let Some(subject) = subject.filter(|_| *resume) {
+            return self.resume(subject, clock);
+        }
+        let exit = self.push(plan, None, clock);
+        match subject {
+            Some(subject) => verify::after_push(subject, clock, &self.summary, exit),
+            None => exit,
+        }
+    }
+
+    /// Pushes what is missing; ends with success only when all of the window is there.
+    fn resume(&self, subject: Subject<'_>, clock: &impl Clock) -> Exit {
+        let there = match resume::look(subject, clock, &self.summary) {
+            Ok(there) => there,
+            Err(exit) => return exit,
+        };
+        let Some(missing) = &there.missing else {
+            let exit = self.summary.print(Ending::Finished);
+            return match self.config.verify {
+                true => verify::after_push(subject, clock, &self.summary, exit),
+                false => exit,
+            };
+        };
+        let (first_index, tick_count) = (missing.start, missing.end - missing.start);
+        let rest = Plan { window: Window { first_index, tick_count }, ..subject.plan.clone() };
+        let exit = self.push(&rest, Some(&there), clock);
+        // The others were compared.
+        let plan = if self.config.verify { subject.plan } else { &rest };
+        verify::after_push(Subject { plan, ..subject }, clock, &self.summary, exit)
+    }
+
+    /// Pushes `plan`; of what is resumed what is not there.
+    fn push(&self, plan: &Plan, there: Option<&There>, clock: &impl Clock) -> Exit {
+        let BackfillConfig { target, patience, batch_size, rerun, .. } = self.config;
         let requests = Requests { protocol: target.protocol, batch_size: *batch_size };
-        let courier = Courier::new(clock, &self.summary, &self.sender, *patience).for_backfill();
+        let courier = Courier::new(clock, &self.summary, &self.sender, *patience);
+        let courier = match there {
+            Some(There { is_any: true, .. }) => courier.for_resume(),
+            _ => courier.for_backfill(),
+        };
+        let planned = self.summary.tally().planned();
+        let text = format!("Starting backfill of {}", counted(planned, "datapoint"));
+        self.summary.report.info("starting", &[("planned", Field::Count(planned))], &text);
+        let source = self.source.as_ref().filter(|_| there.is_some());
         let mut batches = Batches {
             plan,
             summary: &self.summary,
             clock,
-            progress: Progress::new(report, plan.sample_count(), clock.steady()),
+            progress: Progress::new(&self.summary.report, planned, clock.steady()),
             pusher: Pusher::new(courier, plan, &self.summary, requests),
             samples: vec![Vec::new(); plan.label_sets.len()],
+            rest: source
+                .map(|source| Rest::new(Subject { plan, rerun, source }, clock, &self.summary)),
         };
         let ending = match batches.all() {
             Err(ending) => ending,
             Ok(()) => Ending::Finished,
         };
         self.summary.give_up_due(clock.now());
-        let exit = self.summary.print(ending);
-        let Some(source) = &self.source else { return exit };
-        let subject = Subject { plan, rerun: &self.config.rerun, source };
-        verify::after_push(subject, clock, &self.summary, exit)
+        self.summary.print(ending)
     }
 
     fn announce(&self, now: TimestampMs) {
@@ -89,10 +134,16 @@ impl<'a> Backfill<'a> {
                         configuration; for blocks instead, see --output";
             report.log(Level::Warning, "old_window", &[], text);
         }
+        if self.config.rerun.resumes {
+            let Range { start, end } = plan.times();
+            let command = self.config.rerun.command(start, end);
+            let text = format!("If it is stopped, this sends what is missing then: {command}");
+            report.info("starting", &[], &text);
+            if let Some(note) = &self.config.rerun.note {
+                report.info("starting", &[], &format!("  ({note})"));
+            }
+        }
         report.rule();
-        let count = plan.sample_count();
-        let text = format!("Starting backfill of {}", counted(count, "datapoint"));
-        report.info("starting", &[("planned", Field::Count(count))], &text);
     }
 }
 
@@ -105,6 +156,8 @@ struct Batches<'a, C> {
     pusher: Pusher<'a, C>,
     /// The samples of a batch, by series.
     samples: Vec<Vec<Sample>>,
+    /// What is resumed.
+    rest: Option<Rest<'a, C>>,
 }
 
 impl<C: Clock> Batches<'_, C> {
@@ -114,9 +167,21 @@ impl<C: Clock> Batches<'_, C> {
         let ticks_per_batch = self.pusher.ticks_per_request();
         let mut index = window.first_index;
         while index < window.end_index() && !self.pusher.is_over() {
-            let end = window.end_index().min(index + ticks_per_batch);
+            let mut end = window.end_index().min(index + ticks_per_batch);
+            if let Some(rest) = &mut self.rest {
+                match rest.read(index..window.end_index(), &iters) {
+                    Ok(known_end) => end = end.min(known_end),
+                    Err(ReadError::Interrupted) => return Err(Ending::Interrupted),
+                    Err(error) => {
+                        verify::report_failure(&error, &self.summary.report);
+                        return Ok(());
+                    }
+                }
+            }
             self.generate(&mut iters, index..end);
-            if ticks_per_batch == 1 {
+            if let Some(rest) = &mut self.rest {
+                rest.push(index..end, &mut self.samples, &mut self.pusher)?;
+            } else if ticks_per_batch == 1 {
                 let tick: Vec<Sample> = self.samples.iter().map(|samples| samples[0]).collect();
                 self.pusher.tick(index, &tick)?;
             } else {

@@ -75,8 +75,12 @@ pub struct BackfillConfig {
     pub patience: Patience,
     /// Samples in one request at most.
     pub batch_size: usize,
-    /// Where to read the window back in the end, if at all.
+    /// Where to read, for `resume` and `verify`; there when one of them is set.
     pub read: Option<ReadConfig>,
+    /// Whether to send only what the receiver does not have of the window.
+    pub resume: bool,
+    /// Whether to read the window back in the end.
+    pub verify: bool,
     /// The command line without its window, to print commands that continue this run.
     pub rerun: Rerun,
 }
@@ -258,4 +262,6 @@ pub struct Rerun {
     pub step_flag: &'static str,
     /// The grid, by its origin and step.
     pub grid: Grid,
+    /// Whether it is a backfill that can read what is there, and sends only what is missing.
+    pub resumes: bool,
 }

@@ -222,9 +222,11 @@ const WINDOW: &[Flag] = &[
     },
     Flag {
         name: "resume",
-        help: "Go on after the newest datapoint that the receiver has of the window, which then \
-               starts at --origin unless --start-epoch is given.",
-        ..LIVE
+        help: "Read first what the receiver has of the window. Live: go on after the newest \
+               datapoint; the window then starts at --origin unless --start-epoch is given. \
+               Backfill: send only what is missing, wherever it is. Another value there is exit \
+               code 5, and nothing is sent.",
+        ..PUSHED
     },
 ];
 

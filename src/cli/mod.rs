@@ -109,8 +109,9 @@ impl Check<'_> {
     fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
         let patience = patience(self.args)?;
         let batch_size = self.args.parsed("batch-size", units::batch_size)?;
-        let (target, read, rerun) = self.receiver(&plan, self.args.has("verify"))?;
-        Ok(BackfillConfig { plan, target, patience, batch_size, read, rerun })
+        let (resume, verify) = (self.args.has("resume"), self.args.has("verify"));
+        let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
+        Ok(BackfillConfig { plan, target, patience, batch_size, read, resume, verify, rerun })
     }
 
     fn verify(&mut self, plan: Plan) -> Result<VerifyConfig, Error> {
@@ -160,22 +161,25 @@ impl Check<'_> {
         };
         let (choice, target) =
             choose_and_check().map_err(|error| settings.without_secrets(error))?;
-        // What is given is checked, also where nothing is read.
-        let read = (reads || args.has("read-url"))
-            .then(|| target::check_read(&choice, &target, args, &settings))
-            .transpose()?
-            .filter(|_| reads);
+        let read = match target::check_read(&choice, &target, args, &settings) {
+            // What is given is checked, also where nothing is read.
+            Err(error) if reads || args.has("read-url") => return Err(error),
+            read => read.ok(),
+        };
         // What verify misses is past, so it takes a backfill to repair it.
         let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
-        let rerun = Rerun::new(verb, args, (&choice, &target), plan.model.grid);
-        Ok((target, read, rerun))
+        let rerun = Rerun {
+            resumes: read.is_some() && verb == Verb::Backfill,
+            ..Rerun::new(verb, args, (&choice, &target), plan.model.grid)
+        };
+        Ok((target, read.filter(|_| reads), rerun))
     }
 }
 
 fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> {
-    if args.has("verify") {
+    if let Some(read) = ["verify", "resume"].into_iter().find(|name| args.has(name)) {
         let problem = "is given together with --output";
-        return Err(args.bad("verify", problem, "leave one of them out"));
+        return Err(args.bad(read, problem, "leave one of them out"));
     }
     let path = match args.value("output") {
         "-" => None,

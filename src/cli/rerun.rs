@@ -24,12 +24,13 @@ impl Rerun {
         let note = note(args, choice, target);
         let [verify_args, args] =
             [Verb::Verify, verb].map(|verb| kept(verb, args, choice, url.as_deref()));
-        Rerun { args, verify_args, note, step_flag, grid }
+        Rerun { args, verify_args, note, step_flag, grid, resumes: false }
     }
 
     /// Returns the command that sends the ticks from `start` on and before `end`.
     pub fn command(&self, start: TimestampMs, end: TimestampMs) -> String {
-        self.joined(&self.args, start, end, self.step_flag)
+        let resume = if self.resumes { " --resume" } else { "" };
+        self.joined(&self.args, start, end, self.step_flag) + resume
     }
 
     /// Returns the command that verifies them.

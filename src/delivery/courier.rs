@@ -69,9 +69,20 @@ impl<'a, C: Clock> Courier<'a, C> {
         Self { rejections_max: 1, ..self }
     }
 
+    /// Goes on whatever is rejected, but for want of access: a part of the window is there, and
+    /// what it lacks in the middle may be refused.
+    pub fn for_resume(self) -> Self {
+        Self { rejections_max: u32::MAX, ..self }
+    }
+
     /// Tells whether nothing more is to be tried: the run's last datapoint is long due.
     pub fn is_over(&self) -> bool {
         self.backoff.failure_count() > 0 && self.flush_left().is_zero()
+    }
+
+    /// Tells whether the last attempt had no final answer.
+    pub fn is_failing(&self) -> bool {
+        self.backoff.failure_count() > 0
     }
 
     /// Waits until the wall clock shows `time`, for what is named in the terminal's status line.

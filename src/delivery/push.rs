@@ -49,9 +49,19 @@ impl<'a, C: Clock> Pusher<'a, C> {
         self.cut.ticks_per_request
     }
 
+    /// Returns the series that go into one request each, as indices.
+    pub fn parts(&self) -> Vec<Range<usize>> {
+        self.cut.parts().collect()
+    }
+
     /// Tells whether the time for what is pending is over.
     pub fn is_over(&self) -> bool {
         self.courier.is_over()
+    }
+
+    /// Tells whether the last attempt had no final answer.
+    pub fn is_failing(&self) -> bool {
+        self.courier.is_failing()
     }
 
     /// Waits until the wall clock shows `due`.
@@ -70,7 +80,7 @@ impl<'a, C: Clock> Pusher<'a, C> {
     /// What ends the run instead.
     pub fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<bool, Ending> {
         let mut is_accepted = true;
-        for part in self.cut.parts().collect::<Vec<_>>() {
+        for part in self.parts() {
             let sample_count = part.len() as u64;
             let delivered = match self.is_over() {
                 true => Delivered::Settled(Fate::Undelivered),
@@ -116,8 +126,7 @@ impl<'a, C: Clock> Pusher<'a, C> {
     /// Returns whether all of them were accepted.
     pub fn markers(&mut self, markers: &[Sample], is_patient: bool) -> bool {
         let deliver = if is_patient { Courier::deliver } else { Courier::deliver_once };
-        let parts: Vec<_> = self.cut.parts().collect();
-        parts
+        self.parts()
             .into_iter()
             .all(|part| self.part(part, markers, deliver) == Delivered::Settled(Fate::Accepted))
     }

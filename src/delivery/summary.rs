@@ -2,6 +2,7 @@
 //! thread, or by the signal's when that one is stuck. On the way, the terminal's status line.
 
 use std::mem;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,6 +68,14 @@ impl Summary {
         *tally = Tally::new(first_index, end - first_index, tally.series_count);
     }
 
+    /// Leaves out of a run that has not begun all but `missing` samples of these ticks.
+    pub fn begin_with(&self, ticks: Range<u64>, missing: u64) {
+        let mut tally = self.tally();
+        let series_count = tally.series_count;
+        *tally = Tally::new(ticks.start, ticks.end - ticks.start, series_count);
+        tally.there = tally.planned() - missing;
+    }
+
     /// Counts as undelivered, or as unconfirmed before the window was read, what was due by `now`
     /// and is not settled.
     pub fn give_up_due(&self, now: TimestampMs) {
@@ -91,7 +100,7 @@ impl Summary {
             return;
         }
         let tally = self.tally();
-        let dealt_with = tally.settled() / tally.series_count;
+        let dealt_with = tally.next_index() - tally.first_index;
         // None where the clock was set back behind what was dealt with.
         let due = self.due_end(&tally, now) - tally.first_index;
         let pending = due.saturating_sub(dealt_with);
@@ -178,14 +187,17 @@ impl Missing<'_> {
         }
         let log = |message: &str| report.log(level, "missing", &[], message);
         let is_doubtful = |range: &IndexRange| range.remedy == Remedy::Verify;
-        let commands = match self.ranges.kept().iter().any(is_doubtful) {
+        let is_any_doubtful = self.ranges.kept().iter().any(is_doubtful);
+        let commands = match is_any_doubtful && !self.rerun.resumes {
             false => "the commands that send exactly that",
             true => "the commands that send exactly that, or verify what may be there",
         };
         log(&format!("{what}, and {commands}:"));
         for range in self.ranges.kept() {
+            // Of several series some may have what others lack.
+            let at_most = if self.rerun.resumes && self.series_count > 1 { "up to " } else { "" };
             log(&format!(
-                "  {} from {}: {}",
+                "  {at_most}{} from {}: {}",
                 counted((range.last - range.first + 1) * self.series_count, "datapoint"),
                 report.local_time(self.rerun.grid.time_of(range.first)),
                 self.command(*range)
@@ -220,7 +232,9 @@ impl Missing<'_> {
         let [start, end] = [range.first, range.last + 1].map(|tick| self.rerun.grid.time_of(tick));
         match range.remedy {
             Remedy::Send => self.rerun.command(start, end),
-            Remedy::Verify => self.rerun.verify_command(start, end),
+            Remedy::Verify if !self.rerun.resumes => self.rerun.verify_command(start, end),
+            // It looks itself what is there.
+            Remedy::Verify => self.rerun.command(start, end),
         }
     }
 }
@@ -270,21 +284,26 @@ fn level(exit: Exit) -> Level {
 }
 
 fn headline(tally: &Tally, ending: Ending) -> String {
-    let pushed = format!("{}/{} datapoints", tally.ticks_accepted, tally.tick_count);
+    // Of what was there in part, samples.
+    let (done, count) = match tally.there {
+        0 => (tally.ticks_accepted, tally.tick_count),
+        _ => (tally.accepted, tally.planned()),
+    };
+    let pushed = format!("{done}/{count} datapoints");
     match ending {
         Ending::Interrupted => format!("Interrupted! Pushed {pushed}"),
         Ending::Refused => format!("Refused! Pushed {pushed}"),
         Ending::Unread(_) => format!("Nothing sent: pushed {pushed}"),
         Ending::Finished if tally.tick_count == 0 => "Finished: nothing was left to push".into(),
         Ending::Finished if tally.accepted == tally.planned() => {
-            format!("Finished: all {} pushed", counted(tally.tick_count, "datapoint"))
+            format!("Finished: all {} pushed", counted(count, "datapoint"))
         }
         Ending::Finished => format!("Finished, incomplete: pushed {pushed}"),
     }
 }
 
 fn sum(tally: &Tally) -> String {
-    let ticks = if tally.series_count == 1 {
+    let ticks = if tally.series_count == 1 || tally.there > 0 {
         String::new()
     } else {
         format!(" in {} of {} series", counted(tally.tick_count, "tick"), tally.series_count)

@@ -97,6 +97,12 @@ impl Ranges {
         &self.kept
     }
 
+    /// Returns the ticks from the first in any range to the last.
+    pub fn span(&self) -> Option<Range<u64>> {
+        let first = self.kept.first()?.first;
+        self.last.map(|last| first..last.index + 1)
+    }
+
     /// Returns how many ranges there are beside those kept.
     pub fn more_count(&self) -> u64 {
         self.count - self.kept.len() as u64
@@ -130,6 +136,10 @@ pub struct Tally {
     pub is_anything_answered: bool,
     /// Whether a series had another value at one of our times already.
     pub has_conflict: bool,
+    /// Samples that were there before the run, which are not planned.
+    pub there: u64,
+    /// Those of them that the run has come past.
+    passed: u64,
     /// Samples, the next ones to settle, that may have been stored by an attempt without answer.
     open: u64,
     missing: Ranges,
@@ -152,6 +162,8 @@ impl Tally {
             is_unread: false,
             is_anything_answered: false,
             has_conflict: false,
+            there: 0,
+            passed: 0,
             open: 0,
             missing: Ranges::default(),
             last_accepted: None,
@@ -174,7 +186,7 @@ impl Tally {
         let remedy = match fate {
             Fate::Accepted => {
                 self.last_accepted = Some(index);
-                let is_tick_over = self.settled().is_multiple_of(self.series_count);
+                let is_tick_over = self.dealt_with().is_multiple_of(self.series_count);
                 self.ticks_accepted += u64::from(is_tick_over && !self.missing.reaches(index));
                 return;
             }
@@ -207,6 +219,21 @@ impl Tally {
         }
     }
 
+    /// Goes past `samples` that were there before.
+    pub fn pass(&mut self, samples: u64) {
+        self.passed += samples;
+    }
+
+    /// Returns the samples that the run has come past, planned or not.
+    fn dealt_with(&self) -> u64 {
+        self.settled() + self.passed
+    }
+
+    /// Returns the first tick that is not dealt with.
+    pub fn next_index(&self) -> u64 {
+        self.first_index + self.dealt_with() / self.series_count
+    }
+
     /// Notes that the next `samples` to settle may have been stored.
     pub fn leave_open(&mut self, samples: u64) {
         self.open = self.open.max(samples);
@@ -216,8 +243,7 @@ impl Tally {
     pub fn settle_open(&mut self) {
         // A stale marker is left open too, when nothing is left to settle.
         for _ in 0..self.open.min(self.not_yet_due()) {
-            let index = self.first_index + self.settled() / self.series_count;
-            self.settle(index, 1, Fate::Unconfirmed);
+            self.settle(self.next_index(), 1, Fate::Unconfirmed);
         }
     }
 
@@ -225,9 +251,9 @@ impl Tally {
     /// the receiver may have it.
     pub fn give_up_before(&mut self, index_end: u64) {
         let due = (index_end - self.first_index).min(self.tick_count) * self.series_count;
-        let left = due.saturating_sub(self.settled());
+        let left = due.saturating_sub(self.dealt_with()).min(self.not_yet_due());
         if left > 0 {
-            let first = self.first_index + self.settled() / self.series_count;
+            let first = self.next_index();
             let (count, remedy) = match self.is_unread {
                 true => (&mut self.unconfirmed, Remedy::Verify),
                 false => (&mut self.undelivered, Remedy::Send),
@@ -239,7 +265,7 @@ impl Tally {
 
     /// Returns the samples planned.
     pub fn planned(&self) -> u64 {
-        self.tick_count * self.series_count
+        self.tick_count * self.series_count - self.there
     }
 
     /// Returns the samples whose fate is known.
@@ -256,8 +282,8 @@ impl Tally {
     pub fn missing(&self) -> Ranges {
         let mut all = self.missing.clone();
         let end = self.first_index + self.tick_count;
-        let next = self.first_index + self.settled() / self.series_count;
-        if next < end {
+        let next = self.next_index();
+        if next < end && self.not_yet_due() > 0 {
             all.add(IndexRange { first: next, last: end - 1, remedy: Remedy::Send });
         }
         all
@@ -276,10 +302,12 @@ impl Tally {
     /// Tells whether a tick that wants sending again is older than one that was accepted.
     pub fn is_older_missing(&self) -> bool {
         let mut to_send = self.missing.kept.iter().filter(|range| range.remedy == Remedy::Send);
-        match (to_send.next(), self.last_accepted) {
+        let is_older = match (to_send.next(), self.last_accepted) {
             (Some(range), Some(accepted)) => range.first < accepted,
             _ => false,
-        }
+        };
+        // Of what is resumed, what follows what was there is not refused.
+        is_older || (self.there > 0 && self.rejected > 0)
     }
 
     /// Returns how a run that came to its end did: every sample taken, some, or none.
@@ -397,6 +425,21 @@ mod tests {
             tally = Tally { missing: tally.missing, ..Tally::new(0, 3, 4) };
         }
         assert_eq!(tally.missing.kept(), [doubtful(0, 0)]);
+    }
+
+    #[test]
+    fn what_was_there_is_not_planned() {
+        let mut tally = Tally { there: 12, ..Tally::new(100, 10, 2) };
+        tally.pass(3);
+        tally.settle(101, 1, Fate::Accepted);
+        assert_eq!((tally.planned(), tally.not_yet_due(), tally.next_index()), (8, 7, 102));
+        let mut given_up = tally.clone();
+        given_up.give_up_before(110);
+        assert_eq!((given_up.undelivered, given_up.not_yet_due()), (7, 0));
+        assert_eq!(given_up.missing().kept(), [range(102, 109)]);
+        // All of it is settled before the window ends.
+        tally.settle(104, 7, Fate::Accepted);
+        assert_eq!((tally.exit(), tally.missing().kept()), (Exit::Success, &[][..]));
     }
 
     #[test]

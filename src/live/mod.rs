@@ -59,8 +59,8 @@ impl<'a> Live<'a> {
         if self.config.resume {
             match self.resume(clock) {
                 Ok(Some(rest)) => window = rest,
-                Ok(None) => return self.unsent(Exit::Different, clock.now()),
-                Err(error) => return self.unread(&error, clock.now()),
+                Ok(None) => return verify::end_unsent(Exit::Different, &self.summary, clock.now()),
+                Err(error) => return verify::end_unread(&error, &self.summary, clock.now()),
             }
         }
         let exit = match window.tick_count {
@@ -94,20 +94,6 @@ impl<'a> Live<'a> {
         report.info("resuming", &[("ticks_left", Field::Count(left))], &text);
         self.summary.begin_at(first_index);
         Ok(Some(Window { first_index, tick_count: count - done }))
-    }
-
-    /// Ends a run that could not read what is left of its window.
-    fn unread(&self, error: &ReadError, now: TimestampMs) -> Exit {
-        if *error == ReadError::Interrupted {
-            self.summary.give_up_due(now);
-            return self.summary.print(Ending::Interrupted);
-        }
-        self.unsent(verify::report_failure(error, &self.summary.report), now)
-    }
-
-    fn unsent(&self, exit: Exit, now: TimestampMs) -> Exit {
-        self.summary.give_up_due(now);
-        self.summary.print(Ending::Unread(exit))
     }
 
     /// Returns the whole window as something to read back.

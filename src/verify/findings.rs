@@ -1,5 +1,7 @@
 //! What a check found: counts, the first of each kind, and the words for them.
 
+use std::ops::Range;
+
 use super::Subject;
 use super::compare::Finding;
 use crate::cli::config::Plan;
@@ -102,6 +104,16 @@ impl Findings {
                 self.last_there = Some(index);
             }
         }
+    }
+
+    /// Returns the ticks from the first to the last that a series has no sample at.
+    pub(crate) fn missing_span(&self) -> Option<Range<u64>> {
+        self.missing_ticks.span()
+    }
+
+    /// Returns how many samples are not there.
+    pub(crate) fn missing_count(&self) -> u64 {
+        self.missing
     }
 
     /// Tells whether to go on after what is there; says why not where its values are others.

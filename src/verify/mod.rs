@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::cli::config::{Plan, Rerun, VerifyConfig};
 use crate::clock::{Clock, LastResort};
-use crate::delivery::Summary;
+use crate::delivery::{Ending, Summary};
 use crate::error::{Error, Exit};
 use crate::read_back::Source;
 use crate::remote_read::ReadError;
@@ -20,9 +20,9 @@ use crate::remote_write::{Canceller, describe_status};
 use crate::report::announce::announce_plan;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
+use crate::series::TimestampMs;
 
-use check::Check;
-pub(crate) use check::ShowPatience;
+pub(crate) use check::{Check, Comparison, ShowPatience};
 pub(crate) use findings::{Findings, Part};
 
 /// How long a receiver may take to show what it has accepted just now.
@@ -103,6 +103,21 @@ fn graver(pushed: Exit, verified: Exit) -> Exit {
         .into_iter()
         .find(|exit| [pushed, verified].contains(exit))
         .unwrap_or(verified)
+}
+
+/// Ends a run that could not read what is left of its window; returns the exit code.
+pub fn end_unread(error: &ReadError, summary: &Summary, now: TimestampMs) -> Exit {
+    if *error != ReadError::Interrupted {
+        return end_unsent(report_failure(error, &summary.report), summary, now);
+    }
+    summary.give_up_due(now);
+    summary.print(Ending::Interrupted)
+}
+
+/// Ends a run that is not going to send anything; returns the exit code.
+pub fn end_unsent(exit: Exit, summary: &Summary, now: TimestampMs) -> Exit {
+    summary.give_up_due(now);
+    summary.print(Ending::Unread(exit))
 }
 
 /// Logs why nothing could be read; returns the exit code.

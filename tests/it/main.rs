@@ -23,6 +23,7 @@ mod logs;
 mod preview;
 mod proxies;
 mod receivers_smoke;
+mod resume;
 mod secrets;
 mod signals;
 mod spec_v1;

@@ -21,28 +21,28 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 /// A series that begins at a time of its own and is pushed to one address.
 #[derive(Clone)]
-struct Series {
-    url: String,
-    origin_ms: i64,
-    step_ms: i64,
-    labels: String,
-    more: Vec<String>,
+pub(crate) struct Series {
+    pub(crate) url: String,
+    pub(crate) origin_ms: i64,
+    pub(crate) step_ms: i64,
+    pub(crate) labels: String,
+    pub(crate) more: Vec<String>,
 }
 
 impl Series {
-    fn new(url: &str, age_ms: i64) -> Series {
+    pub(crate) fn new(url: &str, age_ms: i64) -> Series {
         let origin_ms = now_ms() - age_ms;
         let (labels, more) = ("cpu=a".into(), Vec::new());
         Series { url: url.into(), origin_ms, step_ms: STEP_MS, labels, more }
     }
 
-    fn and(mut self, flags: &[&str]) -> Series {
+    pub(crate) fn and(mut self, flags: &[&str]) -> Series {
         self.more.extend(flags.iter().map(|flag| (*flag).to_owned()));
         self
     }
 
     /// Returns the arguments for ticks `first..end`; the verb "" is live.
-    fn args(&self, verb: &str, first: i64, end: i64) -> Vec<String> {
+    pub(crate) fn args(&self, verb: &str, first: i64, end: i64) -> Vec<String> {
         let tick = |index: i64| seconds(self.origin_ms + index * self.step_ms);
         let (origin, start, end) = (tick(0), tick(first), tick(end));
         let step = format!("{}ms", self.step_ms);
@@ -54,21 +54,21 @@ impl Series {
         words.chain(self.more.iter().map(String::as_str)).map(str::to_owned).collect()
     }
 
-    fn start(&self, verb: &str, first: i64, end: i64) -> Running {
+    pub(crate) fn start(&self, verb: &str, first: i64, end: i64) -> Running {
         Surroundings::new(LIMIT).env("TZ", "UTC").start(self.args(verb, first, end))
     }
 
-    fn run(&self, verb: &str, first: i64, end: i64) -> Run {
+    pub(crate) fn run(&self, verb: &str, first: i64, end: i64) -> Run {
         self.start(verb, first, end).wait()
     }
 
     #[track_caller]
-    fn push(&self, first: i64, end: i64) {
+    pub(crate) fn push(&self, first: i64, end: i64) {
         self.run("backfill", first, end).assert_code(0);
     }
 
     #[track_caller]
-    fn check(&self, end: i64, expected_code: i32, expected: &str) -> Run {
+    pub(crate) fn check(&self, end: i64, expected_code: i32, expected: &str) -> Run {
         let run = self.run("verify", 0, end);
         run.assert_code(expected_code).assert_says(expected);
         run
@@ -76,7 +76,7 @@ impl Series {
 }
 
 /// Runs each command that a run printed, and returns how many there were.
-fn run_printed_commands(run: &Run) -> usize {
+pub(crate) fn run_printed_commands(run: &Run) -> usize {
     let commands = run.stderr.lines().filter_map(|line| line.split_once(": push-live-metrics "));
     commands
         .map(|(_, flags)| {

@@ -1,0 +1,295 @@
+//! `--resume`: what a receiver lacks of the window is found, and only that is sent.
+//!
+//! Two readings: the first sees that nothing else is there, the second goes just ahead of the
+//! batches, so that memory is flat. A batch that is refused is looked at again, because the last
+//! request of a sender that was killed may have been stored meanwhile; and then it is sent in
+//! parts, because a Prometheus refuses all series of a request for one whose samples are too old.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::cli::config::Plan;
+use crate::clock::Clock;
+use crate::delivery::{Courier, Delivered, Ending, Fate, Pusher, Summary};
+use crate::error::Exit;
+use crate::read_back::TICKS_PER_CHUNK;
+use crate::remote_read::{ReadError, TimeRange};
+use crate::remote_write::TimeSeries;
+use crate::report::words::counted;
+use crate::report::{Field, Report};
+use crate::series::{Sample, SeriesIter};
+use crate::verify::compare::Finding;
+use crate::verify::{self, Check, Comparison, Subject};
+
+/// Samples of which it is known at once whether they are there: a byte each.
+const KNOWN_MAX: u64 = 4 * 1024 * 1024;
+/// Requests in which a batch of series that were refused before goes out.
+const PARTS_MAX: usize = 100;
+/// Every fate, in the order of a `Counts`.
+const FATES: [Fate; 4] = [Fate::Accepted, Fate::Rejected, Fate::Undelivered, Fate::Unconfirmed];
+
+/// Samples of a tick by their fate.
+type Counts = [u64; FATES.len()];
+
+/// What a receiver has of a window.
+pub(super) struct There {
+    /// The ticks from the first that is missing to the last; none when nothing is.
+    pub(super) missing: Option<Range<u64>>,
+    /// Whether it has anything of the window.
+    pub(super) is_any: bool,
+}
+
+/// Reads the window and has the summary begin with what is missing of it.
+///
+/// # Errors
+/// The exit code of a run that ended here, and said why: it cannot be read, or is not the series.
+pub(super) fn look(
+    subject: Subject<'_>,
+    clock: &impl Clock,
+    summary: &Summary,
+) -> Result<There, Exit> {
+    let report: &Report = &summary.report;
+    summary.tally().is_unread = true;
+    let url = subject.source.config.target.shown_url();
+    report.info("resuming", &[], &format!("Reading what is there already from {url}"));
+    let findings = Check::new(subject, clock, report, Duration::ZERO)
+        .all()
+        .map_err(|error| verify::end_unread(&error, summary, clock.now()))?;
+    if !findings.may_resume(report) {
+        return Err(verify::end_unsent(Exit::Different, summary, clock.now()));
+    }
+    let (missing, count) = (findings.missing_count(), subject.plan.sample_count());
+    let text = format!("Resuming: {missing} of {} are missing", counted(count, "datapoint"));
+    report.info("resuming", &[("missing", Field::Count(missing))], &text);
+    let span = findings.missing_span();
+    let end = subject.plan.window.end_index();
+    summary.begin_with(span.clone().unwrap_or(end..end), missing);
+    Ok(There { missing: span, is_any: missing < count })
+}
+
+/// Sends of each batch what is missing.
+pub(super) struct Rest<'a, C> {
+    plan: &'a Plan,
+    summary: &'a Summary,
+    comparison: Comparison<'a, C>,
+    /// The ticks that were read last.
+    chunk: Range<u64>,
+    /// Of them, series by series, whether the sample is missing.
+    is_missing: Vec<bool>,
+    /// By series, whether the receiver refused it for itself.
+    is_refused: Vec<bool>,
+    /// Whether something of the batch before was refused.
+    was_refused: bool,
+}
+
+impl<'a, C: Clock> Rest<'a, C> {
+    /// Returns the rest of the window of `subject`, of which nothing was read yet.
+    pub(super) fn new(subject: Subject<'a>, clock: &'a C, summary: &'a Summary) -> Self {
+        let series_count = subject.plan.label_sets.len();
+        let ticks_max = (KNOWN_MAX / series_count as u64).clamp(1, TICKS_PER_CHUNK);
+        Self {
+            plan: subject.plan,
+            summary,
+            comparison: Comparison::new(subject, clock, &summary.report, ticks_max),
+            chunk: 0..0,
+            is_missing: Vec::new(),
+            is_refused: vec![false; series_count],
+            was_refused: false,
+        }
+    }
+
+    /// Reads what is there from the first of `ticks` on, at which `iters` stand, unless that is
+    /// known; returns the end of what is known.
+    ///
+    /// # Errors
+    /// The receiver's samples cannot be read.
+    pub(super) fn read(
+        &mut self,
+        ticks: Range<u64>,
+        iters: &[SeriesIter],
+    ) -> Result<u64, ReadError> {
+        if !self.chunk.contains(&ticks.start) {
+            let (first, series_count) = (ticks.start, iters.len());
+            let new = |tick_count: usize| vec![false; tick_count * series_count];
+            let note = |is_missing: &mut Vec<bool>, k: usize, finding| {
+                if let Finding::Missing { tick } = finding {
+                    let tick_count = is_missing.len() / series_count;
+                    is_missing[k * tick_count + tick] = true;
+                }
+            };
+            let (count, is_missing) = self.comparison.chunk(ticks, iters, new, note)?;
+            (self.chunk, self.is_missing) = (first..first + count, is_missing);
+        }
+        Ok(self.chunk.end)
+    }
+
+    /// Sends of `samples`, which are those of `ticks` by series, what is missing.
+    ///
+    /// # Errors
+    /// What ends the run instead.
+    pub(super) fn push(
+        &mut self,
+        ticks: Range<u64>,
+        samples: &mut [Vec<Sample>],
+        pusher: &mut Pusher<'a, C>,
+    ) -> Result<(), Ending> {
+        self.leave_out_what_is_there(&ticks, samples);
+        let missing: usize = samples.iter().map(Vec::len).sum();
+        let all = (ticks.end - ticks.start) * samples.len() as u64;
+        self.summary.tally().pass(all - missing as u64);
+        let counts = vec![Counts::default(); length(&ticks)];
+        let mut batch = Batch { rest: self, pusher, ticks, samples, counts, is_refused: false };
+        let result = batch.send_all();
+        let Batch { counts, ticks, is_refused, .. } = batch;
+        self.was_refused = is_refused;
+        let mut tally = self.summary.tally();
+        for (index, counts) in ticks.zip(counts) {
+            for (fate, count) in FATES.into_iter().zip(counts) {
+                tally.settle(index, count, fate);
+            }
+        }
+        result
+    }
+
+    fn leave_out_what_is_there(&self, ticks: &Range<u64>, samples: &mut [Vec<Sample>]) {
+        let (skipped, tick_count) = (length(&(self.chunk.start..ticks.start)), length(&self.chunk));
+        for (k, samples) in samples.iter_mut().enumerate() {
+            let mut is_missing = self.is_missing[k * tick_count + skipped..].iter();
+            samples.retain(|_| *is_missing.next().expect("the batch is in the chunk"));
+        }
+    }
+}
+
+fn length(ticks: &Range<u64>) -> usize {
+    usize::try_from(ticks.end - ticks.start).expect("what is read at once fits memory")
+}
+
+/// What is missing of a batch, on its way.
+struct Batch<'b, 'a, C> {
+    rest: &'b mut Rest<'a, C>,
+    pusher: &'b mut Pusher<'a, C>,
+    ticks: Range<u64>,
+    samples: &'b mut [Vec<Sample>],
+    counts: Vec<Counts>,
+    is_refused: bool,
+}
+
+impl<C: Clock> Batch<'_, '_, C> {
+    fn send_all(&mut self) -> Result<(), Ending> {
+        let mut refused = Vec::new();
+        for part in self.pusher.parts() {
+            let some = part.filter(|k| !self.samples[*k].is_empty());
+            let (again, others): (Vec<_>, Vec<_>) = some.partition(|k| self.rest.is_refused[*k]);
+            refused.extend(again);
+            if !others.is_empty() {
+                self.send(&others, !self.rest.was_refused)?;
+            }
+        }
+        // Where they are taken again, none of them is to wait for another.
+        for series in refused.chunks(refused.len().div_ceil(PARTS_MAX).max(1)) {
+            let delivered = self.send_request(series)?;
+            self.settle(series, delivered)?;
+        }
+        Ok(())
+    }
+
+    /// Sends these series, in parts where they are refused.
+    fn send(&mut self, series: &[usize], may_look: bool) -> Result<(), Ending> {
+        let delivered = self.send_request(series)?;
+        let is_partly = matches!(delivered, Delivered::Partly { .. });
+        let is_final = matches!(delivered, Delivered::Refused(_));
+        let is_accepted = delivered == Delivered::Settled(Fate::Accepted);
+        // What had no answer to the end is not tried in parts.
+        if is_accepted || self.pusher.is_failing() {
+            return self.settle(series, delivered);
+        }
+        self.is_refused = true;
+        let is_looked_for = may_look || is_partly || is_final;
+        let found = if is_looked_for { self.look_again(series) } else { 0 };
+        let left = series.iter().copied().filter(|k| !self.samples[*k].is_empty());
+        let left: Vec<usize> = left.collect();
+        match left.len() {
+            0 => Ok(()),
+            _ if found > 0 && !is_partly => self.send(&left, false),
+            2.. if !is_partly && !is_final => {
+                let (first, second) = left.split_at(left.len() / 2);
+                self.send(first, false)?;
+                self.send(second, false)
+            }
+            _ => {
+                left.iter().for_each(|k| self.rest.is_refused[*k] = true);
+                self.settle(&left, delivered)
+            }
+        }
+    }
+
+    fn send_request(&mut self, series: &[usize]) -> Result<Delivered, Ending> {
+        if self.pusher.is_over() {
+            return Ok(Delivered::Settled(Fate::Undelivered));
+        }
+        let request: Vec<TimeSeries<'_>> = series
+            .iter()
+            .map(|k| TimeSeries {
+                labels: &self.rest.plan.label_sets[*k],
+                samples: &self.samples[*k],
+            })
+            .collect();
+        match self.pusher.send(&request, Courier::deliver) {
+            delivered @ Delivered::Interrupted { .. } => {
+                self.settle(series, delivered).map(|()| unreachable!("that ends the run"))
+            }
+            delivered => Ok(delivered),
+        }
+    }
+
+    /// Leaves out, as accepted, what is there by now of these series; returns how much that is.
+    fn look_again(&mut self, series: &[usize]) -> usize {
+        let grid = self.rest.plan.model.grid;
+        let range = TimeRange::of_ticks(grid, self.ticks.start, self.ticks.end - self.ticks.start);
+        let mut found = 0;
+        for k in series {
+            let samples = &mut self.samples[*k];
+            let mut is_missing = vec![false; samples.len()];
+            let looked =
+                self.rest.comparison.series(*k, range, samples.iter().copied(), |finding| {
+                    if let Finding::Missing { tick } = finding {
+                        is_missing[tick] = true;
+                    }
+                });
+            if looked.is_err() {
+                continue; // it counts as what its answer said
+            }
+            let there = samples.iter().zip(&is_missing).filter(|(_, is_missing)| !**is_missing);
+            for (sample, _) in there {
+                let index = grid.index_at_or_before(sample.timestamp).expect("it is on the grid");
+                self.counts[length(&(self.ticks.start..index))][Fate::Accepted as usize] += 1;
+                found += 1;
+            }
+            let mut is_missing = is_missing.iter();
+            samples.retain(|_| *is_missing.next().expect("there is one for each"));
+        }
+        found
+    }
+
+    /// Counts what became of these series.
+    fn settle(&mut self, series: &[usize], delivered: Delivered) -> Result<(), Ending> {
+        let (fate, result) = match delivered {
+            Delivered::Settled(fate) | Delivered::Partly { rest: fate, .. } => (fate, Ok(())),
+            Delivered::Refused(fate) => (fate, Err(Ending::Refused)),
+            Delivered::Interrupted { maybe_stored: true } => {
+                (Fate::Unconfirmed, Err(Ending::Interrupted))
+            }
+            Delivered::Interrupted { maybe_stored: false } => return Err(Ending::Interrupted),
+            Delivered::WrongVersion { .. } => unreachable!("who sends deals with it"),
+        };
+        let grid = self.rest.plan.model.grid;
+        for k in series {
+            self.rest.is_refused[*k] &= fate != Fate::Accepted;
+            for sample in self.samples[*k].drain(..) {
+                let index = grid.index_at_or_before(sample.timestamp).expect("it is on the grid");
+                self.counts[length(&(self.ticks.start..index))][fate as usize] += 1;
+            }
+        }
+        result
+    }
+}
