@@ -187,8 +187,7 @@ impl Missing<'_> {
         }
         let log = |message: &str| report.log(level, "missing", &[], message);
         let is_doubtful = |range: &IndexRange| range.remedy == Remedy::Verify;
-        let is_any_doubtful = self.ranges.kept().iter().any(is_doubtful);
-        let commands = match is_any_doubtful && !self.rerun.resumes {
+        let commands = match self.ranges.kept().iter().any(is_doubtful) {
             false => "the commands that send exactly that",
             true => "the commands that send exactly that, or verify what may be there",
         };
@@ -232,9 +231,7 @@ impl Missing<'_> {
         let [start, end] = [range.first, range.last + 1].map(|tick| self.rerun.grid.time_of(tick));
         match range.remedy {
             Remedy::Send => self.rerun.command(start, end),
-            Remedy::Verify if !self.rerun.resumes => self.rerun.verify_command(start, end),
-            // It looks itself what is there.
-            Remedy::Verify => self.rerun.command(start, end),
+            Remedy::Verify => self.rerun.verify_command(start, end),
         }
     }
 }

@@ -171,6 +171,8 @@ struct Kill {
     number: u64,
     protocol: &'static str,
     series_count: i64,
+    /// Whether it is waited for before; else its start is a moment to kill it in, too.
+    is_begun: bool,
     after: Duration,
 }
 
@@ -182,6 +184,9 @@ fn check_kill(receiver: &Receiver, kill: Kill, relative_error_max: f64) -> usize
     let mut series = series(receiver, &labels);
     series.more = ["--protocol", kill.protocol, "--batch-size", batch_size].map(Into::into).into();
     let backfill = series.start("backfill", 0, TICKS);
+    if kill.is_begun {
+        backfill.wait_for("Starting backfill", 1);
+    }
     thread::sleep(kill.after);
     let killed = backfill.kill();
     let stored = |n: i64| {
@@ -193,7 +198,7 @@ fn check_kill(receiver: &Receiver, kill: Kill, relative_error_max: f64) -> usize
     let run = match printed {
         Some((_, flags)) => killed.run_printed(&format!("push-live-metrics {flags}")),
         // Killed before it said anything.
-        None => resume(&series),
+        None => series.clone().and(&["--resume"]).run("backfill", 0, TICKS),
     };
     assert_eq!(run.code, 0, "{kill:?}\n{}", run.stderr);
     for n in 1..=kill.series_count {
@@ -225,7 +230,8 @@ fn a_backfill_that_is_killed_is_completed_by_its_own_command() {
         number,
         protocol: ["1", "2", "auto"][rng.usize(..3)],
         series_count: *rng.choice(&[1, 50]).expect("there are two"),
-        after: Duration::from_micros(rng.u64(5000..150_000)),
+        is_begun: rng.u8(..10) > 0,
+        after: Duration::from_micros(rng.u64(..120_000)),
     };
     let kills: Vec<Kill> = (0..kill_count).map(kill).collect();
     let receivers = [Receiver::prometheus2(), Receiver::prometheus3(), Receiver::victoriametrics()];
