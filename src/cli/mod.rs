@@ -62,7 +62,10 @@ pub fn parse(
     let command = match verb {
         _ if args.has("dry-run") => Command::DryRun(Box::new(check.dry_run(plan)?)),
         Verb::Live => Command::Live(Box::new(check.live(plan)?)),
-        Verb::Backfill if args.has("output") => Command::Export(Box::new(export(&args, plan)?)),
+        Verb::Backfill if args.has("output") => {
+            check.warnings.extend(late_for_blocks(&args, &plan, now));
+            Command::Export(Box::new(export(&args, plan)?))
+        }
         Verb::Backfill => Command::Backfill(Box::new(check.backfill(plan)?)),
         Verb::Preview => Command::Preview(Box::new(preview(&args, plan)?)),
         Verb::Verify => Command::Verify(Box::new(check.verify(plan)?)),
@@ -186,6 +189,31 @@ fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> {
         file => Some(new_file(file, args)?),
     };
     Ok(ExportConfig { plan, path, is_replacing: args.has("force") })
+}
+
+/// Returns a warning for a file that ends too late to become blocks.
+///
+/// A Prometheus passes over what its write-ahead log has from before the end of its newest block,
+/// at its next start, of every series. The log alone holds the last 3 hours: one and a half times
+/// the length of its blocks, 2 hours.
+fn late_for_blocks(args: &Args, plan: &Plan, now: TimestampMs) -> Option<String> {
+    let end = TimestampMs((now.0 - 3 * 3_600_000).div_euclid(60_000) * 60_000);
+    let time_of = |index| plan.model.grid.time_of(index);
+    let start = time_of(plan.window.first_index);
+    if time_of(plan.window.end_index() - 1) < end {
+        return None;
+    }
+    let hint = if start >= end {
+        "push it instead".to_owned()
+    } else if args.has("since") {
+        format!("give --start-epoch {start} --end-epoch {end} in place of --since")
+    } else {
+        format!("give --end-epoch {end}")
+    };
+    Some(format!(
+        "--output: the window reaches into the last 3 hours, and blocks made of it would hide \
+         what a Prometheus has of other series from that time; for blocks, {hint}"
+    ))
 }
 
 fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput> {
@@ -326,6 +354,23 @@ mod tests {
             "--weekly-seasonality 'Mon=1,Foo=2': has knot 'Foo=2', which is not DAY[THH:MM]=V; \
              give none or knots like Mon=0,SatT08:30=-6,Sun=-8",
         );
+    }
+
+    #[test]
+    fn a_file_for_blocks_ends_3_hours_ago() {
+        let check = |flags: &[&str], hint: &str| {
+            let warnings = start().flags(flags).flags(&["--output", "-"]).parse("backfill");
+            let warning = warnings.unwrap().warnings.pop().unwrap_or_default();
+            let shown = warning.rsplit_once("for blocks, ").map_or("", |(_, hint)| hint);
+            assert_eq!(shown, hint, "{warning}");
+        };
+        let since = "give --start-epoch 1765882800 --end-epoch 1765958400 in place of --since";
+        check(&["--since", "1d"], since);
+        check(&["--since", "1h"], "push it instead");
+        let from = ["--start-epoch", "1765950000", "--step-size", "1m", "--end-epoch"];
+        let check_end = |end, hint| check(&[&from[..], &[end]].concat(), hint);
+        check_end("1765958400", "");
+        check_end("1765958401", "give --end-epoch 1765958400");
     }
 
     #[test]

@@ -12,8 +12,12 @@ use crate::support::past::{Past, assert_same_bits};
 use crate::support::process::{self, wait_until};
 use crate::support::receivers::Receiver;
 
+/// Ends early enough for blocks.
 fn day() -> Past {
-    Past::of(96, 15 * 60)
+    let past = Past::of(96, 15 * 60);
+    let shift = 4 * 3600;
+    let (start, end) = (past.start - shift, past.end - shift);
+    Past { origin: start, start, end, ..past }
 }
 
 /// Takes minutes to write.
@@ -302,4 +306,16 @@ fn a_closed_stdout_is_an_error() {
         assert_eq!(String::from_utf8(output.stderr).unwrap(), error, "{script}");
         assert_eq!(output.status.success(), error.is_empty(), "{script}: {}", output.status);
     }
+}
+
+#[test]
+fn a_window_that_ends_too_late_for_blocks_is_warned_of() {
+    let at = |hours: i64| {
+        let past = Past::of(60, 60);
+        let end = past.end - hours * 3600;
+        Past { origin: end - 3600, start: end - 3600, end, ..past }.export(&["--output", "-"])
+    };
+    at(4).assert_code(0);
+    assert!(!at(4).stderr.contains("WARNING"), "{}", at(4).stderr);
+    at(2).assert_code(0).assert_says("[WARNING] --output: ");
 }
