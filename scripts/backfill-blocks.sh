@@ -2,17 +2,26 @@
 # Turns OpenMetrics text (push-live-metrics backfill --output FILE) into TSDB blocks, and
 # puts them into a Prometheus data folder or uploads them to Mimir.
 #
-# Usage: scripts/backfill-blocks.sh FILE|- DATA_FOLDER     into a Prometheus (--storage.tsdb.path)
-#        scripts/backfill-blocks.sh FILE|- mimir           by mimirtool backfill
+# Usage: scripts/backfill-blocks.sh [--no-other-series] FILE|- DATA_FOLDER
+#                                  into a Prometheus (--storage.tsdb.path)
+#        scripts/backfill-blocks.sh FILE|- mimir
+#                                  by mimirtool backfill
 #
 # DATA_FOLDER must be there; Prometheus may run meanwhile, and sees the blocks within a
 # minute or so. The blocks are made in a folder beside the others and moved in when all
 # of them are there. What is older than Prometheus' retention time (15 days by default) it
 # deletes again.
 #
-# For mimir: MIMIR_ADDRESS and MIMIR_TENANT_ID; where it asks for credentials
-# MIMIR_API_USER and MIMIR_API_KEY, or MIMIR_API_KEY_FILE, a file that holds the key. No
-# secret goes on a command line. Its compactor must have block upload enabled.
+# The samples must end 3 hours ago, or 3 hours before the newest one that a Prometheus
+# has which is stopped: at its next start Prometheus passes over all that its write-ahead
+# log holds from before the end of its newest block, and for the last 3 hours that log is
+# all that it has, of every series. A younger file is refused, with the --end-epoch that
+# will do. --no-other-series takes it all the same, for a server that has nothing to lose.
+#
+# For mimir: MIMIR_ADDRESS (the root, as in http://localhost:9009, not the push path) and
+# MIMIR_TENANT_ID; where it asks for credentials MIMIR_API_USER and MIMIR_API_KEY, or
+# MIMIR_API_KEY_FILE, a file that holds the key. No secret goes on a command line. Its
+# compactor must have block upload enabled.
 #
 # PROMTOOL, MIMIRTOOL  the tools (promtool and mimirtool on PATH; target/receivers/bin)
 # MAX_BLOCK_DURATION   longest block, as in 162h; chosen by the window's length if not set:
@@ -22,7 +31,8 @@
 #                      64 h, then 6h, 18h, 54h, 162h, 486h (promtool knows only these). For
 #                      Mimir 6h at most, which fits the 24 h that its compactor works in.
 #
-# Exit: 0 done; 1 a step failed, and none after it was tried; 2 usage.
+# Exit: 0 done; 1 a step failed, and of blocks that were being uploaded or moved in some
+# are there; 2 usage, or a file that is too young: nothing was done.
 set -eu
 
 say() { printf 'backfill-blocks: %s\n' "$*" >&2; }
@@ -30,6 +40,11 @@ die() { say "$2"; exit "$1"; }
 usage() { sed -n '/^# Usage/,/^#$/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p;}' "$0"; exit 0 ;; esac
+nothing_to_lose=
+if [ "${1:-}" = --no-other-series ]; then
+    nothing_to_lose=yes
+    shift
+fi
 [ $# = 2 ] || usage
 source=$1
 shown=$1
@@ -50,12 +65,19 @@ promtool=$(first_of "$@") || die 2 'no promtool, which comes with Prometheus; pu
 case $destination in
     mimir)
         mimirtool=$(first_of "${MIMIRTOOL:-mimirtool}") || die 2 'no mimirtool; put it on PATH or name it in MIMIRTOOL'
-        [ -n "${MIMIR_ADDRESS:-}" ] || die 2 'MIMIR_ADDRESS is not set; for example http://localhost:9009'
+        case ${MIMIR_ADDRESS:-} in
+            '') die 2 'MIMIR_ADDRESS is not set; for example http://localhost:9009' ;;
+            # Shown nowhere.
+            *@* | *\?*) die 2 'MIMIR_ADDRESS holds credentials or a query; credentials go into MIMIR_API_USER and MIMIR_API_KEY_FILE' ;;
+            */api/v1/push*) die 2 "MIMIR_ADDRESS '$MIMIR_ADDRESS' is the push path; blocks go to the root, so leave the path out" ;;
+            http://?* | https://?*) ;;
+            *) die 2 "MIMIR_ADDRESS '$MIMIR_ADDRESS' does not begin with http:// or https://" ;;
+        esac
         [ -n "${MIMIR_TENANT_ID:-}" ] || die 2 'MIMIR_TENANT_ID is not set; without tenants it is anonymous'
         export MIMIR_ADDRESS MIMIR_TENANT_ID
         if [ -n "${MIMIR_API_KEY_FILE:-}" ]; then
-            [ -r "$MIMIR_API_KEY_FILE" ] || die 2 "cannot read MIMIR_API_KEY_FILE '$MIMIR_API_KEY_FILE'"
-            MIMIR_API_KEY=$(cat "$MIMIR_API_KEY_FILE")
+            MIMIR_API_KEY=$(cat -- "$MIMIR_API_KEY_FILE") || die 2 "cannot read MIMIR_API_KEY_FILE '$MIMIR_API_KEY_FILE'"
+            [ -n "$MIMIR_API_KEY" ] || die 2 "MIMIR_API_KEY_FILE '$MIMIR_API_KEY_FILE' is empty"
         fi
         [ -z "${MIMIR_API_KEY:-}" ] || export MIMIR_API_KEY
         beside=${TMPDIR:-/tmp}
@@ -69,13 +91,31 @@ case $destination in
 esac
 
 folder=$(mktemp -d "$beside/backfill-blocks.XXXXXX")
+is_running=
+# Ends what runs, too: a shell does not act on a signal while it waits for a command in
+# the foreground.
+end() {
+    [ -z "$is_running" ] || kill -TERM "$!" 2>/dev/null || true
+    exit "$1"
+}
 trap 'rm -rf "$folder"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+trap 'end 130' INT
+trap 'end 143' TERM HUP
+
+# Runs a command until it ends, or a signal ends this script.
+run() {
+    is_running=yes
+    "$@" <&3 &
+    wait "$!" && code=0 || code=$?
+    is_running=
+    return "$code"
+}
 
 # promtool reads it more than once.
+exec 3</dev/null
 if [ "$source" = - ]; then
-    cat >"$folder/stdin"
+    exec 3<&0
+    run cat >"$folder/stdin"
     source=$folder/stdin
 fi
 [ -f "$source" ] || die 2 "'$shown' is no file"
@@ -83,9 +123,21 @@ fi
 case $source in /*) ;; *) source=$PWD/$source ;; esac
 [ "$(tail -n 1 "$source")" = '# EOF' ] || die 1 "'$shown' does not end with '# EOF': it is not whole"
 
-# Hours from the oldest to the newest sample.
-hours=$(awk '!/^#/ && NF { if (!n++) { a = b = $NF } if ($NF < a) a = $NF; if ($NF > b) b = $NF }
-    END { if (!n) exit 1; printf "%d\n", (b - a) / 3600 }' "$source") || die 1 "'$shown' holds no sample"
+# Hours from the oldest to the newest sample, and the newest one's time.
+run awk '!/^#/ && NF { if (!n++) { a = b = $NF } if ($NF < a) a = $NF; if ($NF > b) b = $NF }
+    END { if (!n) exit 1; printf "%d %.0f\n", (b - a) / 3600, int(b) }' "$source" >"$folder/range" ||
+    die 1 "'$shown' holds no sample"
+read -r hours newest <"$folder/range"
+
+if [ "$destination" != mimir ] && [ -z "$nothing_to_lose" ]; then
+    end=$(date +%s)
+    # When a Prometheus that is stopped wrote its last samples.
+    written=$(find "$destination/wal" -maxdepth 1 -type f -size +0 -exec stat -c %Y {} + 2>/dev/null | sort -n | tail -n 1)
+    [ -z "$written" ] || [ "$written" -ge "$end" ] || end=$written
+    end=$(((end - 3 * 3600) / 60 * 60))
+    [ "$newest" -lt "$end" ] || die 2 "'$shown' ends too late: at its next start Prometheus would lose the last hours of every other series; \
+make it anew with --end-epoch $end, or add --no-other-series where there are none"
+fi
 
 duration=${MAX_BLOCK_DURATION:-}
 if [ -z "$duration" ]; then
@@ -98,15 +150,25 @@ fi
 
 say "$hours h of samples in blocks of $duration at most"
 mkdir "$folder/blocks"
-"$promtool" tsdb create-blocks-from --max-block-duration="$duration" openmetrics "$source" "$folder/blocks" >&2 ||
+run "$promtool" tsdb create-blocks-from --max-block-duration="$duration" openmetrics "$source" "$folder/blocks" >&2 ||
     die 1 "promtool failed; nothing was put into $destination"
 
 set -- "$folder"/blocks/*/
 [ -f "${1}meta.json" ] || die 1 'promtool made no block'
+count=$#
 case $destination in
     mimir)
-        say "uploading $# blocks to $MIMIR_ADDRESS as $MIMIR_TENANT_ID"
-        "$mimirtool" backfill "$@" >&2 || die 1 'mimirtool failed'
+        say "uploading $count blocks to $MIMIR_ADDRESS as $MIMIR_TENANT_ID"
+        # It asks at once whether a block is there, and then once in 20 s unless told.
+        ! "$mimirtool" backfill --help 2>&1 | grep -q -e --sleep-time || set -- --sleep-time=500ms "$@"
+        tries=1
+        # Mimir forgets a block for a moment now and then, and knows which ones it has.
+        until run "$mimirtool" backfill "$@" >&2; do
+            [ "$tries" -lt 3 ] || die 1 "mimirtool failed $tries times; it goes on after a block that fails, so that others are stored. \
+To try again, run this again: a sample that is stored twice counts once"
+            tries=$((tries + 1))
+            say "mimirtool failed; again with the same blocks, of which those that are stored are passed over"
+        done
         ;;
     *)
         # As the others are: Prometheus may run as another user than we do.
@@ -115,8 +177,8 @@ case $destination in
         fi
         for block in "$@"; do
             block=${block%/}
-            mv "$block" "$destination/" || die 1 "cannot move ${block##*/} into '$destination'"
+            mv "$block" "$destination/" || die 1 "cannot move ${block##*/} into '$destination'; those before it are there"
         done
         ;;
 esac
-say "done: $# blocks"
+say "done: $count blocks"

@@ -5,6 +5,7 @@
 mod accounting;
 mod backfill;
 mod bad_input;
+mod blocks;
 mod chaos;
 mod connections;
 mod continuation;
