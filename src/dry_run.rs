@@ -34,8 +34,7 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
 
 fn request_head(version: Version, target: &Target) -> Vec<String> {
     let url = target.shown_url();
-    let proxy = if target.proxy.is_some() { ", through the environment's proxy" } else { "" };
-    let mut lines = vec![format!("POST {url} (from {}{proxy})", target.source)];
+    let mut lines = vec![format!("POST {url} (from {})", target.shown_source())];
     let headers = shown_headers(version, target);
     lines.extend(headers.iter().map(|(name, value)| format!("  {name}: {value}")));
     lines

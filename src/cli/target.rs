@@ -11,7 +11,8 @@ use super::units;
 use super::url::{HttpUrl, is_user_info};
 use crate::error::{BadInput, Error, Escaped};
 use crate::remote_write::{
-    Auth, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header, redacted,
+    Auth, ProxySetting, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header,
+    redacted,
 };
 
 /// Hosts of the environments that are known by name; others are `www.NAME.cdo.cisco.com`.
@@ -287,7 +288,7 @@ fn tls(
 }
 
 /// Picks the proxy by the URL's scheme, upper-case names first; none for loopback.
-fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<Secret>, BadInput> {
+fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<ProxySetting>, BadInput> {
     let either = |upper: &str| -> Result<Option<Setting>, BadInput> {
         match settings.get_filled(upper)? {
             None => settings.get_filled(&upper.to_ascii_lowercase()),
@@ -321,7 +322,8 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<Secret>, BadIn
         BadInput::new(&place, None, &error.problem, way_out)
     })?;
     let (scheme, host) = url.text.split_once("://").expect("a URL has a scheme");
-    Ok(Some(Secret::Inline(format!("{scheme}://{user}{host}"))))
+    let url = Secret::Inline(format!("{scheme}://{user}{host}"));
+    Ok(Some(ProxySetting { url, source: place }))
 }
 
 #[cfg(test)]
@@ -485,7 +487,7 @@ mod tests {
             for (name, value) in all.iter().chain(more) {
                 setup = setup.variable(name, value);
             }
-            setup.live().target.proxy
+            setup.live().target.proxy.map(|proxy| proxy.url)
         };
         let proxy = |text: &str| Some(Secret::Inline(text.into()));
         assert_eq!(proxied("https://a.example/", &[]), proxy("http://proxy:1"));

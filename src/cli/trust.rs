@@ -135,6 +135,6 @@ fn check([target, secret, proxy, certificates]: [Source; 4]) {
     }
     let target = setup.live().target;
     let expected = (proxy != Source::Found).then(|| Secret::Inline("http://proxy:1".into()));
-    assert_eq!(target.proxy, expected);
+    assert_eq!(target.proxy.map(|proxy| proxy.url), expected);
     assert_eq!(target.tls.ca_file.is_some(), certificates != Source::Found);
 }

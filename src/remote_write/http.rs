@@ -14,7 +14,7 @@ use ureq::{Agent, Body, Proxy, RequestBuilder, SendBody};
 use super::failure::{Route, Watched, failure, not_sent};
 use super::headers::{USER_AGENT, protocol_headers};
 use super::resolver::Resolver;
-use super::{Secret, Secrets, Target, Version, header_time, redacted};
+use super::{ProxySetting, Secrets, Target, Version, header_time, redacted};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
 
@@ -260,10 +260,10 @@ impl Sender {
     }
 }
 
-fn proxy(url: &Secret) -> Result<Proxy, Error> {
+fn proxy(ProxySetting { url, source }: &ProxySetting) -> Result<Proxy, Error> {
     let problem = "is not a URL such as http://proxy.example:3128";
     let way_out = "correct HTTPS_PROXY or HTTP_PROXY, or list the receiver's host in NO_PROXY";
-    let bad = || BadInput::new("the proxy in the environment", None, problem, way_out);
+    let bad = || BadInput::new(source, None, problem, way_out);
     Proxy::new(&url.read()?).map_err(|_| bad().into())
 }
 

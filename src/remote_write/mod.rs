@@ -28,7 +28,7 @@ pub use http::{Canceller, Outcome, Question, Reply, Sender};
 pub use redact::{REDACTED, Secrets, has_secret_parameter, looks_secret, redacted};
 pub use retry::Backoff;
 pub use secret::{Problem, Secret, check_header_value, check_text, check_token};
-pub use target::{Auth, Protocol, Target, TlsOptions, is_secret_header};
+pub use target::{Auth, Protocol, ProxySetting, Target, TlsOptions, is_secret_header};
 pub use v1::label_bytes;
 
 use crate::labels::LabelSet;

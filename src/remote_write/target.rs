@@ -25,7 +25,7 @@ pub struct Target {
     /// Certificates and verification.
     pub tls: TlsOptions,
     /// The proxy for this URL, chosen by its scheme; may hold credentials.
-    pub proxy: Option<Secret>,
+    pub proxy: Option<ProxySetting>,
     /// Which messages are sent.
     pub protocol: Protocol,
     /// Limit for one attempt, from connect to the end of the answer.
@@ -33,6 +33,14 @@ pub struct Target {
 }
 
 impl Target {
+    /// Returns where it came from, and its proxy, in words.
+    pub fn shown_source(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("{}, through the proxy of {}", self.source, proxy.source),
+            None => self.source.clone(),
+        }
+    }
+
     /// Returns the URL with the secrets in it replaced.
     pub fn shown_url(&self) -> String {
         let mut secrets = Secrets::default();
@@ -57,7 +65,7 @@ impl Target {
         let mut secrets = Secrets::default();
         secrets.add_url(&self.url);
         if let Some(proxy) = &self.proxy {
-            secrets.add_url(&proxy.read()?);
+            secrets.add_url(&proxy.url.read()?);
         }
         match &self.auth {
             Auth::None => {}
@@ -111,6 +119,15 @@ impl fmt::Debug for Target {
         shown.field("url", &self.shown_url()).field("source", &self.source);
         shown.field("auth", &self.auth).finish_non_exhaustive()
     }
+}
+
+/// A proxy, and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxySetting {
+    /// Its URL, perhaps with credentials.
+    pub url: Secret,
+    /// The variable, as in "HTTPS_PROXY".
+    pub source: String,
 }
 
 /// Which version of remote write is spoken.

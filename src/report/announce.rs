@@ -40,7 +40,6 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
 
 /// Logs the target and where it came from.
 pub fn announce_target(target: &Target, report: &Report) {
-    let proxy = if target.proxy.is_some() { ", through the environment's proxy" } else { "" };
-    let text = format!("Target: {} (from {}{proxy})", target.shown_url(), target.source);
+    let text = format!("Target: {} (from {})", target.shown_url(), target.shown_source());
     report.info("target", &[("url", Field::Text(&target.shown_url()))], &text);
 }

@@ -35,7 +35,8 @@ fn a_found_proxy_gets_nothing() {
         // One that was asked for is used.
         let sender = Sender::to(&format!("{scheme}://receiver.invalid/api/v1/write")).ticks(1, 20);
         let sender = sender.file("vars", &format!("{name}=http://{}/\n", proxy.address()));
-        sender.flag("env-file", "vars").flag("flush-timeout", "50ms").run();
+        let run = sender.flag("env-file", "vars").flag("flush-timeout", "50ms").run();
+        run.assert_says(&format!("through the proxy of {name} in vars"));
         assert!(proxy.attempt_count() > 0);
     });
 }
