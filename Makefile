@@ -6,8 +6,9 @@
 #
 # For that, $(value X) keeps make from expanding it, the subst quotes it for the shell,
 # and it is not exported (exporting would expand it). Only a line break cannot pass, and
-# says so. The same names are read from the environment. An empty one gives no flag, and
-# what is missing then is said by push-live-metrics itself.
+# says so. The same names are read from the environment, but for URL, PREFIX, FILE and ARGS,
+# which others set for other ends: a token would go to such a URL. An empty one gives no flag,
+# and what is missing then is said by push-live-metrics itself.
 #
 # make ends with 2 whenever a recipe fails; the exit code of push-live-metrics stands in
 # make's message: `make: *** [Makefile:60: push-live] Error 3`.
@@ -17,8 +18,21 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 VARIABLES := METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX \
-	START_EPOCH END_EPOCH STEP_SIZE FILE
+	START_EPOCH END_EPOCH STEP_SIZE FILE ARGS
 unexport $(VARIABLES) TARGET
+
+typed = $(findstring command line,$(origin $1))
+$(foreach name,URL PREFIX FILE ARGS,$(if $(call typed,$(name)),,$(eval override $(name) :=)))
+
+# A typed variable that is named as a flag, and is none of ours, would do nothing. ENV is read by
+# push-live-metrics itself.
+UNKNOWN := $(filter-out $(VARIABLES) ENV,$(foreach name,$(.VARIABLES),$(if $(call typed,$(name)),$(name))))
+ifneq ($(UNKNOWN),)
+UNKNOWN := $(firstword $(filter $(UNKNOWN),\
+	$(shell sed -n 's/.*name: "\([a-z-]*\)".*/\1/p' src/cli/flags.rs | tr a-z- A-Z_)))
+$(if $(UNKNOWN),$(error $(UNKNOWN) is no variable of this Makefile: \
+	give the flag as ARGS='--$(shell echo $(UNKNOWN) | tr A-Z_ a-z-) ...'; the variables are $(VARIABLES)))
+endif
 
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/push-live-metrics
 
@@ -32,6 +46,8 @@ quoted = $(if $(findstring $(newline),$(value $1)),$(error $1 must be one line))
 # $(call flag,--flag,NAME): nothing for an empty variable, else the flag and its value.
 flag = $(if $(value $2),$1 $(call quoted,$2))
 
+# As it was typed: the shell splits it.
+MORE_FLAGS = $(if $(findstring $(newline),$(value ARGS)),$(error ARGS must be one line))$(value ARGS)
 # Every flag but --duration, which a target may fix.
 SERIES_FLAGS = $(call flag,--metric-name,METRIC_NAME) $(call flag,--labels,LABELS) \
 	$(call flag,--trend-coefficient,TREND_COEFFICIENT) $(call flag,--flat-base,FLAT_BASE) \
@@ -42,6 +58,9 @@ PUSH_LIVE = exec '$(BINARY)' $(SERIES_FLAGS) $(TARGET_FLAGS)
 STEP_FLAGS = $(call flag,--step-size,STEP_SIZE)
 WINDOW_FLAGS = $(call flag,--start-epoch,START_EPOCH) $(call flag,--end-epoch,END_EPOCH)
 BACKFILL = exec '$(BINARY)' backfill $(SERIES_FLAGS) $(STEP_FLAGS)
+# Blocks that end later would hide what a Prometheus has of other series; whole hours fit any step.
+FILE_WINDOW = $(if $(findstring --since,$(value ARGS)),,$(if $(value END_EPOCH),$(WINDOW_FLAGS),\
+	$(or $(call flag,--start-epoch,START_EPOCH),--start-epoch "$$((end - 21 * 86400))") --end-epoch "$$end"))
 # Without it the datapoints would be pushed.
 FILE_FLAGS = $(or $(call flag,--output,FILE),$(error FILE is needed: make backfill-file FILE=history.om))
 
@@ -51,7 +70,7 @@ help: ## list the targets and variables (the default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name text; \
 		do printf '  %-14s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo 'Variables (on the command line or in the environment):'
+	@echo 'Variables (on the command line; but for URL, PREFIX, FILE and ARGS in the environment, too):'
 	@sed -n 's/^#: \([A-Z_]*\) \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name text; \
 		do printf '  %-18s %s\n' "$$name" "$$text"; done
 	@echo
@@ -68,11 +87,12 @@ help: ## list the targets and variables (the default)
 #: END_EPOCH its end, excluded; needed by backfill
 #: STEP_SIZE from one datapoint of a backfill to the next, in minutes (15)
 #: FILE where backfill-file writes OpenMetrics text; needed there
+#: ARGS any other flags, quoted as for a shell: ARGS='--seed 7 --verbose'
 #: PREFIX where make install puts the binary (PREFIX/bin); without it install only builds
 
 .PHONY: build
 build: ## build the release binary
-	@command -v cc >/dev/null || scripts/setup.sh build
+	@command -v cc >/dev/null || scripts/setup.sh --say build
 	@test -x '$(BINARY)' || echo 'Building the release binary; the first time takes about a minute.' >&2
 	@cargo build --release --locked --quiet
 
@@ -87,46 +107,48 @@ endif
 
 .PHONY: push-live
 push-live: build ## push one datapoint a minute for DURATION
-	@$(PUSH_LIVE) $(call flag,--duration,DURATION)
+	@$(PUSH_LIVE) $(call flag,--duration,DURATION) $(MORE_FLAGS)
 
 .PHONY: push-live-30m
 push-live-30m: build ## push for 30 minutes
-	@$(PUSH_LIVE) --duration 30
+	@$(PUSH_LIVE) --duration 30 $(MORE_FLAGS)
 
 .PHONY: push-live-1h
 push-live-1h: build ## push for an hour
-	@$(PUSH_LIVE) --duration 60
+	@$(PUSH_LIVE) --duration 60 $(MORE_FLAGS)
 
 .PHONY: push-live-2h
 push-live-2h: build ## push for two hours
-	@$(PUSH_LIVE) --duration 120
+	@$(PUSH_LIVE) --duration 120 $(MORE_FLAGS)
 
 .PHONY: backfill
 backfill: build ## push the past from START_EPOCH to END_EPOCH
-	@$(BACKFILL) $(TARGET_FLAGS) $(WINDOW_FLAGS)
+	@$(BACKFILL) $(TARGET_FLAGS) $(WINDOW_FLAGS) $(MORE_FLAGS)
 
 .PHONY: backfill-1d
 backfill-1d: build ## push the last day
-	@$(BACKFILL) $(TARGET_FLAGS) --since 1d
+	@$(BACKFILL) $(TARGET_FLAGS) --since 1d $(MORE_FLAGS)
 
 .PHONY: backfill-7d
 backfill-7d: build ## push the last 7 days
-	@$(BACKFILL) $(TARGET_FLAGS) --since 7d
+	@$(BACKFILL) $(TARGET_FLAGS) --since 7d $(MORE_FLAGS)
 
 .PHONY: backfill-21d
 backfill-21d: build ## push the last 21 days
-	@$(BACKFILL) $(TARGET_FLAGS) --since 21d
+	@$(BACKFILL) $(TARGET_FLAGS) --since 21d $(MORE_FLAGS)
 
 .PHONY: backfill-file
-backfill-file: build ## write the past into FILE, the last 21 days without START_EPOCH
-	@$(BACKFILL) $(FILE_FLAGS) $(or $(strip $(WINDOW_FLAGS)),--since 21d)
+backfill-file: build ## write the past into FILE, for blocks; without END_EPOCH it ends 3 hours ago
+	@end=$$(( ($$(date +%s) - 3 * 3600) / 3600 * 3600 )); $(BACKFILL) $(FILE_FLAGS) $(FILE_WINDOW) $(MORE_FLAGS)
 
 .PHONY: demo
-demo: build ## see it work: 30 datapoints into a throw-away Prometheus
+demo: ## see it work: 30 datapoints into a throw-away Prometheus; installs a compiler if need be
+	@command -v cc >/dev/null || scripts/setup.sh build
+	@$(MAKE) --no-print-directory build
 	@exec scripts/demo.sh
 
 .PHONY: test
-test: ## everything that must hold: lints, tests, real receivers, budgets
+test: ## everything that must hold: lints, tests, real receivers, budgets; installs what lacks
 	@exec scripts/test.sh
 
 .PHONY: bench

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # Whatever the caller's make and environment hold is not what is tested here.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES MAKEFILES || true
 unset METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX || true
-unset START_EPOCH END_EPOCH STEP_SIZE FILE || true
+unset START_EPOCH END_EPOCH STEP_SIZE FILE ARGS || true
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -23,7 +23,9 @@ cat >"$folder/target/release/push-live-metrics" <<'FAKE'
 for argument in "$@"; do printf '<%s>\n' "$argument"; done
 [ -z "${FAKE_EXIT:-}" ] || exit "$FAKE_EXIT"
 FAKE
-chmod +x "$folder/bin/cargo" "$folder/target/release/push-live-metrics"
+# 2025-12-17T11:30:00Z.
+printf '#!/bin/sh\necho 1765971000\n' >"$folder/bin/date"
+chmod +x "$folder/bin/cargo" "$folder/bin/date" "$folder/target/release/push-live-metrics"
 PATH=$folder/bin:$PATH
 CARGO_TARGET_DIR=$folder/target
 export PATH CARGO_TARGET_DIR
@@ -113,12 +115,68 @@ done
 # shellcheck disable=SC2016 # the $x is meant as it stands
 run backfill-file FILE='it'\''s $x.om' URL=http://h/
 # shellcheck disable=SC2016 # the $x is meant as it stands
-expect 'backfill-file takes FILE, and no target' backfill --output 'it'\''s $x.om' --since 21d
+expect 'backfill-file takes FILE, and no target; it ends 3 hours ago' backfill --output 'it'\''s $x.om' \
+    --start-epoch 1764144000 --end-epoch 1765958400
+run backfill-file FILE=x.om START_EPOCH=1764144000
+expect 'backfill-file ends 3 hours ago' backfill --output x.om --start-epoch 1764144000 --end-epoch 1765958400
+run backfill-file FILE=x.om ARGS='--since 2d'
+expect 'backfill-file takes --since' backfill --output x.om --since 2d
 run backfill-file FILE=x.om START_EPOCH=1 END_EPOCH=2
 expect 'backfill-file takes a window' backfill --output x.om --start-epoch 1 --end-epoch 2
 run backfill-file
 check 'backfill-file without FILE pushes nothing' "$(grep -c 'FILE is needed' "$folder/seen")"
 check 'backfill-file without FILE runs nothing' "$([ "$(grep -c '^<' "$folder/seen")" = 0 ] && echo 1 || echo 0)"
+
+# What a build or a shell has set for other ends is not where a token goes.
+for name in URL FILE PREFIX ARGS; do
+    for flag in '' -e; do
+        # shellcheck disable=SC2086 # none or one
+        env "$name=https://site.example" make $flag push-live METRIC_NAME=m >"$folder/seen" 2>&1 || true
+        expect "$name of the environment is not used${flag:+ by make -e}" --metric-name m
+    done
+done
+FILE=x.om make backfill-file >"$folder/seen" 2>&1 || true
+check 'FILE of the environment is not written' "$(grep -c 'FILE is needed' "$folder/seen")"
+PREFIX=$folder/env make install >"$folder/seen" 2>&1 || true
+check 'PREFIX of the environment is not installed into' "$([ ! -e "$folder/env" ] && echo 1 || echo 0)"
+
+# shellcheck disable=SC2016 # the $HOME is for the recipe's shell
+run push-live METRIC_NAME=m ARGS='--seed 7 --header "X-A: $HOME; b # c"'
+expect 'ARGS is read as a shell reads it' --metric-name m --seed 7 --header "X-A: $HOME; b # c"
+run backfill-7d ARGS=--verify
+expect 'backfill takes ARGS' backfill --since 7d --verify
+for name in SEED INTERVAL HEADER TIMEOUT RESUME OUTPUT SINCE; do
+    run push-live METRIC_NAME=m "$name=1"
+    check "$name is refused" "$(grep -c "$name is no variable of this Makefile.*ARGS='--.*METRIC_NAME LABELS" "$folder/seen")"
+    check "$name runs nothing" "$([ "$(grep -c '^<' "$folder/seen")" = 0 ] && echo 1 || echo 0)"
+done
+run push-live METRIC_NAME=m ENV=staging LANG=C CHAOS_SEED=1
+expect 'a variable that is no flag passes' --metric-name m
+
+# Where there is no compiler, and one could be installed.
+mkdir "$folder/bare"
+for tool in sh make dirname sed grep test rustc; do
+    ! path=$(command -v "$tool") || [ ! -x "$path" ] || ln -s "$path" "$folder/bare/$tool"
+done
+ln -s "$folder/bin/cargo" "$folder/bare/cargo"
+printf '#!/bin/sh\necho 0\n' >"$folder/bare/id"
+# shellcheck disable=SC2016 # for the stand-in
+printf '#!/bin/sh\necho "$0 $*" >>"%s"\n' "$folder/installed" >"$folder/bare/apt-get"
+chmod +x "$folder/bare/id" "$folder/bare/apt-get"
+PATH=$folder/bare make build >"$folder/seen" 2>&1 || true
+check 'build installs nothing' "$([ ! -e "$folder/installed" ] && echo 1 || echo 0)"
+check 'build says what to install' "$(grep -c 'apt-get install gcc libc6-dev' "$folder/seen")"
+PATH=$folder/bare scripts/setup.sh build >"$folder/seen" 2>&1 || true
+check 'what demo calls installs it' "$(grep -c 'apt-get .*install .*gcc libc6-dev' "$folder/installed")"
+check 'what demo calls says so' "$(grep -c '^setup: apt-get install gcc libc6-dev' "$folder/seen")"
+
+# A Rust without the musl target.
+# shellcheck disable=SC2016 # for the stand-in
+printf '#!/bin/sh\n%s\n' 'case $* in -vV) echo host: x86_64-unknown-linux-gnu ;; *) echo /none ;; esac' >"$folder/bin/rustc"
+chmod +x "$folder/bin/rustc"
+scripts/static.sh >"$folder/seen" 2>&1 && code=0 || code=$?
+check 'static.sh fails without its target' "$([ "$code" = 1 ] && echo 1 || echo 0)"
+check 'static.sh says how to add it' "$(grep -c '^static: .*rustup target add x86_64-unknown-linux-musl' "$folder/seen")"
 
 run push-live DESCRIPTION='two
 lines'
