@@ -13,7 +13,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-scripts/setup.sh test >&2
+scripts/setup.sh --say test >&2
 binary=$(scripts/static.sh)
 cargo build --release --locked --quiet --example sink
 CI='' scripts/receivers.sh prometheus3 >&2 || true

@@ -19,8 +19,6 @@ lacks() {
     scripts/static.sh "--target=$musl" --lacks
     [ "$arch" = "$host_arch" ] || scripts/static.sh --lacks
 }
-# It brings what this host's own architecture needs.
-[ -z "$(lacks)" ] || scripts/setup.sh test
 [ -z "$(lacks)" ] || { lacks | sed 's/^/dist: /' >&2; exit 1; }
 binary=$(scripts/static.sh "--target=$musl")
 # Its help makes the man page; another architecture's does not run here.

@@ -1,10 +1,13 @@
 #!/bin/sh
 # Installs what a machine with nothing but Rust and apt lacks, and says what it does.
 #
-# Usage: scripts/setup.sh build    a C compiler and linker (rustc and ring use them)
-#        scripts/setup.sh test     that, rustfmt and clippy, the musl target of this
-#                                  architecture with its compiler, shellcheck, openssl,
-#                                  and nginx (unpacked into target/receivers, not installed)
+# Usage: scripts/setup.sh [--say] build    a C compiler and linker (rustc and ring use them)
+#        scripts/setup.sh [--say] test     that, rustfmt and clippy, the musl target of this
+#                                          architecture with its compiler, shellcheck, openssl,
+#                                          and nginx (unpacked into target/receivers, not installed)
+#        --say    installs nothing, and only says what is missing, with the command
+#
+# `make demo` and `make test` install, nothing else does.
 #
 # Does nothing, and is fast, where all is there. What it cannot install (not root, no
 # apt, no rustup) it names with the command that does; exit 0 all the same, because the
@@ -20,7 +23,7 @@ need() {
 }
 
 install_packages() {
-    if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    if [ -n "$only_say" ] || ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
         say "*** missing ***$packages; as root: apt-get update && apt-get install$packages" >&2
         return
     fi
@@ -39,6 +42,10 @@ install_packages() {
 rustup_add() {
     if ! command -v rustup >/dev/null; then
         say "*** missing *** the Rust $1 $2, and no rustup to add it" >&2
+        return
+    fi
+    if [ -n "$only_say" ]; then
+        say "*** missing *** the Rust $1 $2: rustup $1 add $2" >&2
         return
     fi
     say "rustup $1 add $2"
@@ -70,7 +77,12 @@ download_nginx() {
     (cd "$fresh" && apt-get -qq -o APT::Sandbox::User=root download nginx) >"$fresh/log" 2>&1
 }
 
-case ${1:-} in build | test) ;; *) echo 'usage: scripts/setup.sh build|test' >&2; exit 2 ;; esac
+only_say=
+if [ "${1:-}" = --say ]; then
+    only_say=yes
+    shift
+fi
+case ${1:-} in build | test) ;; *) echo 'usage: scripts/setup.sh [--say] build|test' >&2; exit 2 ;; esac
 
 need cc gcc libc6-dev
 if [ "$1" = test ]; then
@@ -85,5 +97,5 @@ if [ "$1" = test ]; then
     [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] || rustup_add target "$musl"
     cargo fmt --version >/dev/null 2>&1 || rustup_add component rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup_add component clippy
-    bring_nginx
+    [ -n "$only_say" ] || bring_nginx
 fi

@@ -30,14 +30,21 @@ case $musl in
         package=gcc-$(echo "${musl%%-*}" | tr _ -)-linux-gnu
         ;;
 esac
+target_lacks() {
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] || echo "no Rust target $musl (rustup target add $musl)"
+}
 if [ "${1:-}" = --lacks ]; then
-    if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
-        echo "no Rust target $musl (rustup target add $musl)"
+    lacks=$(target_lacks)
+    if [ -n "$lacks" ]; then
+        echo "$lacks"
     elif ! command -v "$compiler" >/dev/null; then
         echo "no $compiler (as root: apt-get install $package)"
     fi
     exit 0
 fi
+# The compiler may be another one, by cc's variables, so that its absence is cargo's to tell.
+lacks=$(target_lacks)
+[ -z "$lacks" ] || { echo "static: $lacks" >&2; exit 1; }
 if [ "${musl%%-*}" != "${host%%-*}" ]; then
     TARGET_CC=$compiler
     export TARGET_CC

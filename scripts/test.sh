@@ -102,7 +102,7 @@ without_tls() {
     fi
 }
 
-scripts/setup.sh test
+if [ "${1:-}" = lint ]; then scripts/setup.sh --say test; else scripts/setup.sh test; fi
 musl=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')-unknown-linux-musl
 
 step 'format' cargo fmt --check
