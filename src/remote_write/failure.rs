@@ -124,6 +124,7 @@ fn io_words(error: &io::Error) -> String {
         ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => "the network cannot be reached",
         ErrorKind::AddrNotAvailable => "no local address or port is free",
         ErrorKind::TimedOut => "timed out",
+        ErrorKind::NotConnected => "the request was cancelled",
         _ => {
             let text = error.to_string();
             return text.split(" (os error").next().unwrap_or_default().to_owned();
