@@ -8,7 +8,7 @@
 # `make test` with some hundred requests, here with 5,000 for each).
 #
 # Usage: scripts/chaos.sh          2,000 ticks, under a minute (a step of `make test`)
-#        scripts/chaos.sh long     20,000 ticks, then 5,000 requests, about fifteen minutes
+#        scripts/chaos.sh long     20,000 ticks, then 5,000 requests twice, a quarter of an hour
 #                                  (`make chaos`)
 #
 # CHAOS_TICKS=N      another number of ticks

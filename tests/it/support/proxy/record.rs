@@ -18,7 +18,7 @@ pub(crate) struct Entry {
 /// What the sender was answered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Attempt {
-    /// The status; none where it was given no whole answer.
+    /// The status; none where it was given no whole head.
     pub(crate) status: Option<u16>,
     /// The samples that the answer said were written.
     pub(crate) written: Option<u64>,
