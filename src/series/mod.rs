@@ -179,6 +179,8 @@ impl Curves {
     }
 
     /// Returns the time of the next tick and the curves' sum there.
+    // Two callers would make it a call, at 2 % of what a value costs.
+    #[inline(always)]
     fn next_sum(&mut self) -> (TimestampMs, f64) {
         let timestamp = self.grid.time_of(self.index);
         self.index += 1;
@@ -212,15 +214,13 @@ impl SeriesIter {
     /// # Panics
     /// Where `Grid::time_of` does.
     pub fn next_tick(&mut self) -> Tick {
-        let (timestamp, curves) = self.curves.next_sum();
         let deviate = self.deviates.next();
+        let (timestamp, curves) = self.curves.next_sum();
         let Some(timeline) = &mut self.timeline else {
             let value = Some(curves + self.noise.value(deviate));
             return Tick { timestamp, value, is_anomaly: false };
         };
-        let index = self.curves.index - 1;
-        timeline.advance(index);
-        let value = timeline.value(index, curves, self.noise, deviate);
+        let value = timeline.value(self.curves.index - 1, curves, self.noise, deviate);
         Tick { timestamp, value, is_anomaly: timeline.active().len() > 0 }
     }
 

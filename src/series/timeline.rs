@@ -115,6 +115,8 @@ impl Timeline {
 
     /// Returns the value at the tick `index`, to which the timeline was advanced, made of the
     /// plain series' curves and its deviate; none in a gap.
+    // Kept out of the loop of a series without incidents, which it would slow.
+    #[inline(never)]
     pub(super) fn value(
         &mut self,
         index: u64,
@@ -122,6 +124,7 @@ impl Timeline {
         noise: NoiseParams,
         deviate: f64,
     ) -> Option<f64> {
+        self.advance(index);
         let plain = curves + noise.value(deviate);
         if self.active.is_empty() {
             return Some(plain);
