@@ -7,12 +7,16 @@
 # a 3.5.3, whose counts must be those that the proxy knows to be true (tests/it/truth.rs; in
 # `make test` with some hundred requests, here with 5,000 for each).
 #
+# Nothing stays away: backfills that are killed, each completed by the command that its log has
+# (tests/it/resume.rs; in `make test` 20 of them, here 200).
+#
 # Usage: scripts/chaos.sh          2,000 ticks, under a minute (a step of `make test`)
-#        scripts/chaos.sh long     20,000 ticks, then 5,000 requests twice, a quarter of an hour
-#                                  (`make chaos`)
+#        scripts/chaos.sh long     20,000 ticks, then 5,000 requests twice and 200 kills, twenty
+#                                  minutes (`make chaos`)
 #
 # CHAOS_TICKS=N      another number of ticks
 # TRUTH_REQUESTS=N   another number of requests
+# RESUME_KILLS=N     another number of kills; RESUME_SEED=N those of an earlier run
 # CHAOS_SEED=N       the faults of an earlier run, which printed it
 set -eu
 
@@ -27,7 +31,8 @@ case ${1:-short} in
     long)
         ticks=20000
         set -- $chaos truth::the_counts_are_true_of_prometheus2 \
-            truth::the_counts_are_true_of_prometheus3
+            truth::the_counts_are_true_of_prometheus3 \
+            resume::a_backfill_that_is_killed_is_completed_by_its_own_command
         ;;
     *)
         echo "chaos.sh: $1: there are short and long" >&2
@@ -35,8 +40,9 @@ case ${1:-short} in
         ;;
 esac
 
-scripts/receivers.sh prometheus2 prometheus3
-export CHAOS_TICKS="${CHAOS_TICKS:-$ticks}" TRUTH_REQUESTS="${TRUTH_REQUESTS:-5000}"
+scripts/receivers.sh
+export CHAOS_TICKS="${CHAOS_TICKS:-$ticks}" TRUTH_REQUESTS="${TRUTH_REQUESTS:-5000}" \
+    RESUME_KILLS="${RESUME_KILLS:-200}"
 for test in "$@"; do
     # A name that fits no test would pass: ask for it first.
     cargo test --locked --quiet --test it -- --list | grep -q "^$test: test$" || {

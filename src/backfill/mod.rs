@@ -98,8 +98,8 @@ impl<'a> Backfill<'a> {
         let requests = Requests { protocol: target.protocol, batch_size: *batch_size };
         let courier = Courier::new(clock, &self.summary, &self.sender, *patience);
         let courier = match there {
-            Some(There { is_any: true, .. }) => courier.for_resume(),
-            _ => courier.for_backfill(),
+            Some(there) => courier.for_resume(there.is_any),
+            None => courier.for_backfill(),
         };
         let planned = self.summary.tally().planned();
         let text = format!("Starting backfill of {}", counted(planned, "datapoint"));

@@ -38,6 +38,8 @@ pub struct Courier<'a, C> {
     is_anything_accepted: bool,
     rejections_in_a_row: u32,
     rejections_max: u32,
+    /// Whether a part of the window may be there that was not looked for.
+    does_resume_help: bool,
     is_skew_reported: bool,
 }
 
@@ -59,6 +61,7 @@ impl<'a, C: Clock> Courier<'a, C> {
             is_anything_accepted: false,
             rejections_in_a_row: 0,
             rejections_max: REJECTIONS_MAX,
+            does_resume_help: false,
             is_skew_reported: false,
         }
     }
@@ -66,13 +69,13 @@ impl<'a, C: Clock> Courier<'a, C> {
     /// Ends the run at its first rejection already, where nothing was accepted: in a backfill
     /// the next batch would be rejected, too.
     pub fn for_backfill(self) -> Self {
-        Self { rejections_max: 1, ..self }
+        Self { rejections_max: 1, does_resume_help: true, ..self }
     }
 
-    /// Goes on whatever is rejected, but for want of access: a part of the window is there, and
-    /// what it lacks in the middle may be refused.
-    pub fn for_resume(self) -> Self {
-        Self { rejections_max: u32::MAX, ..self }
+    /// Goes on whatever is rejected, but for want of access, where a part of the window is there:
+    /// what it lacks in the middle may be refused. Else ends as a backfill does.
+    pub fn for_resume(self, is_any_there: bool) -> Self {
+        Self { rejections_max: if is_any_there { u32::MAX } else { 1 }, ..self }
     }
 
     /// Tells whether nothing more is to be tried: the run's last datapoint is long due.
@@ -261,7 +264,7 @@ impl<'a, C: Clock> Courier<'a, C> {
         let is_about_access = rejection.is_about_access();
         let is_hopeless = is_about_access || self.rejections_in_a_row >= self.rejections_max;
         let is_refused = is_hopeless && !self.is_anything_accepted;
-        let is_first_batch = is_refused && self.rejections_max == 1;
+        let is_first_batch = is_refused && self.does_resume_help;
         for hint in rejection.hints(request, is_first_batch) {
             log(&format!("  Hint: {hint}"));
         }
