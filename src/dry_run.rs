@@ -1,8 +1,9 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
-use crate::cli::config::{DryRunConfig, Plan};
+use crate::cli::config::DryRunConfig;
 use crate::delivery::Cut;
 use crate::error::{Error, Escaped, Exit};
+use crate::plan::Plan;
 use crate::remote_write::{Body, Target, TimeSeries, Version, shown_headers};
 use crate::report::words::{counted, step_in_words};
 use crate::report::{Report, stdout};

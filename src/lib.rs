@@ -20,6 +20,8 @@
 //! series/ln.rs                 a logarithm with the same bits on every host
 //! labels.rs                    --labels: parsed, sanitised, fanned out into label sets
 //!
+//! plan.rs                      what a run is about: the series, and a window of their grid
+//!
 //! cli/mod.rs                   from the command line to what it asks for
 //! cli/flags.rs                 the table of flags, for the parser and for the help; the verbs
 //! cli/args.rs                  the arguments as typed
@@ -134,6 +136,7 @@ mod generated;
 pub mod labels;
 pub mod live;
 pub mod openmetrics;
+pub mod plan;
 pub mod preview;
 pub mod read_back;
 pub mod remote_read;

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use resume::{Rest, There};
 
-use crate::cli::config::{BackfillConfig, Plan, Window};
+use crate::cli::config::BackfillConfig;
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::delivery::{Courier, Ending, Pusher, Requests, RunEnder, Summary};
 use crate::error::{Error, Exit};
+use crate::plan::{Plan, Window};
 use crate::read_back::Source;
 use crate::remote_read::ReadError;
 use crate::remote_write::{Sender, TimeSeries};

@@ -8,10 +8,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::cli::config::Plan;
 use crate::clock::Clock;
 use crate::delivery::{Courier, Delivered, Ending, Fate, Pusher, Summary};
 use crate::error::Exit;
+use crate::plan::Plan;
 use crate::read_back::TICKS_PER_CHUNK;
 use crate::remote_read::{ReadError, TimeRange};
 use crate::remote_write::TimeSeries;

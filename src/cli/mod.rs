@@ -23,12 +23,13 @@ use std::ffi::OsString;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
-use args::{Args, Typed};
-use config::{
-    BackfillConfig, DryRunConfig, ExportConfig, LiveConfig, OutputConfig, Patience, Plan,
-    PreviewConfig, PreviewForm, ReadConfig, Rerun, VerifyConfig,
+use crate::cli::config::{
+    BackfillConfig, DryRunConfig, ExportConfig, LiveConfig, OutputConfig, Patience, PreviewConfig,
+    PreviewForm, ReadConfig, Rerun, VerifyConfig,
 };
-pub use config::{Command, Invocation};
+pub use crate::cli::config::{Command, Invocation};
+use crate::plan::Plan;
+use args::{Args, Typed};
 use flags::Verb;
 pub use settings::Environment;
 use settings::Settings;
@@ -273,9 +274,9 @@ fn output(args: &Args) -> Result<OutputConfig, BadInput> {
 
 #[cfg(test)]
 mod tests {
-    use super::config::Window;
     use super::testing::{NOW_MS, check_error, start};
     use super::*;
+    use crate::plan::Window;
     use crate::series::{Grid, NoiseParams, Period, Seasonality, Seed, Trend};
 
     #[track_caller]

@@ -1,11 +1,11 @@
 //! What a run is about, from flags: the series, and the window of their grid.
 
 use super::args::Args;
-use super::config::Plan;
 use super::flags::Verb;
 use super::{units, window};
 use crate::error::BadInput;
 use crate::labels;
+use crate::plan::Plan;
 use crate::series::{Incidents, NoiseParams, Seed, Series, TimestampMs, Trend};
 
 /// Most deviates of noise that are drawn, and thrown away, before the first datapoint.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::args::Args;
-use super::config::Rerun;
 use super::flags::{self, Verb};
 use super::settings::{Setting, Source};
 use super::target::Choice;
-use super::units::show_duration;
+use crate::cli::config::Rerun;
+use crate::plan::show_duration;
 use crate::remote_write::{REDACTED, Target, looks_secret, redacted};
 use crate::series::{Grid, TimestampMs};
 

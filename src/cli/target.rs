@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::args::Args;
-use super::config::{ReadApi, ReadConfig};
 use super::credentials::{check_trust, preset_auth, url_auth};
 use super::headers::headers;
 use super::settings::{self, Setting, Settings, Source};
 use super::units;
 use super::url::{HttpUrl, is_user_info};
+use crate::cli::config::{ReadApi, ReadConfig};
 use crate::error::{BadInput, Error, Escaped};
 use crate::remote_write::{
     Auth, ProxySetting, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header,

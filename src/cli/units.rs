@@ -123,14 +123,6 @@ pub(super) fn minutes(text: &str) -> Result<Duration, Unusable> {
     })
 }
 
-/// Shows a duration in its largest whole unit, as `duration` reads it.
-pub(super) fn show_duration(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    let units = [("d", 24 * 3_600_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
-    let largest = units.iter().find(|(_, unit_ms)| ms.is_multiple_of(*unit_ms));
-    largest.map_or(format!("{ms}ms"), |(unit, unit_ms)| format!("{}{unit}", ms / unit_ms))
-}
-
 /// Parses epoch seconds, down to milliseconds, or RFC 3339; 1970 to 4999.
 pub(super) fn time(text: &str) -> Result<TimestampMs, Unusable> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -265,6 +257,7 @@ fn curve(
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::show_duration;
     use std::fmt::Debug;
 
     use super::*;

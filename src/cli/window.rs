@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::args::Args;
-use super::config::Window;
 use super::units::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
+use crate::plan::Window;
 use crate::series::{Grid, TimestampMs};
 
 /// What a preview shows where nothing else is said.
@@ -194,9 +194,9 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::Plan;
     use super::super::testing::start;
     use super::Window;
+    use crate::plan::Plan;
     use crate::series::Series;
 
     /// Shows origin, first index, tick count, or the error.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::cli::config::Plan;
+use crate::plan::Plan;
 use crate::remote_write::label_bytes;
 
 /// A message is not larger than this before it is compressed: half of what Prometheus takes.

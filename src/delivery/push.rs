@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{Courier, Cut, Delivered, Ending, Fate, Request, Summary};
-use crate::cli::config::Plan;
 use crate::clock::{Clock, Interrupted};
+use crate::plan::Plan;
 use crate::remote_write::{Body, Protocol, TimeSeries, Version};
 use crate::report::Level;
 use crate::series::{Sample, TimestampMs};

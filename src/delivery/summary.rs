@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{IndexRange, Ranges, Remedy, Tally};
-use crate::cli::config::{Plan, Rerun};
+use crate::cli::config::Rerun;
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::error::Exit;
+use crate::plan::Plan;
 use crate::read_back::Source;
 use crate::remote_write::{Canceller, Sender};
 use crate::report::words::counted;

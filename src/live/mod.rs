@@ -7,10 +7,11 @@ mod resume;
 
 use std::sync::Arc;
 
-use crate::cli::config::{LiveConfig, Window};
+use crate::cli::config::LiveConfig;
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock};
 use crate::delivery::{Courier, Ending, Pusher, Requests, RunEnder, Summary};
 use crate::error::{Error, Exit};
+use crate::plan::Window;
 use crate::read_back::Source;
 use crate::remote_read::ReadError;
 use crate::remote_write::{STALE_NAN_BITS, Sender};

@@ -5,8 +5,8 @@
 
 use std::iter;
 
-use crate::cli::config::Plan;
 use crate::clock::Clock;
+use crate::plan::Plan;
 use crate::read_back::{Reader, Source, TICKS_PER_CHUNK};
 use crate::remote_read::{ReadError, TimeRange};
 use crate::remote_write::STALE_NAN_BITS;

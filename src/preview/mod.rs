@@ -11,9 +11,10 @@ use std::iter;
 
 use chart::{COLUMNS_MIN, Style, chart, wrapped};
 
-use crate::cli::config::{Plan, PreviewConfig, PreviewForm};
+use crate::cli::config::{PreviewConfig, PreviewForm};
 use crate::error::{BadInput, Error, Escaped, Exit};
 use crate::openmetrics::series_name;
+use crate::plan::Plan;
 use crate::report::terminal;
 use crate::report::words::{counted, offset_in_words, step_in_words};
 use crate::report::{stdout, utc_time};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::words::in_words;
 use super::{Field, Report, times};
-use crate::cli::config::Plan;
+use crate::plan::Plan;
 use crate::remote_write::Target;
 
 /// Label sets that are logged one by one.

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::Subject;
 use super::compare::Finding;
-use crate::cli::config::Plan;
 use crate::delivery::{IndexRange, Missing, Ranges, Remedy};
 use crate::error::Exit;
 use crate::labels::LabelSet;
+use crate::plan::Plan;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, TimestampMs};

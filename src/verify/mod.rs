@@ -10,10 +10,11 @@ mod findings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::config::{Plan, Rerun, VerifyConfig};
+use crate::cli::config::{Rerun, VerifyConfig};
 use crate::clock::{Clock, LastResort};
 use crate::delivery::{Ending, Summary};
 use crate::error::{Error, Exit};
+use crate::plan::Plan;
 use crate::read_back::Source;
 use crate::remote_read::ReadError;
 use crate::remote_write::{Canceller, describe_status};

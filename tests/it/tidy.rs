@@ -51,7 +51,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("openmetrics", &["labels", "remote_write", "series"]),
     ("remote_write", &["error", "labels", "series"]),
     ("remote_read", &["error", "labels", "remote_write", "series"]),
-    ("cli", &["error", "labels", "remote_write", "series"]),
+    ("plan", &["labels", "remote_write", "series"]),
+    ("cli", &["error", "labels", "plan", "remote_write", "series"]),
 ];
 
 /// The verbs: only `main.rs` and one another may know them.
@@ -62,6 +63,7 @@ const PURE: &[&str] = &[
     "src/series",
     "src/labels.rs",
     "src/openmetrics.rs",
+    "src/plan.rs",
     "src/delivery/tally.rs",
     "src/report/words.rs",
     "src/remote_write/base64.rs",
