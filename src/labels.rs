@@ -3,6 +3,10 @@
 //! A name that a receiver would not take is made into one that it does, with a warning; what
 //! could be meant in two ways is an error. Nothing is printed here.
 
+mod selector;
+
+pub use selector::Selector;
+
 use std::collections::HashMap;
 use std::fmt;
 
@@ -132,6 +136,7 @@ fn sanitise(typed: &str, allowed: impl Fn(char) -> bool) -> String {
 }
 
 /// One `--labels` text: its labels, and the one value that fans out.
+#[derive(Debug)]
 struct Template {
     labels: Vec<(String, String)>,
     /// Index into `labels`, and the range that takes the place of its value.
@@ -281,6 +286,7 @@ fn unquote(text: &str) -> Result<(String, &str), Complaint> {
 }
 
 /// A value that holds `{first..last}`.
+#[derive(Debug)]
 struct Range {
     before: String,
     first: u32,
@@ -310,6 +316,13 @@ impl Range {
             }
         }
         Ok(found)
+    }
+
+    /// Returns whether it is the value of one of the series.
+    fn contains(&self, value: &str) -> bool {
+        let number = value.strip_prefix(&*self.before).and_then(|v| v.strip_suffix(&*self.after));
+        let k = number.and_then(|number| number.parse::<u32>().ok()?.checked_sub(self.first));
+        k.is_some_and(|k| k <= self.last - self.first && self.value(k as usize) == value)
     }
 
     /// Returns the value of the k-th series.

@@ -19,6 +19,7 @@
 //! series/timeline.rs           which incidents are active at a tick, and what they do there
 //! series/ln.rs                 a logarithm with the same bits on every host
 //! labels.rs                    --labels: parsed, sanitised, fanned out into label sets
+//! labels/selector.rs           label pairs that say which series are meant
 //!
 //! plan.rs                      what a run is about: the series, and a window of their grid
 //!
@@ -27,6 +28,7 @@
 //! cli/args.rs                  the arguments as typed
 //! cli/units.rs                 numbers, durations, times and offsets, from text
 //! cli/plan.rs                  what a run is about: the series, and its window
+//! cli/incidents.rs             --incident: which trouble, when, and of which series
 //! cli/window.rs                the grid and its window, from flags and the time of the start
 //! cli/settings.rs              variables: the environment first, then .env
 //! cli/dotenv.rs                the lines of a .env

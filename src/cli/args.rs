@@ -125,7 +125,7 @@ fn unknown(name: &str) -> BadInput {
 }
 
 /// Returns how many characters have to be put in, taken out or replaced. Source: Levenshtein.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, a) in a.chars().enumerate() {
         let mut diagonal = i;

@@ -7,6 +7,7 @@ mod dotenv;
 mod flags;
 mod headers;
 mod help;
+pub mod incidents;
 mod plan;
 mod rerun;
 mod settings;
