@@ -156,8 +156,15 @@ bench: ## measure the budgets beside the Python pipeline (ten minutes)
 	@exec scripts/bench.sh
 
 .PHONY: chaos
-chaos: ## 20,000 datapoints through faults of every kind; CHAOS_SEED=N repeats a run
-	@exec scripts/chaos.sh long
+chaos: ## 20,000 datapoints, 10,000 requests and 200 killed backfills through faults; CHAOS_SEED=N repeats a run
+	@scripts/receivers.sh
+	@CHAOS_TICKS=20000 TRUTH_REQUESTS=5000 RESUME_KILLS=200 \
+		cargo test --locked --test it -- --nocapture chaos:: truth:: resume::a_backfill_that_is_killed
+
+.PHONY: live-check
+live-check: ## the main job at its real pace: five minutes into each receiver
+	@scripts/receivers.sh
+	@LIVE_CHECK_MINUTES=5 cargo test --locked --test it -- --nocapture --test-threads 3 live_check::
 
 .PHONY: fmt
 fmt: ## format the code

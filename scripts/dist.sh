@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes dist/push-live-metrics-VERSION-ARCH-linux.tar.gz (`make dist`): the static binary, its
-# man page, the documents, the licences of everything in it, and SHA256SUMS. The same sources and
-# toolchain give the same bytes. Exit 1 when the binary is over its budget.
+# man page, completions for bash, zsh and fish, the documents, scripts/backfill-blocks.sh, the
+# licences of everything in it, and SHA256SUMS. The same sources and toolchain give the same bytes.
+# Exit 1 when the binary is over its budget.
 #
 # Usage: scripts/dist.sh [TARGET]   as in aarch64-unknown-linux-musl, for another architecture
 #                                   than this host's (by gcc-aarch64-linux-gnu)
@@ -15,15 +16,9 @@ host_arch=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')
 musl=${1:-"$host_arch-unknown-linux-musl"}
 arch=${musl%%-*}
 
-lacks() {
-    scripts/static.sh "--target=$musl" --lacks
-    [ "$arch" = "$host_arch" ] || scripts/static.sh --lacks
-}
-[ -z "$(lacks)" ] || { lacks | sed 's/^/dist: /' >&2; exit 1; }
+lacks=$(scripts/static.sh "--target=$musl" --lacks)
+[ -z "$lacks" ] || { echo "dist: $lacks" >&2; exit 1; }
 binary=$(scripts/static.sh "--target=$musl")
-# Its help makes the man page; another architecture's does not run here.
-runs=$binary
-[ "$arch" = "$host_arch" ] || runs=$(scripts/static.sh)
 bytes=$(wc -c <"$binary")
 echo "dist: static binary, $bytes bytes of $binary_bytes_max"
 [ "$bytes" -le "$binary_bytes_max" ] || { echo 'dist: the binary is over its budget' >&2; exit 1; }
@@ -35,7 +30,12 @@ install -m 755 "$binary" "$folder/$name"
 install -m 644 README.md CHANGELOG.md CONTRIBUTING.md LICENSE .env.example "$folder/"
 install -D -m 644 -t "$folder/docs" docs/*.md
 install -D -m 755 -t "$folder/scripts" scripts/backfill-blocks.sh
-scripts/man.sh "$runs" >"$folder/$name.1"
+flags() { cargo run --quiet --locked --example flags "$1"; }
+flags man >"$folder/$name.1"
+mkdir "$folder/completions"
+flags bash >"$folder/completions/$name.bash"
+flags zsh >"$folder/completions/_$name"
+flags fish >"$folder/completions/$name.fish"
 # Name, version, licence and, where the crate has them, the texts of what is linked in.
 cargo tree --locked -e normal --prefix none --target "$musl" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |
     sort -u | grep -v "^$name v" >"$folder/licences/CRATES"

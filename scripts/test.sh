@@ -113,7 +113,6 @@ if [ "${1:-}" != lint ]; then
     step 'receivers' scripts/receivers.sh
     # Most tests wait: for a retry, a tick, a receiver.
     step 'tests' env RUST_TEST_THREADS=4 cargo test --locked
-    step 'chaos' scripts/chaos.sh
     step "golden values, $musl" musl_tests
     step 'budgets' scripts/budgets.sh
     step 'without TLS' without_tls

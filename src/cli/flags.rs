@@ -1,29 +1,30 @@
-//! The flags: one table for the parser and for the help, and the verbs that take them.
+//! The flags: one table for the parser, the help, the documents and the completions, and the
+//! verbs that take them.
 
 /// A flag, for the parser and for `--help`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flag {
+pub struct Flag {
     /// Long name without its dashes.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// What its value is called; empty for a switch.
-    pub(super) value: &'static str,
+    pub value: &'static str,
     /// What it does, as a sentence.
-    pub(super) help: &'static str,
+    pub help: &'static str,
     /// The value it has when it is not given, as it would be typed.
-    pub(super) default: &'static str,
+    pub default: &'static str,
     /// The variable that stands in for it.
-    pub(super) variable: &'static str,
+    pub variable: &'static str,
     /// Whether it may be given more than once.
-    pub(super) repeatable: bool,
+    pub repeatable: bool,
     /// Whether a command that sends a part of this run again needs it.
-    pub(super) rerun: bool,
+    pub rerun: bool,
     /// The verbs that take it.
-    pub(super) verbs: &'static [Verb],
+    pub verbs: &'static [Verb],
 }
 
 /// What is done with a window of the series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
+pub enum Verb {
     /// Push each datapoint when its time has come; the verb that needs no word.
     Live,
     /// Push, or write, the past at once.
@@ -36,10 +37,10 @@ pub(super) enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub(super) const ALL: &[Verb] = &[Verb::Live, Verb::Backfill, Verb::Preview, Verb::Verify];
+    pub const ALL: &[Verb] = &[Verb::Live, Verb::Backfill, Verb::Preview, Verb::Verify];
 
     /// Returns the word for it; empty for live.
-    pub(super) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Verb::Live => "",
             verb => verb.name(),
@@ -47,7 +48,7 @@ impl Verb {
     }
 
     /// Returns its name in texts.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Verb::Live => "live",
             Verb::Backfill => "backfill",
@@ -84,7 +85,7 @@ const STRETCH: Flag = Flag { verbs: &[Verb::Backfill, Verb::Preview, Verb::Verif
 const PREVIEW: Flag = Flag { verbs: &[Verb::Preview], ..ONCE };
 
 /// Every flag but `-h`, `--help` and `--version`, under its heading in `--help`.
-pub(super) const SECTIONS: &[(&str, &[Flag])] = &[
+pub const SECTIONS: &[(&str, &[Flag])] = &[
     ("SERIES", SERIES),
     ("WINDOW", WINDOW),
     ("TARGET", TARGET),

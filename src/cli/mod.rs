@@ -4,7 +4,7 @@ mod args;
 pub mod config;
 mod credentials;
 mod dotenv;
-mod flags;
+pub mod flags;
 mod headers;
 mod help;
 pub mod incidents;

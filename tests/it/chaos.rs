@@ -1,7 +1,7 @@
 //! Nothing is lost: runs through faults of every kind, into a real Prometheus that dies and
 //! comes back, end with every sample in it, to the bit, once, in order.
 //!
-//! CHAOS_TICKS is how many ticks (400; scripts/chaos.sh runs 2,000 and 20,000), CHAOS_SEED
+//! CHAOS_TICKS is how many ticks (1,000; `make chaos` runs 20,000), CHAOS_SEED
 //! the seed of the faults (it is printed), CHAOS_KILLS how often Prometheus is killed (2).
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub(crate) fn variable(name: &str) -> Option<u64> {
 
 #[test]
 fn chaos_ends_with_every_sample_stored_once() {
-    let tick_count = variable("CHAOS_TICKS").unwrap_or(400);
+    let tick_count = variable("CHAOS_TICKS").unwrap_or(1000);
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
     let Some(mut receiver) = Receiver::prometheus2().start() else { return };

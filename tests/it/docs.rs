@@ -6,8 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::process::{BINARY, binary};
+use crate::support::process::binary;
 use crate::tidy::texts;
+
+#[path = "../../examples/flags.rs"]
+#[expect(dead_code, reason = "its main")]
+mod flags;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -39,19 +43,15 @@ fn not_in_the_guide(names: impl IntoIterator<Item = String>) -> BTreeSet<String>
 }
 
 #[test]
-fn the_guide_has_the_flags_of_the_help() {
-    let script = root().join("scripts/guide-flags.sh");
-    let output = Command::new(script).arg("--check").arg(BINARY).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+fn the_guide_has_the_flags_of_the_table() {
+    let guide = read("docs/guide.md");
+    let anew = flags::in_guide(&guide).expect("the guide marks the place of the tables");
+    assert!(guide == anew, "docs/guide.md is old: run `cargo run --example flags guide`");
 }
 
 /// Returns the words of the man page as they are shown, one space between them.
 fn man_page() -> String {
-    let script = root().join("scripts/man.sh");
-    let output = Command::new(script).arg(BINARY).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut page = String::from_utf8(output.stdout).unwrap();
+    let mut page = flags::man_page();
     for (escape, shown) in
         [("\\fB", ""), ("\\fI", ""), ("\\fR", ""), ("\\&", ""), ("\\-", "-"), ("\\(aq", "'")]
     {
@@ -85,6 +85,37 @@ fn the_man_page_has_all_of_the_help() {
     for line in section(&help, "USAGE") {
         let (usage, _) = line.trim().split_once("  ").unwrap();
         assert!(page.contains(usage), "the man page has: {usage}");
+    }
+}
+
+/// Completes a command line by the script for bash.
+fn completed_by_bash(words: &[&str]) -> Vec<String> {
+    let script = "COMP_WORDS=(push-live-metrics \"${@:2}\")\nCOMP_CWORD=$(($# - 1))\n\
+                  compopt() { COMPREPLY=(a-file); }\neval \"$1\"\n\
+                  _push_live_metrics x \"${@: -1}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"\n\
+                  echo \"${COMPREPLY[@]}\"";
+    let mut bash = Command::new("bash");
+    let output = bash.args(["-c", script, "bash", &flags::bash()]).args(words).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(Into::into).collect()
+}
+
+#[test]
+fn completions_are_those_of_the_verb_and_of_the_flag() {
+    assert_eq!(completed_by_bash(&["ver"]), ["verify"]);
+    assert_eq!(completed_by_bash(&["--pro"]), ["--protocol"]);
+    assert_eq!(completed_by_bash(&["backfill", "--res"]), ["--resume"]);
+    assert!(completed_by_bash(&["preview", "--res"]).is_empty());
+    assert_eq!(completed_by_bash(&["--protocol", ""]), ["1", "2", "auto"]);
+    assert_eq!(completed_by_bash(&["--ca-file", ""]), ["a-file"]);
+    assert!(completed_by_bash(&["--seed", ""]).is_empty());
+    for script in [flags::zsh(), flags::fish()] {
+        let named = |name: &str| script.contains(&format!("-{name}[")) || script.contains(name);
+        let all = help();
+        let flags = all.lines().filter_map(|line| line.trim().strip_prefix("--"));
+        let missing: Vec<&str> =
+            flags.filter_map(|line| line.split(' ').next()).filter(|name| !named(name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }
 

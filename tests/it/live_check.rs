@@ -2,7 +2,7 @@
 //! gives, on the grid; no token shows; Ctrl+C counts right, at once.
 //!
 //! LIVE_CHECK_MINUTES=5 makes it five ticks at the real interval of a minute
-//! (scripts/live-check.sh); without it they are a second apart.
+//! (`make live-check`); without it they are a second apart.
 
 use std::fs;
 use std::process::Command;

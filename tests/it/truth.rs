@@ -2,7 +2,7 @@
 //! random: nothing is counted as accepted that is not stored, nothing as rejected that is, and
 //! as unconfirmed only what an answer that was lost, or a 5xx, has left open.
 //!
-//! TRUTH_REQUESTS is how many requests for each receiver (240; scripts/chaos.sh long has 5,000),
+//! TRUTH_REQUESTS is how many requests for each receiver (240; `make chaos` has 5,000),
 //! CHAOS_SEED the seed of the faults (it is printed).
 
 use std::collections::HashSet;
