@@ -37,7 +37,7 @@
 //! cli/credentials.rs           as whom, each secret for its own target
 //! cli/headers.rs               additional request headers
 //! cli/config.rs                all of the above, checked: what a verb is given
-//! cli/rerun.rs                 the command that sends a part of a run again
+//! cli/rerun_args.rs            the arguments that such a command repeats
 //! cli/help.rs                  -h, --help, --version
 //! cli/testing.rs               (tests) a command line that works
 //! cli/trust.rs                 (tests) who may name target, secret, proxy and certificates
@@ -67,6 +67,7 @@
 //! delivery/push.rs             a tick's samples into requests, their fates into the tally
 //! delivery/tally.rs            what became of every sample; the missing ranges
 //! delivery/summary.rs          the end of a run in words, and the commands that repair it
+//! delivery/rerun.rs            the command that sends a part of a run again
 //! read_back.rs                 the samples of a series, asked for until there is an answer
 //!
 //! remote_write/mod.rs          the sending side of the protocol

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::cli::config::{ReadApi, ReadConfig};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::labels::LabelSet;
@@ -15,7 +14,7 @@ use crate::remote_read::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_
 use crate::remote_read::{
     ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, is_final, unreadable,
 };
-use crate::remote_write::{Backoff, Canceller, Outcome, Question, Sender};
+use crate::remote_write::{Backoff, Canceller, Outcome, Question, Sender, Target};
 use crate::report::{Level, Report};
 use crate::series::Sample;
 
@@ -25,6 +24,28 @@ pub const TICKS_PER_CHUNK: u64 = 16_384;
 /// How long a VictoriaMetrics may take to show a sample: up to 4.1 s by itself, and longer
 /// behind a vmagent.
 const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where and how samples are read back.
+#[derive(Clone, Debug)]
+pub struct ReadConfig {
+    /// The remote-read address, with the credentials that belong to it.
+    pub target: Target,
+    /// What is spoken there.
+    pub api: ReadApi,
+    /// How long one question is tried.
+    pub patience: Duration,
+}
+
+/// What a receiver speaks to those who read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadApi {
+    /// Remote read, unless it answers as VictoriaMetrics does.
+    Auto,
+    /// Remote read.
+    Prometheus,
+    /// The CSV export of VictoriaMetrics.
+    VictoriaMetrics,
+}
 
 /// A receiver to read from.
 #[derive(Debug)]

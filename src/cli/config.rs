@@ -3,11 +3,12 @@
 //! Nothing here reads a clock, a file or a socket.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
+use crate::delivery::{Rerun, RetryLimits};
 use crate::plan::Plan;
+use crate::read_back::ReadConfig;
 use crate::remote_write::{Protocol, Target};
-use crate::series::Grid;
+use crate::report::OutputConfig;
 
 /// What the command line asks for, and how it is to be told of.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub struct LiveConfig {
     /// Where to, and as whom.
     pub target: Target,
     /// How long to try.
-    pub patience: Patience,
+    pub patience: RetryLimits,
     /// Samples in one request at most.
     pub batch_size: usize,
     /// Whether a stale marker ends the series.
@@ -70,7 +71,7 @@ pub struct BackfillConfig {
     /// Where to, and as whom.
     pub target: Target,
     /// How long to try.
-    pub patience: Patience,
+    pub patience: RetryLimits,
     /// Samples in one request at most.
     pub batch_size: usize,
     /// Where to read, for `resume` and `verify`; there when one of them is set.
@@ -141,63 +142,4 @@ pub struct DryRunConfig {
     pub protocol: Protocol,
     /// Where to, if that is known.
     pub target: Option<Target>,
-}
-
-/// How long delivery of a sample is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// A sample is given up this long after its first failed attempt.
-    pub max_sample_age: Duration,
-    /// After the last tick, pending samples are tried for this long.
-    pub flush_timeout: Duration,
-}
-
-/// Where and how samples are read back.
-#[derive(Clone, Debug)]
-pub struct ReadConfig {
-    /// The remote-read address, with the credentials that belong to it.
-    pub target: Target,
-    /// What is spoken there.
-    pub api: ReadApi,
-    /// How long one question is tried.
-    pub patience: Duration,
-}
-
-/// What a receiver speaks to those who read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadApi {
-    /// Remote read, unless it answers as VictoriaMetrics does.
-    Auto,
-    /// Remote read.
-    Prometheus,
-    /// The CSV export of VictoriaMetrics.
-    VictoriaMetrics,
-}
-
-/// How a run speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutputConfig {
-    /// Nothing at all when all went well.
-    pub quiet: bool,
-    /// Debug lines too.
-    pub verbose: bool,
-    /// One JSON object a line instead of text.
-    pub json: bool,
-}
-
-/// The command line as typed, without its window and its secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rerun {
-    /// Arguments that define series, target and delivery, unquoted, in flag-table order.
-    pub args: Vec<String>,
-    /// Those of them that the verify verb takes, after its word.
-    pub verify_args: Vec<String>,
-    /// What to know before one of the commands is run, where a secret was left out of it.
-    pub note: Option<String>,
-    /// The flag that the step is given with.
-    pub step_flag: &'static str,
-    /// The grid, by its origin and step.
-    pub grid: Grid,
-    /// Whether it is a backfill that can read what is there, and sends only what is missing.
-    pub resumes: bool,
 }

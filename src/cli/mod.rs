@@ -9,7 +9,7 @@ mod headers;
 mod help;
 pub mod incidents;
 mod plan;
-mod rerun;
+mod rerun_args;
 mod settings;
 mod target;
 #[cfg(test)]
@@ -25,11 +25,14 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use crate::cli::config::{
-    BackfillConfig, DryRunConfig, ExportConfig, LiveConfig, OutputConfig, Patience, PreviewConfig,
-    PreviewForm, ReadConfig, Rerun, VerifyConfig,
+    BackfillConfig, DryRunConfig, ExportConfig, LiveConfig, PreviewConfig, PreviewForm,
+    VerifyConfig,
 };
 pub use crate::cli::config::{Command, Invocation};
+use crate::delivery::{Rerun, RetryLimits};
 use crate::plan::Plan;
+use crate::read_back::ReadConfig;
+use crate::report::OutputConfig;
 use args::{Args, Typed};
 use flags::Verb;
 pub use settings::Environment;
@@ -175,7 +178,7 @@ impl Check<'_> {
         let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
         let rerun = Rerun {
             resumes: read.is_some() && verb == Verb::Backfill,
-            ..Rerun::new(verb, args, (&choice, &target), plan.model.grid)
+            ..rerun_args::rerun(verb, args, (&choice, &target), plan.model.grid)
         };
         Ok((target, read.filter(|_| reads), rerun))
     }
@@ -252,8 +255,8 @@ fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
     Ok(path)
 }
 
-fn patience(args: &Args) -> Result<Patience, BadInput> {
-    Ok(Patience {
+fn patience(args: &Args) -> Result<RetryLimits, BadInput> {
+    Ok(RetryLimits {
         max_sample_age: args.parsed("max-sample-age", units::duration_or_zero)?,
         flush_timeout: args.parsed("flush-timeout", units::duration_or_zero)?,
     })

@@ -8,8 +8,8 @@ use super::headers::headers;
 use super::settings::{self, Setting, Settings, Source};
 use super::units;
 use super::url::{HttpUrl, is_user_info};
-use crate::cli::config::{ReadApi, ReadConfig};
 use crate::error::{BadInput, Error, Escaped};
+use crate::read_back::{ReadApi, ReadConfig};
 use crate::remote_write::{
     Auth, ProxySetting, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header,
     redacted,

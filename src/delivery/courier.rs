@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::rejection::Rejection;
 use super::{Delivered, Fate, Request, Summary};
-use crate::cli::config::Patience;
 use crate::clock::{Clock, Interrupted, SLICE_MAX, StepWatch};
+use crate::delivery::RetryLimits;
 use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, is_conflict};
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
@@ -26,7 +26,7 @@ pub struct Courier<'a, C> {
     report: &'a Report,
     summary: &'a Summary,
     sender: &'a Sender,
-    patience: Patience,
+    patience: RetryLimits,
     /// When the run's last datapoint is due.
     last_due: TimestampMs,
     backoff: Backoff,
@@ -45,7 +45,12 @@ pub struct Courier<'a, C> {
 
 impl<'a, C: Clock> Courier<'a, C> {
     /// Returns a courier of the run of `summary` that has delivered nothing yet.
-    pub fn new(clock: &'a C, summary: &'a Summary, sender: &'a Sender, patience: Patience) -> Self {
+    pub fn new(
+        clock: &'a C,
+        summary: &'a Summary,
+        sender: &'a Sender,
+        patience: RetryLimits,
+    ) -> Self {
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
         Self {
             clock,

@@ -9,12 +9,14 @@ mod cut;
 mod push;
 mod rejection;
 mod request;
+mod rerun;
 mod summary;
 mod tally;
 
 pub use courier::Courier;
 pub use cut::Cut;
 pub use push::{Pusher, Requests};
-pub use request::{Delivered, Request};
+pub use request::{Delivered, Request, RetryLimits};
+pub use rerun::Rerun;
 pub use summary::{Ending, Missing, RunEnder, Summary};
 pub use tally::{Fate, IndexRange, Ranges, Remedy, Tally};

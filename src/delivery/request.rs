@@ -1,5 +1,7 @@
 //! A request to deliver, and how its delivery may end.
 
+use std::time::Duration;
+
 use super::Fate;
 use crate::remote_write::Version;
 use crate::series::TimestampMs;
@@ -47,4 +49,13 @@ pub enum Delivered {
         /// The samples may have been stored.
         maybe_stored: bool,
     },
+}
+
+/// How long delivery of a sample is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryLimits {
+    /// A sample is given up this long after its first failed attempt.
+    pub max_sample_age: Duration,
+    /// After the last tick, pending samples are tried for this long.
+    pub flush_timeout: Duration,
 }

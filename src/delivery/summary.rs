@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{IndexRange, Ranges, Remedy, Tally};
-use crate::cli::config::Rerun;
 use crate::clock::{Clock, LastResort, SystemClock};
+use crate::delivery::Rerun;
 use crate::error::Exit;
 use crate::plan::Plan;
 use crate::read_back::Source;

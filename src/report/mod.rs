@@ -17,7 +17,6 @@ use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::cli::config::OutputConfig;
 use crate::error::{Escaped, Exit};
 use crate::series::TimestampMs;
 pub use times::utc_time;
@@ -32,6 +31,17 @@ const STATUS_COLUMNS: usize = 59;
 const ERASE_LINE: &str = "\r\x1b[K";
 /// What `--quiet` holds back; older lines are dropped first.
 const HELD_LINES_MAX: usize = 200;
+
+/// How a run speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// Nothing at all when all went well.
+    pub quiet: bool,
+    /// Debug lines too.
+    pub verbose: bool,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

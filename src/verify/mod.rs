@@ -10,8 +10,9 @@ mod findings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::config::{Rerun, VerifyConfig};
+use crate::cli::config::VerifyConfig;
 use crate::clock::{Clock, LastResort};
+use crate::delivery::Rerun;
 use crate::delivery::{Ending, Summary};
 use crate::error::{Error, Exit};
 use crate::plan::Plan;

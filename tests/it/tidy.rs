@@ -52,7 +52,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("remote_write", &["error", "labels", "series"]),
     ("remote_read", &["error", "labels", "remote_write", "series"]),
     ("plan", &["labels", "remote_write", "series"]),
-    ("cli", &["error", "labels", "plan", "remote_write", "series"]),
+    (
+        "cli",
+        &["delivery", "error", "labels", "plan", "read_back", "remote_write", "report", "series"],
+    ),
 ];
 
 /// The verbs: only `main.rs` and one another may know them.

@@ -1,59 +1,26 @@
-//! The command that sends a part of a run again, ready for a shell and without secrets.
-
-use std::time::Duration;
+//! The arguments that the command to send a part of a run again repeats, without secrets.
 
 use super::args::Args;
 use super::flags::{self, Verb};
 use super::settings::{Setting, Source};
 use super::target::Choice;
-use crate::cli::config::Rerun;
-use crate::plan::show_duration;
+use crate::delivery::Rerun;
 use crate::remote_write::{REDACTED, Target, looks_secret, redacted};
-use crate::series::{Grid, TimestampMs};
+use crate::series::Grid;
 
-impl Rerun {
-    /// Keeps what was typed and is not the default, and names the target wherever it came from.
-    pub(super) fn new(
-        verb: Verb,
-        args: &Args,
-        (choice, target): (&Choice, &Target),
-        grid: Grid,
-    ) -> Rerun {
-        let step_flag = if verb == Verb::Live { "--interval" } else { "--step-size" };
-        let url = shown_url(choice, target);
-        let note = note(args, choice, target);
-        let [verify_args, args] =
-            [Verb::Verify, verb].map(|verb| kept(verb, args, choice, url.as_deref()));
-        Rerun { args, verify_args, note, step_flag, grid, resumes: false }
-    }
-
-    /// Returns the command that sends the ticks from `start` on and before `end`.
-    pub fn command(&self, start: TimestampMs, end: TimestampMs) -> String {
-        let resume = if self.resumes { " --resume" } else { "" };
-        self.joined(&self.args, start, end, self.step_flag) + resume
-    }
-
-    /// Returns the command that verifies them.
-    pub fn verify_command(&self, start: TimestampMs, end: TimestampMs) -> String {
-        self.joined(&self.verify_args, start, end, "--step-size")
-    }
-
-    fn joined(
-        &self,
-        args: &[String],
-        start: TimestampMs,
-        end: TimestampMs,
-        step_flag: &str,
-    ) -> String {
-        let words =
-            ["push-live-metrics".into()].into_iter().chain(args.iter().map(|arg| quoted(arg)));
-        let command = words.collect::<Vec<String>>().join(" ");
-        let Grid { origin, step_ms } = self.grid;
-        let step = show_duration(Duration::from_millis(step_ms));
-        format!(
-            "{command} --origin {origin} --start-epoch {start} --end-epoch {end} {step_flag} {step}"
-        )
-    }
+/// Keeps what was typed and is not the default, and names the target wherever it came from.
+pub(super) fn rerun(
+    verb: Verb,
+    args: &Args,
+    (choice, target): (&Choice, &Target),
+    grid: Grid,
+) -> Rerun {
+    let step_flag = if verb == Verb::Live { "--interval" } else { "--step-size" };
+    let url = shown_url(choice, target);
+    let note = note(args, choice, target);
+    let [verify_args, args] =
+        [Verb::Verify, verb].map(|verb| kept(verb, args, choice, url.as_deref()));
+    Rerun { args, verify_args, note, step_flag, grid, resumes: false }
 }
 
 /// Returns the arguments of `verb` that were typed, but for its window.
@@ -126,31 +93,10 @@ fn secret_header(typed: &str) -> Option<&str> {
     (looks_secret(name) && !value.trim().starts_with('@')).then_some(name)
 }
 
-/// Quotes a word for a POSIX shell, where it needs it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.into();
-    }
-    if !word.contains(char::is_control) {
-        return quoted(word);
-    }
-    // On one line, and nothing that a terminal would act on.
-    let octal = |c: char| c.to_string().bytes().map(|b| format!("\\{b:03o}")).collect();
-    let escaped = word.chars().map(|c| match c {
-        '\\' => r"\\".to_owned(),
-        '%' => "%%".to_owned(),
-        c if c.is_control() => octal(c),
-        c => c.to_string(),
-    });
-    format!("\"$(printf {})\"", quoted(&escaped.collect::<String>()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::Setup;
-    use super::*;
+    use crate::series::TimestampMs;
 
     #[track_caller]
     fn check(setup: &Setup, expected: &str) {
