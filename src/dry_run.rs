@@ -3,8 +3,9 @@
 use crate::cli::config::DryRunConfig;
 use crate::delivery::Cut;
 use crate::error::{Error, Escaped, Exit};
+use crate::http::Target;
 use crate::plan::Plan;
-use crate::remote_write::{Body, Target, TimeSeries, Version, shown_headers};
+use crate::remote_write::{Body, TimeSeries, Version, shown_headers};
 use crate::report::words::{counted, step_in_words};
 use crate::report::{Report, stdout};
 use crate::series::{Sample, TimestampMs};

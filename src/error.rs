@@ -1,7 +1,7 @@
 //! Errors for people to read, and the exit codes that scripts read.
 //!
 //! Reporting only: what a receiver's answer means for a datapoint is decided on
-//! `remote_write::Outcome`, never on these. No message ever holds a secret.
+//! `http::Outcome`, never on these. No message ever holds a secret.
 
 use std::fmt;
 use std::io;

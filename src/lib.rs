@@ -68,30 +68,31 @@
 //! delivery/tally.rs            what became of every sample; the missing ranges
 //! delivery/summary.rs          the end of a run in words, and the commands that repair it
 //! delivery/rerun.rs            the command that sends a part of a run again
-//! read_back.rs                 the samples of a series, asked for until there is an answer
+//! read_back/mod.rs             the samples of a series, asked for until there is an answer
+//! read_back/answer.rs          what an answer may hold, and why it is refused
+//! read_back/message.rs         remote read's messages, in and out
+//! read_back/fields.rs          the fields of a protobuf message, read off a slice
+//! read_back/victoriametrics.rs its CSV export, in place of remote read
 //!
 //! remote_write/mod.rs          the sending side of the protocol
-//! remote_write/target.rs       a receiver: where it is, what it speaks, as whom
-//! remote_write/secret.rs       secrets, given or in files
-//! remote_write/redact.rs       what of a URL or of a text from outside may be shown
+//! remote_write/protocol.rs     which version is spoken, and the headers that say so
+//! remote_write/body.rs         a message in snappy block format
 //! remote_write/v1.rs           the message of 1.0
 //! remote_write/v2.rs           the message of 2.0
-//! remote_write/body.rs         a message in snappy block format
-//! remote_write/http.rs         one attempt, and what the answer means: Outcome
-//! remote_write/failure.rs      why there is no answer, in words
-//! remote_write/headers.rs      those of the protocol, and the secrets in the others
-//! remote_write/hints.rs        the words of errors
-//! remote_write/resolver.rs     the addresses of a host
-//! remote_write/tls.rs          certificates and keys
-//! remote_write/tls_errors.rs   what goes wrong with TLS, in words
-//! remote_write/base64.rs       for basic authentication
-//! remote_write/header_time.rs  Date and Retry-After
-//! remote_write/retry.rs        when to try again: backoff
 //!
-//! remote_read/mod.rs           the reading side: what an answer may hold, and why it is refused
-//! remote_read/message.rs       remote read's messages, in and out
-//! remote_read/fields.rs        the fields of a protobuf message, read off a slice
-//! remote_read/victoriametrics.rs  its CSV export, in place of remote read
+//! http/mod.rs                  bytes to one host, and what the answer means
+//! http/client.rs               one attempt, and what the answer means: Outcome
+//! http/target.rs               a receiver: where it is, and as whom
+//! http/secret.rs               secrets, given or in files
+//! http/redact.rs               what of a URL or of a text from outside may be shown
+//! http/failure.rs              why there is no answer, in words
+//! http/hints.rs                the words of errors
+//! http/resolver.rs             the addresses of a host
+//! http/tls.rs                  certificates and keys
+//! http/tls_errors.rs           what goes wrong with TLS, in words
+//! http/base64.rs               for basic authentication
+//! http/dates.rs                Date and Retry-After
+//! http/retry.rs                when to try again: backoff
 //!
 //! clock.rs                     now, waiting, signals; a trait, so that tests have their own
 //! report/mod.rs                log lines, as text or JSON; the only writer to stderr
@@ -136,13 +137,13 @@ pub mod dry_run;
 pub mod error;
 #[cfg(test)]
 mod generated;
+pub mod http;
 pub mod labels;
 pub mod live;
 pub mod openmetrics;
 pub mod plan;
 pub mod preview;
 pub mod read_back;
-pub mod remote_read;
 pub mod remote_write;
 pub mod report;
 pub mod series;

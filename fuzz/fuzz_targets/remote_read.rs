@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use push_live_metrics::labels::LabelSet;
-use push_live_metrics::remote_read::message::{Found, Query, decode, unpack};
-use push_live_metrics::remote_read::{ANSWER_BYTES_MAX, TimeRange};
+use push_live_metrics::read_back::message::{Found, Query, decode, unpack};
+use push_live_metrics::read_back::{ANSWER_BYTES_MAX, TimeRange};
 use push_live_metrics::series::TimestampMs;
 
 fuzz_target!(|data: &[u8]| {

@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use push_live_metrics::remote_read::victoriametrics::{parse_csv, parse_label_names};
-use push_live_metrics::remote_read::{OTHER_NAMES_MAX, TimeRange};
+use push_live_metrics::read_back::victoriametrics::{parse_csv, parse_label_names};
+use push_live_metrics::read_back::{OTHER_NAMES_MAX, TimeRange};
 use push_live_metrics::series::TimestampMs;
 
 fuzz_target!(|data: &[u8]| {

@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 
 use crate::delivery::{Rerun, RetryLimits};
+use crate::http::Target;
 use crate::plan::Plan;
 use crate::read_back::ReadConfig;
-use crate::remote_write::{Protocol, Target};
+use crate::remote_write::Protocol;
 use crate::report::OutputConfig;
 
 /// What the command line asks for, and how it is to be told of.

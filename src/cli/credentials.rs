@@ -2,7 +2,7 @@
 
 use super::settings::{Setting, Settings, Source};
 use crate::error::{BadInput, Error};
-use crate::remote_write::{Auth, Problem, Secret, check_text, check_token};
+use crate::http::{Auth, Problem, Secret, check_text, check_token};
 
 /// Returns the token that every Cisco environment needs.
 ///

@@ -3,7 +3,7 @@
 
 use super::args::{Args, bad_flag};
 use crate::error::Error;
-use crate::remote_write::{Secret, check_header_value};
+use crate::http::{Secret, check_header_value};
 
 /// Headers that a `--header` must not replace.
 /// Source: Prometheus's `reservedHeaders` (docs/protocol.md 4.9), and what the connection needs.

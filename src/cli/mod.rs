@@ -39,7 +39,7 @@ pub use settings::Environment;
 use settings::Settings;
 
 use crate::error::{BadInput, Error};
-use crate::remote_write::Target;
+use crate::http::Target;
 use crate::series::TimestampMs;
 
 /// Returns what the arguments behind the program's name ask for.

@@ -5,7 +5,7 @@ use super::flags::{self, Verb};
 use super::settings::{Setting, Source};
 use super::target::Choice;
 use crate::delivery::Rerun;
-use crate::remote_write::{REDACTED, Target, looks_secret, redacted};
+use crate::http::{REDACTED, Target, looks_secret, redacted};
 use crate::series::Grid;
 
 /// Keeps what was typed and is not the default, and names the target wherever it came from.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::dotenv::{self, BadLine};
 use crate::error::{BadInput, Error, Escaped};
-use crate::remote_write::{Secret, Secrets};
+use crate::http::{Secret, Secrets};
 
 /// Largest `.env` in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -276,7 +276,7 @@ mod tests {
 
     use super::super::testing::Setup;
     use super::*;
-    use crate::remote_write::Auth;
+    use crate::http::Auth;
 
     const URL: &str = "--url=http://localhost/";
 

@@ -9,11 +9,11 @@ use super::settings::{self, Setting, Settings, Source};
 use super::units;
 use super::url::{HttpUrl, is_user_info};
 use crate::error::{BadInput, Error, Escaped};
-use crate::read_back::{ReadApi, ReadConfig};
-use crate::remote_write::{
+use crate::http::{
     Auth, ProxySetting, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header,
     redacted,
 };
+use crate::read_back::{ReadApi, ReadConfig};
 
 /// Hosts of the environments that are known by name; others are `www.NAME.cdo.cisco.com`.
 const PRESETS: &[(&str, &str)] = &[

@@ -5,7 +5,7 @@
 
 use super::settings::Source;
 use super::testing::{Setup, start};
-use crate::remote_write::{Auth, Secret};
+use crate::http::{Auth, Secret};
 
 const SOURCES: [Source; 4] = [Source::Flag, Source::Environment, Source::EnvFile, Source::Found];
 

@@ -168,7 +168,7 @@ fn is_in_block(ip: IpAddr, network: &str, bits: &str) -> bool {
 mod tests {
     use super::*;
     use crate::generated::Random;
-    use crate::remote_write::redacted;
+    use crate::http::redacted;
 
     #[track_caller]
     fn check(text: &str, expected: &str) {

@@ -9,7 +9,8 @@ use super::rejection::Rejection;
 use super::{Delivered, Fate, Request, Summary};
 use crate::clock::{Clock, Interrupted, SLICE_MAX, StepWatch};
 use crate::delivery::RetryLimits;
-use crate::remote_write::{Backoff, Outcome, Reply, Sender, Version, is_conflict};
+use crate::http::{Backoff, Outcome, Reply, Sender, is_conflict};
+use crate::remote_write::Version;
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
 

@@ -1,7 +1,8 @@
 //! A final answer other than a success: what is to be known of it, and what helps.
 
 use super::Request;
-use crate::remote_write::{Outcome, Reply, Version, describe_rejection};
+use crate::http::{Outcome, Reply, describe_rejection};
+use crate::remote_write::Version;
 
 /// What helps a backfill that is refused at its first batch.
 const RESUME_HINT: &str = "a part of the window may be there already: backfill --resume sends \

@@ -7,8 +7,7 @@ use std::iter;
 
 use crate::clock::Clock;
 use crate::plan::Plan;
-use crate::read_back::{Reader, Source, TICKS_PER_CHUNK};
-use crate::remote_read::{ReadError, TimeRange};
+use crate::read_back::{ReadError, Reader, Source, TICKS_PER_CHUNK, TimeRange};
 use crate::remote_write::STALE_NAN_BITS;
 use crate::report::{Level, Report};
 use crate::series::{Sample, TimestampMs};

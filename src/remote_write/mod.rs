@@ -1,34 +1,15 @@
-//! The sending side of the Remote-Write protocol: messages, one attempt, and when to try again;
-//! and the questions that are asked over the same connection.
+//! The sending side of the Remote-Write protocol: its messages and its headers.
 //!
-//! Knows no verb, and no clock but the time that an answer needs to be read.
+//! Knows no verb, no connection and no clock.
 
-mod base64;
 mod body;
-mod failure;
-mod header_time;
-mod headers;
-mod hints;
-mod http;
-mod redact;
-mod resolver;
-mod retry;
-mod secret;
-mod target;
-#[cfg(feature = "tls")]
-mod tls;
-mod tls_errors;
+mod protocol;
 pub mod v1;
 pub mod v2;
 
 pub use body::Body;
-pub use headers::shown_headers;
-pub use hints::{describe_rejection, describe_status, is_conflict};
-pub use http::{Canceller, Outcome, Question, Reply, Sender};
-pub use redact::{REDACTED, Secrets, has_secret_parameter, looks_secret, redacted};
-pub use retry::Backoff;
-pub use secret::{Problem, Secret, check_header_value, check_text, check_token};
-pub use target::{Auth, Protocol, ProxySetting, Target, TlsOptions, is_secret_header};
+pub(crate) use protocol::protocol_headers;
+pub use protocol::{Protocol, shown_headers};
 pub use v1::label_bytes;
 
 use crate::labels::LabelSet;

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::words::in_words;
 use super::{Field, Report, times};
+use crate::http::Target;
 use crate::plan::Plan;
-use crate::remote_write::Target;
 
 /// Label sets that are logged one by one.
 const LABEL_SETS_MAX: usize = 3;

@@ -10,8 +10,7 @@ use super::compare::{Finding, compare};
 use super::findings::{Findings, Part};
 use crate::clock::Clock;
 use crate::plan::Plan;
-use crate::read_back::{Reader, TICKS_PER_CHUNK};
-use crate::remote_read::{ReadError, TimeRange};
+use crate::read_back::{ReadError, Reader, TICKS_PER_CHUNK, TimeRange};
 use crate::report::Report;
 use crate::series::{Sample, SeriesIter};
 

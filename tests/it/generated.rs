@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use push_live_metrics::error::Escaped;
-use push_live_metrics::remote_write::Target;
-use push_live_metrics::remote_write::{Outcome, Reply, Sender as Http, Version};
+use push_live_metrics::http::{Outcome, Reply, Sender as Http, Target};
+use push_live_metrics::remote_write::Version;
 use push_live_metrics::report::json_text;
 use push_live_metrics::series::TimestampMs;
 

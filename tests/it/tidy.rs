@@ -19,21 +19,16 @@ const LONGER: &[(&str, usize, &str)] = &[("src/cli/flags.rs", 450, "a table")];
 /// Who may import an external crate: a file, or everything below a folder.
 const IMPORTERS: &[(&str, &[&str])] = &[
     ("ctrlc", &["src/clock.rs"]),
-    ("fastrand", &["src/remote_write/retry.rs"]),
+    ("fastrand", &["src/http/retry.rs"]),
     ("lexopt", &["src/cli/args.rs"]),
     // One message module each; the other half of the wire reads answers.
-    ("quick_protobuf", &["src/remote_write/v1.rs", "src/remote_write/v2.rs", "src/remote_read"]),
-    ("snap", &["src/remote_write/body.rs", "src/remote_read"]),
-    ("time", &["src/report/times.rs", "src/cli/units.rs", "src/remote_write/header_time.rs"]),
+    ("quick_protobuf", &["src/remote_write/v1.rs", "src/remote_write/v2.rs", "src/read_back"]),
+    ("snap", &["src/remote_write/body.rs", "src/read_back"]),
+    ("time", &["src/report/times.rs", "src/cli/units.rs", "src/http/dates.rs"]),
     // The client in parts: errors and certificates are ureq's own types, and it calls our resolver.
     (
         "ureq",
-        &[
-            "src/remote_write/failure.rs",
-            "src/remote_write/http.rs",
-            "src/remote_write/resolver.rs",
-            "src/remote_write/tls.rs",
-        ],
+        &["src/http/failure.rs", "src/http/client.rs", "src/http/resolver.rs", "src/http/tls.rs"],
     ),
     // Comes with ureq; its error texts are read, its types are for tests.
     ("rustls", &[]),
@@ -49,12 +44,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("delivery/tally", &["error"]),
     ("clock", &["error", "series"]),
     ("openmetrics", &["labels", "remote_write", "series"]),
-    ("remote_write", &["error", "labels", "series"]),
-    ("remote_read", &["error", "labels", "remote_write", "series"]),
+    ("http", &["error", "remote_write", "series"]),
+    ("remote_write", &["error", "http", "labels", "series"]),
     ("plan", &["labels", "remote_write", "series"]),
     (
         "cli",
-        &["delivery", "error", "labels", "plan", "read_back", "remote_write", "report", "series"],
+        &[
+            "delivery",
+            "error",
+            "http",
+            "labels",
+            "plan",
+            "read_back",
+            "remote_write",
+            "report",
+            "series",
+        ],
     ),
 ];
 
@@ -69,10 +74,10 @@ const PURE: &[&str] = &[
     "src/plan.rs",
     "src/delivery/tally.rs",
     "src/report/words.rs",
-    "src/remote_write/base64.rs",
+    "src/http/base64.rs",
     "src/remote_write/body.rs",
-    "src/remote_write/header_time.rs",
-    "src/remote_write/retry.rs",
+    "src/http/dates.rs",
+    "src/http/retry.rs",
     "src/remote_write/v1.rs",
     "src/remote_write/v2.rs",
 ];

@@ -4,7 +4,7 @@
 //! is entered by its bytes alone here, so nothing reaches beyond it, and nothing recurses.
 //! Source: protobuf.dev, "Encoding".
 
-use super::{ReadError, unreadable};
+use super::answer::{ReadError, unreadable};
 
 /// A field's value by its wire type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,31 @@
-//! The headers of a request: those of the protocol, and the secrets in the others.
+//! Which version is spoken, and the headers that say so.
 
-use super::{Auth, Target, Version};
+use super::Version;
+use crate::http::{Auth, Target, USER_AGENT};
 
-/// How the sender names itself.
-pub(super) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+/// Which version of remote write is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// 1.0 only.
+    V1,
+    /// 2.0 only.
+    V2,
+    /// 2.0, and 1.0 from the moment that the receiver turns out not to know it.
+    Auto,
+}
+
+impl Protocol {
+    /// Returns the version of a run's first request.
+    pub fn first_version(self) -> Version {
+        match self {
+            Protocol::V1 => Version::V1,
+            Protocol::V2 | Protocol::Auto => Version::V2,
+        }
+    }
+}
 
 /// Returns what every request with `version` has.
-pub(super) fn protocol_headers(version: Version) -> [(&'static str, &'static str); 3] {
+pub(crate) fn protocol_headers(version: Version) -> [(&'static str, &'static str); 3] {
     let (content_type, protocol_version) = match version {
         Version::V1 => ("application/x-protobuf", "0.1.0"),
         // No space behind the semicolon: receivers compare it as it stands.

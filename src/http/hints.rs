@@ -1,6 +1,6 @@
 //! The words of errors: what a status asks for.
 
-use super::Version;
+use crate::remote_write::Version;
 
 /// How Prometheus puts it that the series has another value at this time already.
 const CONFLICT: &str = "duplicate sample for timestamp";

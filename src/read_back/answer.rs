@@ -1,11 +1,7 @@
-//! Reading samples back: the remote-read protocol, and VictoriaMetrics' export in its place.
+//! What an answer may hold, and why it is refused.
 //!
 //! An answer is not trusted: every length is checked before it is used, memory is bounded, and
-//! what is not understood is an error that says so, never a panic. Knows no verb.
-
-mod fields;
-pub mod message;
-pub mod victoriametrics;
+//! what is not understood is an error that says so, never a panic.
 
 use std::fmt;
 
@@ -15,7 +11,7 @@ use crate::series::{Grid, Sample, TimestampMs};
 /// What is taken of an answer's body, and of what it unpacks to.
 pub const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Samples that are taken of one answer.
-const SAMPLES_MAX: usize = 65_536;
+pub(super) const SAMPLES_MAX: usize = 65_536;
 /// Names of labels that other series have and ours do not; more are not told apart.
 pub const OTHER_NAMES_MAX: usize = 100;
 
@@ -23,7 +19,7 @@ pub const OTHER_NAMES_MAX: usize = 100;
 const ANSWER_OF_AN_AGENT: &str = "unsupported operation with WAL-only storage";
 
 /// Tells from an answer's status and text, as logged, that it will be the same for ever.
-pub fn is_final(reason: &str) -> bool {
+pub(super) fn is_final(reason: &str) -> bool {
     reason.starts_with("HTTP 501") || reason.contains(ANSWER_OF_AN_AGENT)
 }
 
@@ -44,7 +40,7 @@ impl TimeRange {
         TimeRange { start: grid.time_of(first), end }
     }
 
-    fn holds(self, time: TimestampMs) -> bool {
+    pub(super) fn holds(self, time: TimestampMs) -> bool {
         (self.start..=self.end).contains(&time)
     }
 }
@@ -95,7 +91,7 @@ impl fmt::Display for ReadError {
 }
 
 /// Refuses a value that no sender of ours sends. A stale marker is the one NaN that it does.
-fn check_value(sample: Sample) -> Result<(), ReadError> {
+pub(super) fn check_value(sample: Sample) -> Result<(), ReadError> {
     if sample.value.is_nan() && sample.value.to_bits() != STALE_NAN_BITS {
         let time = sample.timestamp.0;
         return unreadable(format!("its sample at {time} ms is NaN, which this series never is"));
@@ -107,6 +103,6 @@ fn check_value(sample: Sample) -> Result<(), ReadError> {
 ///
 /// # Errors
 /// Always.
-pub fn unreadable<T>(problem: impl Into<String>) -> Result<T, ReadError> {
+pub(super) fn unreadable<T>(problem: impl Into<String>) -> Result<T, ReadError> {
     Err(ReadError::Unreadable(problem.into()))
 }

@@ -3,18 +3,24 @@
 //! A receiver that has no remote read and says so as VictoriaMetrics does is asked its way from
 //! then on.
 
+mod answer;
+mod fields;
+pub mod message;
+pub mod victoriametrics;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub use answer::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange};
+
+use answer::{is_final, unreadable};
+use message::{Found, Query};
+use victoriametrics::{ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
+
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::http::{Backoff, Canceller, Outcome, Question, Sender, Target};
 use crate::labels::LabelSet;
-use crate::remote_read::message::{self, Found, Query};
-use crate::remote_read::victoriametrics::{self, ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
-use crate::remote_read::{
-    ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange, is_final, unreadable,
-};
-use crate::remote_write::{Backoff, Canceller, Outcome, Question, Sender, Target};
 use crate::report::{Level, Report};
 use crate::series::Sample;
 

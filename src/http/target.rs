@@ -6,10 +6,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::base64;
 use super::redact::{Secrets, looks_secret, redacted};
 use super::secret::{self, Problem, Secret};
-use super::{Version, base64};
 use crate::error::{BadInput, Error};
+use crate::remote_write::Protocol;
 
 /// A receiver, how to reach it and with which credentials.
 #[derive(Clone)]
@@ -128,27 +129,6 @@ pub struct ProxySetting {
     pub url: Secret,
     /// The variable, as in "HTTPS_PROXY".
     pub source: String,
-}
-
-/// Which version of remote write is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// 1.0 only.
-    V1,
-    /// 2.0 only.
-    V2,
-    /// 2.0, and 1.0 from the moment that the receiver turns out not to know it.
-    Auto,
-}
-
-impl Protocol {
-    /// Returns the version of a run's first request.
-    pub fn first_version(self) -> Version {
-        match self {
-            Protocol::V1 => Version::V1,
-            Protocol::V2 | Protocol::Auto => Version::V2,
-        }
-    }
 }
 
 /// Credentials of a request.

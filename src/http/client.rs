@@ -12,11 +12,14 @@ use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy, RequestBuilder, SendBody};
 
 use super::failure::{Route, Watched, failure, not_sent};
-use super::headers::{USER_AGENT, protocol_headers};
 use super::resolver::Resolver;
-use super::{ProxySetting, Secrets, Target, Version, header_time, redacted};
+use super::{ProxySetting, Secrets, Target, dates, redacted};
 use crate::error::{BadInput, Error, Escaped};
+use crate::remote_write::{Version, protocol_headers};
 use crate::series::TimestampMs;
+
+/// How the sender names itself.
+pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// What is read of a body: an error's to be shown, a success's so that the connection is kept.
 const BODY_BYTES_MAX: usize = 1024;
@@ -270,10 +273,9 @@ fn proxy(ProxySetting { url, source }: &ProxySetting) -> Result<Proxy, Error> {
 fn read_reply(mut response: Response<Body>, now: TimestampMs, secrets: &Secrets) -> Reply {
     let status = response.status().as_u16();
     let headers = response.headers();
-    let date = header_text(headers, "Date").and_then(header_time::imf_date);
+    let date = header_text(headers, "Date").and_then(dates::imf_date);
     let written = samples_written(headers);
-    let after =
-        header_text(headers, "Retry-After").and_then(|text| header_time::retry_after(text, now));
+    let after = header_text(headers, "Retry-After").and_then(|text| dates::retry_after(text, now));
     let location = header_text(headers, "Location").map(str::to_owned);
     let outcome = match status {
         200..=299 => {

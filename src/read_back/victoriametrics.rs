@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use super::answer::{OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable};
 use super::message::Query;
-use super::{OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable};
 use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Sample, TimestampMs};
 

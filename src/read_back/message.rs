@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use quick_protobuf::{Result as WriteResult, Writer};
 use snap::raw::{Decoder, Encoder, decompress_len};
 
+use super::answer::{
+    ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, check_value, unreadable,
+};
 use super::fields::Fields;
-use super::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable};
 use crate::error::Escaped;
 use crate::labels::LabelSet;
 use crate::series::{Sample, TimestampMs};
@@ -235,7 +237,7 @@ fn read_samples(
             return unreadable("its samples are not in the order of time");
         }
         newest = sample.timestamp;
-        super::check_value(sample)?;
+        check_value(sample)?;
         if range.holds(sample.timestamp) {
             if samples.len() == SAMPLES_MAX {
                 return Err(ReadError::TooLarge);

@@ -1,0 +1,24 @@
+//! The HTTP client: bytes to one host, and what the answer means.
+//!
+//! Knows no verb, and no clock but the time that an answer needs to be read.
+
+mod base64;
+mod client;
+mod dates;
+mod failure;
+mod hints;
+mod redact;
+mod resolver;
+mod retry;
+mod secret;
+mod target;
+#[cfg(feature = "tls")]
+mod tls;
+mod tls_errors;
+
+pub use client::{Canceller, Outcome, Question, Reply, Sender, USER_AGENT};
+pub use hints::{describe_rejection, describe_status, is_conflict};
+pub use redact::{REDACTED, Secrets, has_secret_parameter, looks_secret, redacted};
+pub use retry::Backoff;
+pub use secret::{Problem, Secret, check_header_value, check_text, check_token};
+pub use target::{Auth, ProxySetting, Target, TlsOptions, is_secret_header};
