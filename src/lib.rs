@@ -42,22 +42,23 @@
 //! cli/testing.rs               (tests) a command line that works
 //! cli/trust.rs                 (tests) who may name target, secret, proxy and certificates
 //!
-//! live/mod.rs                  verb: pushes each datapoint when its time has come
-//! live/resume.rs               --resume: what the receiver has of the window already
-//! backfill/mod.rs              verb: pushes the past at once, in batches
-//! backfill/resume.rs           --resume: only what the receiver lacks of the window
-//! backfill/export.rs           --output: writes the past into a file
-//! backfill/temporary.rs        a file that has its name only when it is complete
+//! commands/mod.rs              the commands, each with what it has to know and its run
+//! commands/live/mod.rs         pushes each datapoint when its time has come
+//! commands/live/resume.rs      --resume: what the receiver has of the window already
+//! commands/backfill/mod.rs     pushes the past at once, in batches
+//! commands/backfill/resume.rs  --resume: only what the receiver lacks of the window
+//! commands/export/mod.rs       backfill --output: writes the past into a file
+//! commands/export/temporary.rs a file that has its name only when it is complete
 //! openmetrics.rs               the text of that file
-//! preview/mod.rs               verb: shows any window, as a chart or as CSV
-//! preview/chart.rs             samples as lines of text, with both axes
-//! preview/axis.rs              round values, and round times of the day
-//! preview/canvas.rs            the dots, and the characters that they make
-//! verify/mod.rs                verb: reads a window back and compares it; also after a push
-//! verify/check.rs              a window read and compared, chunk by chunk
-//! verify/compare.rs            what should be there with what is there, sample by sample
-//! verify/findings.rs           what a check found, in words
-//! dry_run.rs                   --dry-run: what live or backfill would send
+//! commands/preview/mod.rs      shows any window, as a chart or as CSV
+//! commands/preview/chart.rs    samples as lines of text, with both axes
+//! commands/preview/axis.rs     round values, and round times of the day
+//! commands/preview/canvas.rs   the dots, and the characters that they make
+//! commands/verify/mod.rs       reads a window back and compares it; also after a push
+//! commands/verify/check.rs     a window read and compared, chunk by chunk
+//! commands/verify/compare.rs   what should be there with what is there, sample by sample
+//! commands/verify/findings.rs  what a check found, in words
+//! commands/dry_run.rs          --dry-run: what live or backfill would send
 //!
 //! delivery/mod.rs              samples, request by request, until the fate of each is known
 //! delivery/courier.rs          one request: attempts, waits, giving up
@@ -126,25 +127,22 @@
 //!   into no log line, error or `Debug`. Text from outside is shown on one line, escaped, without
 //!   the secrets that are known. What a `.env` that was only found names gets no secret of ours.
 //! - **Nobody's absence stops the datapoints**: a closed stderr, a full disk under the log.
-//! - **Verbs know the series and the wire; neither knows the verbs.** An external crate has one
-//!   importer, or few. tests/it/tidy.rs holds these, and the lengths of files and functions.
+//! - **No import runs up**: main, cli, commands, delivery, read_back, report, plan, the wire. An
+//!   external crate has one importer, or few. tests/it/tidy.rs holds these, and the lengths of
+//!   files and functions.
 
-pub mod backfill;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod delivery;
-pub mod dry_run;
 pub mod error;
 #[cfg(test)]
 mod generated;
 pub mod http;
 pub mod labels;
-pub mod live;
 pub mod openmetrics;
 pub mod plan;
-pub mod preview;
 pub mod read_back;
 pub mod remote_write;
 pub mod report;
 pub mod series;
-pub mod verify;

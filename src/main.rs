@@ -4,15 +4,16 @@ use std::env;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 
-use push_live_metrics::backfill::{Backfill, export::Export};
 use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
-use push_live_metrics::dry_run;
+use push_live_metrics::commands::backfill::Backfill;
+use push_live_metrics::commands::dry_run;
+use push_live_metrics::commands::export::Export;
+use push_live_metrics::commands::live::Live;
+use push_live_metrics::commands::preview;
+use push_live_metrics::commands::verify::Verify;
 use push_live_metrics::error::{Error, Exit};
-use push_live_metrics::live::Live;
-use push_live_metrics::preview;
 use push_live_metrics::report::{self, Level, Report};
-use push_live_metrics::verify::Verify;
 
 fn main() -> ExitCode {
     report::on_panic(|exit| process::exit(i32::from(exit as u8)));

@@ -1,146 +1,215 @@
-//! The checked configuration: units applied, every cross-check done, built once.
-//!
-//! Nothing here reads a clock, a file or a socket.
+//! What each command is given: units applied, every cross-check done, built once.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
+use super::args::Args;
+use super::flags::Verb;
+use super::settings::{Environment, Settings};
+use super::{rerun_args, target, units};
+use crate::commands::backfill::BackfillConfig;
+use crate::commands::dry_run::DryRunConfig;
+use crate::commands::export::ExportConfig;
+use crate::commands::live::LiveConfig;
+use crate::commands::preview::{PreviewConfig, PreviewForm};
+use crate::commands::verify::VerifyConfig;
 use crate::delivery::{Rerun, RetryLimits};
+use crate::error::{BadInput, Error};
 use crate::http::Target;
 use crate::plan::Plan;
 use crate::read_back::ReadConfig;
-use crate::remote_write::Protocol;
 use crate::report::OutputConfig;
+use crate::series::TimestampMs;
 
-/// What the command line asks for, and how it is to be told of.
-#[derive(Debug)]
-pub struct Invocation {
-    /// What to do.
-    pub command: Command,
-    /// How it speaks.
-    pub output: OutputConfig,
-    /// What was noticed while checking, for the log's first lines.
-    pub warnings: Vec<String>,
+/// What it takes to check the flags of a verb that has a target.
+pub(super) struct Check<'a> {
+    pub(super) verb: Verb,
+    pub(super) args: &'a Args,
+    pub(super) environment: &'a Environment,
+    pub(super) warnings: Vec<String>,
 }
 
-/// What is to be done.
-#[derive(Debug)]
-pub enum Command {
-    /// Print this text to stdout.
-    Print(String),
-    /// Push each datapoint when its time has come.
-    Live(Box<LiveConfig>),
-    /// Push the past at once.
-    Backfill(Box<BackfillConfig>),
-    /// Write the past as OpenMetrics text.
-    Export(Box<ExportConfig>),
-    /// Read datapoints back and compare them.
-    Verify(Box<VerifyConfig>),
-    /// Draw or print a window.
-    Preview(Box<PreviewConfig>),
-    /// Show what a run would send.
-    DryRun(Box<DryRunConfig>),
+/// Where to push, where to read if that was asked for, and the command that goes on.
+type Receiver = (Target, Option<ReadConfig>, Rerun);
+
+impl Check<'_> {
+    pub(super) fn live(&mut self, plan: Plan) -> Result<LiveConfig, Error> {
+        let args = self.args;
+        let (resume, verify) = (args.has("resume"), args.has("verify"));
+        let patience = patience(args)?;
+        let batch_size = args.parsed("batch-size", units::batch_size)?;
+        let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
+        Ok(LiveConfig {
+            plan,
+            target,
+            patience,
+            batch_size,
+            stale_marker: args.has("stale-marker"),
+            read,
+            resume,
+            verify,
+            rerun,
+        })
+    }
+
+    pub(super) fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
+        let patience = patience(self.args)?;
+        let batch_size = self.args.parsed("batch-size", units::batch_size)?;
+        let (resume, verify) = (self.args.has("resume"), self.args.has("verify"));
+        let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
+        Ok(BackfillConfig { plan, target, patience, batch_size, read, resume, verify, rerun })
+    }
+
+    pub(super) fn verify(&mut self, plan: Plan) -> Result<VerifyConfig, Error> {
+        let (_, read, rerun) = self.receiver(&plan, true)?;
+        Ok(VerifyConfig { plan, read: read.expect("it was asked for"), rerun })
+    }
+
+    /// Checks what `live` and `backfill` do, but for what only a run needs.
+    pub(super) fn dry_run(&mut self, plan: Plan) -> Result<DryRunConfig, Error> {
+        let args = self.args;
+        if args.has("output") {
+            let problem = "is given together with --output, which sends nothing";
+            return Err(args.bad("dry-run", problem, "leave one of them out").into());
+        }
+        let batch_size = args.parsed("batch-size", units::batch_size)?;
+        let warnings = &mut self.warnings;
+        let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
+        let target = match target::choose(args, &settings) {
+            Ok(choice) => {
+                let target = target::check(&choice, args, &settings, warnings)
+                    .map_err(|error| settings.without_secrets(error))?;
+                if args.has("verify") || args.has("resume") {
+                    target::check_read(&choice, &target, args, &settings)?;
+                }
+                Some(target)
+            }
+            Err(error) if args.has("url") || args.has("env") => return Err(error.into()),
+            // What is missing for the run to take place is a warning here.
+            Err(error) => {
+                warnings.push(settings.without_secrets(error.into()).to_string());
+                None
+            }
+        };
+        let protocol = args.parsed("protocol", units::protocol)?;
+        patience(args)?;
+        let is_live = self.verb == Verb::Live;
+        Ok(DryRunConfig { plan, batch_size, is_live, protocol, target })
+    }
+
+    fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Receiver, Error> {
+        let (args, warnings) = (self.args, &mut self.warnings);
+        let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
+        let mut choose_and_check = || {
+            let choice = target::choose(args, &settings)?;
+            let target = target::check(&choice, args, &settings, warnings)?;
+            Ok((choice, target))
+        };
+        let (choice, target) =
+            choose_and_check().map_err(|error| settings.without_secrets(error))?;
+        let read = match target::check_read(&choice, &target, args, &settings) {
+            // What is given is checked, also where nothing is read.
+            Err(error) if reads || args.has("read-url") => return Err(error),
+            read => read.ok(),
+        };
+        // What verify misses is past, so it takes a backfill to repair it.
+        let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
+        let rerun = Rerun {
+            resumes: read.is_some() && verb == Verb::Backfill,
+            ..rerun_args::rerun(verb, args, (&choice, &target), plan.model.grid)
+        };
+        Ok((target, read.filter(|_| reads), rerun))
+    }
 }
 
-/// What the live verb needs.
-#[derive(Debug)]
-pub struct LiveConfig {
-    /// The ticks to push.
-    pub plan: Plan,
-    /// Where to, and as whom.
-    pub target: Target,
-    /// How long to try.
-    pub patience: RetryLimits,
-    /// Samples in one request at most.
-    pub batch_size: usize,
-    /// Whether a stale marker ends the series.
-    pub stale_marker: bool,
-    /// Where to read, for `resume` and `verify`; there when one of them is set.
-    pub read: Option<ReadConfig>,
-    /// Whether to go on after what the receiver has of the window.
-    pub resume: bool,
-    /// Whether to read the window back in the end.
-    pub verify: bool,
-    /// The command line without its window, to print commands that continue this run.
-    pub rerun: Rerun,
+pub(super) fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> {
+    if let Some(read) = ["verify", "resume"].into_iter().find(|name| args.has(name)) {
+        let problem = "is given together with --output";
+        return Err(args.bad(read, problem, "leave one of them out"));
+    }
+    let path = match args.value("output") {
+        "-" => None,
+        file => Some(new_file(file, args)?),
+    };
+    Ok(ExportConfig { plan, path, is_replacing: args.has("force") })
 }
 
-/// What the backfill verb needs to push.
-#[derive(Debug)]
-pub struct BackfillConfig {
-    /// The ticks to push.
-    pub plan: Plan,
-    /// Where to, and as whom.
-    pub target: Target,
-    /// How long to try.
-    pub patience: RetryLimits,
-    /// Samples in one request at most.
-    pub batch_size: usize,
-    /// Where to read, for `resume` and `verify`; there when one of them is set.
-    pub read: Option<ReadConfig>,
-    /// Whether to send only what the receiver does not have of the window.
-    pub resume: bool,
-    /// Whether to read the window back in the end.
-    pub verify: bool,
-    /// The command line without its window, to print commands that continue this run.
-    pub rerun: Rerun,
+/// Returns a warning for a file that ends too late to become blocks.
+///
+/// A Prometheus passes over what its write-ahead log has from before the end of its newest block,
+/// at its next start, of every series. The log alone holds the last 3 hours: one and a half times
+/// the length of its blocks, 2 hours.
+pub(super) fn late_for_blocks(args: &Args, plan: &Plan, now: TimestampMs) -> Option<String> {
+    let end = TimestampMs((now.0 - 3 * 3_600_000).div_euclid(60_000) * 60_000);
+    let time_of = |index| plan.model.grid.time_of(index);
+    let start = time_of(plan.window.first_index);
+    if time_of(plan.window.end_index() - 1) < end {
+        return None;
+    }
+    let hint = if start >= end {
+        "push it instead".to_owned()
+    } else if args.has("since") {
+        format!("give --start-epoch {start} --end-epoch {end} in place of --since")
+    } else {
+        format!("give --end-epoch {end}")
+    };
+    Some(format!(
+        "--output: the window reaches into the last 3 hours, and blocks made of it would hide \
+         what a Prometheus has of other series from that time; for blocks, {hint}"
+    ))
 }
 
-/// What the backfill verb needs to write a file.
-#[derive(Debug)]
-pub struct ExportConfig {
-    /// The ticks to write.
-    pub plan: Plan,
-    /// The file, which is there when it is complete, and not before; stdout where there is none.
-    pub path: Option<PathBuf>,
-    /// Whether a file that has its name is replaced.
-    pub is_replacing: bool,
+pub(super) fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput> {
+    let columns = args.parsed_if_given("width", units::columns)?;
+    let form = args.parsed("format", |text| match text {
+        "chart" => Ok(PreviewForm::Chart { columns, is_ascii: args.has("ascii") }),
+        "csv" => Ok(PreviewForm::Csv),
+        _ => Err(units::unusable("is not a format", "give chart or csv")),
+    })?;
+    Ok(PreviewConfig { plan, form })
 }
 
-/// What the verify verb needs.
-#[derive(Debug)]
-pub struct VerifyConfig {
-    /// The ticks that are expected.
-    pub plan: Plan,
-    /// Where to read them.
-    pub read: ReadConfig,
-    /// The command line without its window, to print commands that send what is missing.
-    pub rerun: Rerun,
+/// Returns the path of a file that is to be written, where none is lost.
+fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
+    let path = PathBuf::from(file);
+    let bad = |problem, way_out| Err(args.bad("output", problem, way_out));
+    if path.is_dir() {
+        return bad("is a folder", "name a file in it");
+    }
+    if path.file_name().is_none() {
+        return bad("is not the name of a file", "name a file, or - for stdout");
+    }
+    // A FIFO or /dev/null is written into, which loses nothing; a link counts as what it leads to.
+    let is_replaced = match path.metadata() {
+        Ok(metadata) => {
+            let file_type = metadata.file_type();
+            !file_type.is_fifo() && !file_type.is_char_device()
+        }
+        Err(_) => false,
+    };
+    if is_replaced && !args.has("force") {
+        return bad("is there already", "name another file, or add --force to replace it");
+    }
+    Ok(path)
 }
 
-/// What the preview verb needs.
-#[derive(Debug)]
-pub struct PreviewConfig {
-    /// The ticks to show.
-    pub plan: Plan,
-    /// As what.
-    pub form: PreviewForm,
+fn patience(args: &Args) -> Result<RetryLimits, BadInput> {
+    Ok(RetryLimits {
+        max_sample_age: args.parsed("max-sample-age", units::duration_or_zero)?,
+        flush_timeout: args.parsed("flush-timeout", units::duration_or_zero)?,
+    })
 }
 
-/// As what a window is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PreviewForm {
-    /// A chart.
-    Chart {
-        /// Its width; the terminal's where there is none.
-        columns: Option<usize>,
-        /// Plain ASCII, whatever the terminal can show.
-        is_ascii: bool,
-    },
-    /// Lines of `timestamp,value`.
-    Csv,
-}
-
-/// Everything that is known of a run that is not to take place.
-#[derive(Debug)]
-pub struct DryRunConfig {
-    /// The ticks that would be sent.
-    pub plan: Plan,
-    /// Samples in one request at most.
-    pub batch_size: usize,
-    /// Whether each tick goes alone, when its time has come.
-    pub is_live: bool,
-    /// Which messages would be sent.
-    pub protocol: Protocol,
-    /// Where to, if that is known.
-    pub target: Option<Target>,
+pub(super) fn output(args: &Args) -> Result<OutputConfig, BadInput> {
+    let json = args.parsed("log-format", |text| match text {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err(units::unusable("is not a log format", "give text or json")),
+    })?;
+    let (quiet, verbose) = (args.has("quiet"), args.has("verbose"));
+    if quiet && verbose {
+        let problem = "is given together with --verbose";
+        return Err(args.bad("quiet", problem, "leave one of them out"));
+    }
+    Ok(OutputConfig { quiet, verbose, json })
 }

@@ -1,7 +1,7 @@
 //! From the command line to what it asks for: as typed (args), then checked (config).
 
 mod args;
-pub mod config;
+mod config;
 mod credentials;
 mod dotenv;
 pub mod flags;
@@ -21,26 +21,51 @@ mod url;
 mod window;
 
 use std::ffi::OsString;
-use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
 
-use crate::cli::config::{
-    BackfillConfig, DryRunConfig, ExportConfig, LiveConfig, PreviewConfig, PreviewForm,
-    VerifyConfig,
-};
-pub use crate::cli::config::{Command, Invocation};
-use crate::delivery::{Rerun, RetryLimits};
-use crate::plan::Plan;
-use crate::read_back::ReadConfig;
-use crate::report::OutputConfig;
-use args::{Args, Typed};
+use args::Typed;
+use config::Check;
 use flags::Verb;
 pub use settings::Environment;
-use settings::Settings;
 
-use crate::error::{BadInput, Error};
-use crate::http::Target;
+use crate::commands::backfill::BackfillConfig;
+use crate::commands::dry_run::DryRunConfig;
+use crate::commands::export::ExportConfig;
+use crate::commands::live::LiveConfig;
+use crate::commands::preview::PreviewConfig;
+use crate::commands::verify::VerifyConfig;
+use crate::error::Error;
+use crate::report::OutputConfig;
 use crate::series::TimestampMs;
+
+/// What the command line asks for, and how it is to be told of.
+#[derive(Debug)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// How it speaks.
+    pub output: OutputConfig,
+    /// What was noticed while checking, for the log's first lines.
+    pub warnings: Vec<String>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Print this text to stdout.
+    Print(String),
+    /// Push each datapoint when its time has come.
+    Live(Box<LiveConfig>),
+    /// Push the past at once.
+    Backfill(Box<BackfillConfig>),
+    /// Write the past as OpenMetrics text.
+    Export(Box<ExportConfig>),
+    /// Read datapoints back and compare them.
+    Verify(Box<VerifyConfig>),
+    /// Draw or print a window.
+    Preview(Box<PreviewConfig>),
+    /// Show what a run would send.
+    DryRun(Box<DryRunConfig>),
+}
 
 /// Returns what the arguments behind the program's name ask for.
 ///
@@ -57,7 +82,7 @@ pub fn parse(
         Typed::Version => return Ok(printed(help::version())),
         Typed::Run(verb, args) => (verb, args),
     };
-    let output = output(&args)?;
+    let output = config::output(&args)?;
     if args.has("force") && !args.has("output") {
         return Err(args.bad("force", "is given without --output", "leave it out").into());
     }
@@ -68,11 +93,11 @@ pub fn parse(
         _ if args.has("dry-run") => Command::DryRun(Box::new(check.dry_run(plan)?)),
         Verb::Live => Command::Live(Box::new(check.live(plan)?)),
         Verb::Backfill if args.has("output") => {
-            check.warnings.extend(late_for_blocks(&args, &plan, now));
-            Command::Export(Box::new(export(&args, plan)?))
+            check.warnings.extend(config::late_for_blocks(&args, &plan, now));
+            Command::Export(Box::new(config::export(&args, plan)?))
         }
         Verb::Backfill => Command::Backfill(Box::new(check.backfill(plan)?)),
-        Verb::Preview => Command::Preview(Box::new(preview(&args, plan)?)),
+        Verb::Preview => Command::Preview(Box::new(config::preview(&args, plan)?)),
         Verb::Verify => Command::Verify(Box::new(check.verify(plan)?)),
     };
     Ok(Invocation { command, output, warnings: check.warnings })
@@ -81,199 +106,6 @@ pub fn parse(
 fn printed(text: String) -> Invocation {
     let (output, warnings) = (OutputConfig::default(), Vec::new());
     Invocation { command: Command::Print(text), output, warnings }
-}
-
-/// What it takes to check the flags of a verb that has a target.
-struct Check<'a> {
-    verb: Verb,
-    args: &'a Args,
-    environment: &'a Environment,
-    warnings: Vec<String>,
-}
-
-/// Where to push, where to read if that was asked for, and the command that goes on.
-type Receiver = (Target, Option<ReadConfig>, Rerun);
-
-impl Check<'_> {
-    fn live(&mut self, plan: Plan) -> Result<LiveConfig, Error> {
-        let args = self.args;
-        let (resume, verify) = (args.has("resume"), args.has("verify"));
-        let patience = patience(args)?;
-        let batch_size = args.parsed("batch-size", units::batch_size)?;
-        let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
-        Ok(LiveConfig {
-            plan,
-            target,
-            patience,
-            batch_size,
-            stale_marker: args.has("stale-marker"),
-            read,
-            resume,
-            verify,
-            rerun,
-        })
-    }
-
-    fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
-        let patience = patience(self.args)?;
-        let batch_size = self.args.parsed("batch-size", units::batch_size)?;
-        let (resume, verify) = (self.args.has("resume"), self.args.has("verify"));
-        let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
-        Ok(BackfillConfig { plan, target, patience, batch_size, read, resume, verify, rerun })
-    }
-
-    fn verify(&mut self, plan: Plan) -> Result<VerifyConfig, Error> {
-        let (_, read, rerun) = self.receiver(&plan, true)?;
-        Ok(VerifyConfig { plan, read: read.expect("it was asked for"), rerun })
-    }
-
-    /// Checks what `live` and `backfill` do, but for what only a run needs.
-    fn dry_run(&mut self, plan: Plan) -> Result<DryRunConfig, Error> {
-        let args = self.args;
-        if args.has("output") {
-            let problem = "is given together with --output, which sends nothing";
-            return Err(args.bad("dry-run", problem, "leave one of them out").into());
-        }
-        let batch_size = args.parsed("batch-size", units::batch_size)?;
-        let warnings = &mut self.warnings;
-        let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
-        let target = match target::choose(args, &settings) {
-            Ok(choice) => {
-                let target = target::check(&choice, args, &settings, warnings)
-                    .map_err(|error| settings.without_secrets(error))?;
-                if args.has("verify") || args.has("resume") {
-                    target::check_read(&choice, &target, args, &settings)?;
-                }
-                Some(target)
-            }
-            Err(error) if args.has("url") || args.has("env") => return Err(error.into()),
-            // What is missing for the run to take place is a warning here.
-            Err(error) => {
-                warnings.push(settings.without_secrets(error.into()).to_string());
-                None
-            }
-        };
-        let protocol = args.parsed("protocol", units::protocol)?;
-        patience(args)?;
-        let is_live = self.verb == Verb::Live;
-        Ok(DryRunConfig { plan, batch_size, is_live, protocol, target })
-    }
-
-    fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Receiver, Error> {
-        let (args, warnings) = (self.args, &mut self.warnings);
-        let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
-        let mut choose_and_check = || {
-            let choice = target::choose(args, &settings)?;
-            let target = target::check(&choice, args, &settings, warnings)?;
-            Ok((choice, target))
-        };
-        let (choice, target) =
-            choose_and_check().map_err(|error| settings.without_secrets(error))?;
-        let read = match target::check_read(&choice, &target, args, &settings) {
-            // What is given is checked, also where nothing is read.
-            Err(error) if reads || args.has("read-url") => return Err(error),
-            read => read.ok(),
-        };
-        // What verify misses is past, so it takes a backfill to repair it.
-        let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
-        let rerun = Rerun {
-            resumes: read.is_some() && verb == Verb::Backfill,
-            ..rerun_args::rerun(verb, args, (&choice, &target), plan.model.grid)
-        };
-        Ok((target, read.filter(|_| reads), rerun))
-    }
-}
-
-fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> {
-    if let Some(read) = ["verify", "resume"].into_iter().find(|name| args.has(name)) {
-        let problem = "is given together with --output";
-        return Err(args.bad(read, problem, "leave one of them out"));
-    }
-    let path = match args.value("output") {
-        "-" => None,
-        file => Some(new_file(file, args)?),
-    };
-    Ok(ExportConfig { plan, path, is_replacing: args.has("force") })
-}
-
-/// Returns a warning for a file that ends too late to become blocks.
-///
-/// A Prometheus passes over what its write-ahead log has from before the end of its newest block,
-/// at its next start, of every series. The log alone holds the last 3 hours: one and a half times
-/// the length of its blocks, 2 hours.
-fn late_for_blocks(args: &Args, plan: &Plan, now: TimestampMs) -> Option<String> {
-    let end = TimestampMs((now.0 - 3 * 3_600_000).div_euclid(60_000) * 60_000);
-    let time_of = |index| plan.model.grid.time_of(index);
-    let start = time_of(plan.window.first_index);
-    if time_of(plan.window.end_index() - 1) < end {
-        return None;
-    }
-    let hint = if start >= end {
-        "push it instead".to_owned()
-    } else if args.has("since") {
-        format!("give --start-epoch {start} --end-epoch {end} in place of --since")
-    } else {
-        format!("give --end-epoch {end}")
-    };
-    Some(format!(
-        "--output: the window reaches into the last 3 hours, and blocks made of it would hide \
-         what a Prometheus has of other series from that time; for blocks, {hint}"
-    ))
-}
-
-fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput> {
-    let columns = args.parsed_if_given("width", units::columns)?;
-    let form = args.parsed("format", |text| match text {
-        "chart" => Ok(PreviewForm::Chart { columns, is_ascii: args.has("ascii") }),
-        "csv" => Ok(PreviewForm::Csv),
-        _ => Err(units::unusable("is not a format", "give chart or csv")),
-    })?;
-    Ok(PreviewConfig { plan, form })
-}
-
-/// Returns the path of a file that is to be written, where none is lost.
-fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
-    let path = PathBuf::from(file);
-    let bad = |problem, way_out| Err(args.bad("output", problem, way_out));
-    if path.is_dir() {
-        return bad("is a folder", "name a file in it");
-    }
-    if path.file_name().is_none() {
-        return bad("is not the name of a file", "name a file, or - for stdout");
-    }
-    // A FIFO or /dev/null is written into, which loses nothing; a link counts as what it leads to.
-    let is_replaced = match path.metadata() {
-        Ok(metadata) => {
-            let file_type = metadata.file_type();
-            !file_type.is_fifo() && !file_type.is_char_device()
-        }
-        Err(_) => false,
-    };
-    if is_replaced && !args.has("force") {
-        return bad("is there already", "name another file, or add --force to replace it");
-    }
-    Ok(path)
-}
-
-fn patience(args: &Args) -> Result<RetryLimits, BadInput> {
-    Ok(RetryLimits {
-        max_sample_age: args.parsed("max-sample-age", units::duration_or_zero)?,
-        flush_timeout: args.parsed("flush-timeout", units::duration_or_zero)?,
-    })
-}
-
-fn output(args: &Args) -> Result<OutputConfig, BadInput> {
-    let json = args.parsed("log-format", |text| match text {
-        "text" => Ok(false),
-        "json" => Ok(true),
-        _ => Err(units::unusable("is not a log format", "give text or json")),
-    })?;
-    let (quiet, verbose) = (args.has("quiet"), args.has("verbose"));
-    if quiet && verbose {
-        let problem = "is given together with --verbose";
-        return Err(args.bad("quiet", problem, "leave one of them out"));
-    }
-    Ok(OutputConfig { quiet, verbose, json })
 }
 
 #[cfg(test)]

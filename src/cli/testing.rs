@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Command, Environment, Invocation, LiveConfig, Plan, parse};
+use super::{Command, Environment, Invocation, LiveConfig, parse};
 use crate::error::Error;
+use crate::plan::Plan;
 use crate::series::TimestampMs;
 
 /// 2025-12-17T11:00:00.250Z.

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use push_live_metrics::clock::Clock;
+use push_live_metrics::commands::live::Live;
 use push_live_metrics::error::Exit;
-use push_live_metrics::live::Live;
 use push_live_metrics::report::Report;
 
 use crate::support::clock::FakeClock;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use push_live_metrics::cli::config::{Command, Invocation, LiveConfig};
-use push_live_metrics::cli::{self, Environment};
+use push_live_metrics::cli::{self, Command, Environment, Invocation};
+use push_live_metrics::commands::live::LiveConfig;
 use push_live_metrics::plan::Plan;
 use push_live_metrics::report::OutputConfig;
 use push_live_metrics::series::TimestampMs;

@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::commands::verify::compare::Finding;
+use crate::commands::verify::{self, Check, Comparison, Subject};
 use crate::delivery::{Courier, Delivered, Ending, Fate, Pusher, Summary};
 use crate::error::Exit;
 use crate::plan::Plan;
@@ -17,8 +19,6 @@ use crate::remote_write::TimeSeries;
 use crate::report::words::counted;
 use crate::report::{Field, Report};
 use crate::series::{Sample, SeriesIter};
-use crate::verify::compare::Finding;
-use crate::verify::{self, Check, Comparison, Subject};
 
 /// Samples of which it is known at once whether they are there: a byte each.
 const KNOWN_MAX: u64 = 4 * 1024 * 1024;

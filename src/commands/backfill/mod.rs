@@ -3,33 +3,51 @@
 //! Sends batches of ticks, oldest first, each until its fate is known or given up; a rejected one
 //! ends the run only where nothing was accepted before. Memory is flat in the window's length.
 
-pub mod export;
 mod resume;
-mod temporary;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use resume::{Rest, There};
 
-use crate::cli::config::BackfillConfig;
 use crate::clock::{Clock, LastResort, SystemClock};
-use crate::delivery::{Courier, Ending, Pusher, Requests, RunEnder, Summary};
+use crate::commands::verify::{self, Subject};
+use crate::delivery::{Courier, Ending, Pusher, Requests, Rerun, RetryLimits, RunEnder, Summary};
 use crate::error::{Error, Exit};
-use crate::http::Sender;
+use crate::http::{Sender, Target};
 use crate::plan::{Plan, Window};
-use crate::read_back::{ReadError, Source};
+use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::remote_write::TimeSeries;
 use crate::report::announce::{announce_plan, announce_target};
 use crate::report::progress::Progress;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, SeriesIter, TimestampMs};
-use crate::verify::{self, Subject};
 
 /// How old the newest datapoint may be that an ordinary Prometheus takes, in milliseconds.
 /// Source: half of its head's block of two hours, prometheus tsdb/head_append.go.
 const HEAD_MS: i64 = 3_600_000;
+
+/// What the backfill verb needs to push.
+#[derive(Debug)]
+pub struct BackfillConfig {
+    /// The ticks to push.
+    pub plan: Plan,
+    /// Where to, and as whom.
+    pub target: Target,
+    /// How long to try.
+    pub patience: RetryLimits,
+    /// Samples in one request at most.
+    pub batch_size: usize,
+    /// Where to read, for `resume` and `verify`; there when one of them is set.
+    pub read: Option<ReadConfig>,
+    /// Whether to send only what the receiver does not have of the window.
+    pub resume: bool,
+    /// Whether to read the window back in the end.
+    pub verify: bool,
+    /// The command line without its window, to print commands that continue this run.
+    pub rerun: Rerun,
+}
 
 /// A backfill by remote write.
 pub struct Backfill<'a> {

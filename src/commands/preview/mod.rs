@@ -11,7 +11,6 @@ use std::iter;
 
 use chart::{COLUMNS_MIN, Style, chart, wrapped};
 
-use crate::cli::config::{PreviewConfig, PreviewForm};
 use crate::error::{BadInput, Error, Escaped, Exit};
 use crate::openmetrics::series_name;
 use crate::plan::Plan;
@@ -29,6 +28,29 @@ const ROWS_OF_SEVERAL: usize = 8;
 const CHART_COUNT_MAX: usize = 3;
 /// Datapoints of all charts; they take about 3 seconds.
 const DRAWN_COUNT_MAX: u64 = 20_000_000;
+
+/// What the preview verb needs.
+#[derive(Debug)]
+pub struct PreviewConfig {
+    /// The ticks to show.
+    pub plan: Plan,
+    /// As what.
+    pub form: PreviewForm,
+}
+
+/// As what a window is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreviewForm {
+    /// A chart.
+    Chart {
+        /// Its width; the terminal's where there is none.
+        columns: Option<usize>,
+        /// Plain ASCII, whatever the terminal can show.
+        is_ascii: bool,
+    },
+    /// Lines of `timestamp,value`.
+    Csv,
+}
 
 /// Shows the window on stdout; a reader that leaves early is no error.
 ///

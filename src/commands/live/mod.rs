@@ -7,19 +7,41 @@ mod resume;
 
 use std::sync::Arc;
 
-use crate::cli::config::LiveConfig;
 use crate::clock::{Clock, Interrupted, LastResort, SystemClock};
-use crate::delivery::{Courier, Ending, Pusher, Requests, RunEnder, Summary};
+use crate::commands::verify::{self, Subject};
+use crate::delivery::{Courier, Ending, Pusher, Requests, Rerun, RetryLimits, RunEnder, Summary};
 use crate::error::{Error, Exit};
-use crate::http::Sender;
-use crate::plan::Window;
-use crate::read_back::{ReadError, Source};
+use crate::http::{Sender, Target};
+use crate::plan::{Plan, Window};
+use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::remote_write::STALE_NAN_BITS;
 use crate::report::announce::{announce_plan, announce_target};
 use crate::report::words::{counted, rounded_seconds, step_in_words};
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, TimestampMs};
-use crate::verify::{self, Subject};
+
+/// What the live verb needs.
+#[derive(Debug)]
+pub struct LiveConfig {
+    /// The ticks to push.
+    pub plan: Plan,
+    /// Where to, and as whom.
+    pub target: Target,
+    /// How long to try.
+    pub patience: RetryLimits,
+    /// Samples in one request at most.
+    pub batch_size: usize,
+    /// Whether a stale marker ends the series.
+    pub stale_marker: bool,
+    /// Where to read, for `resume` and `verify`; there when one of them is set.
+    pub read: Option<ReadConfig>,
+    /// Whether to go on after what the receiver has of the window.
+    pub resume: bool,
+    /// Whether to read the window back in the end.
+    pub verify: bool,
+    /// The command line without its window, to print commands that continue this run.
+    pub rerun: Rerun,
+}
 
 /// A live run.
 pub struct Live<'a> {

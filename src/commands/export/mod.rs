@@ -4,20 +4,22 @@
 //! that half of one is never seen; what is no file (a FIFO, /dev/null) is written into, and never
 //! replaced. Memory is flat in the window's length.
 
+mod temporary;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::temporary::{Named, Temporary};
-use crate::cli::config::ExportConfig;
 use crate::clock::{Clock, LastResort};
 use crate::error::{Error, Escaped, Exit};
 use crate::openmetrics::{self, Lines};
+use crate::plan::Plan;
 use crate::report::progress::Progress;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report, stdout};
+use temporary::{Named, Temporary};
 
 /// What is written at once.
 const BYTES_PER_WRITE: usize = 64 * 1024;
@@ -26,6 +28,17 @@ const BYTES_PER_WRITE: usize = 64 * 1024;
 const NOT_WHOLE: &str = "what was read is not whole";
 /// What to know when there is.
 const NOTHING_KEPT: &str = "nothing of it is kept";
+
+/// What the backfill verb needs to write a file.
+#[derive(Debug)]
+pub struct ExportConfig {
+    /// The ticks to write.
+    pub plan: Plan,
+    /// The file, which is there when it is complete, and not before; stdout where there is none.
+    pub path: Option<PathBuf>,
+    /// Whether a file that has its name is replaced.
+    pub is_replacing: bool,
+}
 
 /// A backfill into a file or to stdout.
 ///

@@ -10,14 +10,12 @@ mod findings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::config::VerifyConfig;
 use crate::clock::{Clock, LastResort};
-use crate::delivery::Rerun;
-use crate::delivery::{Ending, Summary};
+use crate::delivery::{Ending, Rerun, Summary};
 use crate::error::{Error, Exit};
 use crate::http::{Canceller, describe_status};
 use crate::plan::Plan;
-use crate::read_back::{ReadError, Source};
+use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::report::announce::announce_plan;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
@@ -28,6 +26,17 @@ pub(crate) use findings::{Findings, Part};
 
 /// How long a receiver may take to show what it has accepted just now.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the verify verb needs.
+#[derive(Debug)]
+pub struct VerifyConfig {
+    /// The ticks that are expected.
+    pub plan: Plan,
+    /// Where to read them.
+    pub read: ReadConfig,
+    /// The command line without its window, to print commands that send what is missing.
+    pub rerun: Rerun,
+}
 
 /// What is compared with what.
 #[derive(Clone, Copy)]

@@ -1,11 +1,10 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
-use crate::cli::config::DryRunConfig;
 use crate::delivery::Cut;
 use crate::error::{Error, Escaped, Exit};
 use crate::http::Target;
 use crate::plan::Plan;
-use crate::remote_write::{Body, TimeSeries, Version, shown_headers};
+use crate::remote_write::{Body, Protocol, TimeSeries, Version, shown_headers};
 use crate::report::words::{counted, step_in_words};
 use crate::report::{Report, stdout};
 use crate::series::{Sample, TimestampMs};
@@ -14,6 +13,21 @@ use crate::series::{Sample, TimestampMs};
 const FIRST_SAMPLES: u64 = 3;
 /// Of a longer window the last one is shown by its time alone: its noise takes a second to draw.
 const LAST_DRAWN_MAX: u64 = 100_000_000;
+
+/// Everything that is known of a run that is not to take place.
+#[derive(Debug)]
+pub struct DryRunConfig {
+    /// The ticks that would be sent.
+    pub plan: Plan,
+    /// Samples in one request at most.
+    pub batch_size: usize,
+    /// Whether each tick goes alone, when its time has come.
+    pub is_live: bool,
+    /// Which messages would be sent.
+    pub protocol: Protocol,
+    /// Where to, if that is known.
+    pub target: Option<Target>,
+}
 
 /// Prints what the run would send to stdout.
 ///

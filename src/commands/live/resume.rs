@@ -6,13 +6,13 @@
 use std::iter;
 
 use crate::clock::Clock;
+use crate::commands::verify::compare::compare;
+use crate::commands::verify::{Findings, Part, ShowPatience};
 use crate::plan::Plan;
 use crate::read_back::{ReadError, Reader, Source, TICKS_PER_CHUNK, TimeRange};
 use crate::remote_write::STALE_NAN_BITS;
 use crate::report::{Level, Report};
 use crate::series::{Sample, TimestampMs};
-use crate::verify::compare::compare;
-use crate::verify::{Findings, Part, ShowPatience};
 
 /// Returns the first tick of the window that is newer than what the receiver has of it; none,
 /// after saying why, when its newest sample is not that of the series.
