@@ -34,6 +34,21 @@ $(if $(UNKNOWN),$(error $(UNKNOWN) is no variable of this Makefile: \
 	give the flag as ARGS='--$(shell echo $(UNKNOWN) | tr A-Z_ a-z-) ...'; the variables are $(VARIABLES)))
 endif
 
+# $(call needed,NAME,--flag): NAME, where neither it nor the flag in ARGS is given.
+needed = $(if $(value $1)$(findstring $2,$(value ARGS)),,$1)
+NEEDED = $(call needed,METRIC_NAME,--metric-name) $(call needed,LABELS,--labels)
+ifneq ($(filter push-live,$(MAKECMDGOALS)),)
+NEEDED += $(if $(findstring --end-epoch,$(value ARGS)),,$(call needed,DURATION,--duration))
+endif
+ifneq ($(filter backfill,$(MAKECMDGOALS)),)
+NEEDED += $(if $(findstring --since,$(value ARGS)),,\
+	$(call needed,START_EPOCH,--start-epoch) $(call needed,END_EPOCH,--end-epoch))
+endif
+GOAL := $(firstword $(filter push-live% backfill%,$(MAKECMDGOALS)))
+EXAMPLE = METRIC_NAME=cpu LABELS='cpu=a,uuid=b'$(if $(filter push-live,$(GOAL)), DURATION=30)$(if \
+	$(filter backfill,$(GOAL)), START_EPOCH=2026-01-01T00:00:00Z END_EPOCH=2026-01-02T00:00:00Z)
+$(if $(and $(GOAL),$(strip $(NEEDED))),$(error $(GOAL) needs $(strip $(NEEDED)): make $(GOAL) $(EXAMPLE)))
+
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/push-live-metrics
 
 define newline

@@ -15,9 +15,10 @@ const GUIDE: &str = "docs/guide.md";
 const BEGIN: &str = "<!-- flags: begin (written by `cargo run --example flags guide`) -->\n";
 const END: &str = "<!-- flags: end -->\n";
 /// The flags that are not in the table, with their texts.
-const ASIDE: [(&str, &str); 3] = [
+const ASIDE: [(&str, &str); 4] = [
     ("-h", "Print one screen of help."),
-    ("--help", "Print this."),
+    ("--help", "Print all of the help."),
+    ("-V", "Print the version."),
     ("--version", "Print the version."),
 ];
 

@@ -57,7 +57,11 @@ check() {
     fi
 }
 
-run() { make "$@" >"$folder/seen" 2>&1 || true; }
+# Runs make; what the target needs and $@ does not give is there, and is left out of what is seen.
+run() {
+    make METRIC_NAME=given LABELS=given DURATION=given "$@" >"$folder/all" 2>&1 || true
+    sed '/^<--\(metric-name\|labels\|duration\)>$/{N;/\n<given>$/d;}' "$folder/all" >"$folder/seen"
+}
 
 # The issue's own example, letter by letter.
 run push-live-30m METRIC_NAME=cpu LABELS='cpu=lina_cp_avg,tenant_uuid=abc123,uuid=device-456' \
@@ -70,7 +74,9 @@ expect 'the example of the documentation' \
 while IFS= read -r value; do
     run push-live DESCRIPTION="$value"
     expect "DESCRIPTION on the command line: $value" --description "$value"
-    DESCRIPTION=$value make push-live >"$folder/seen" 2>&1 || true
+    export DESCRIPTION="$value"
+    run push-live
+    unset DESCRIPTION
     expect "DESCRIPTION in the environment: $value" --description "$value"
     run push-live LABELS="$value"
     expect "LABELS on the command line: $value" --labels "$value"
@@ -98,7 +104,7 @@ run push-live DURATION=90
 expect 'push-live takes DURATION' --duration 90
 run push-live-2h DURATION=5
 expect 'a target with its own duration keeps it' --duration 120
-run push-live METRIC_NAME= LABELS= DURATION= TREND_COEFFICIENT= FLAT_BASE= DESCRIPTION= URL=
+run push-live TREND_COEFFICIENT= FLAT_BASE= DESCRIPTION= URL=
 expect 'empty variables give no flag'
 run push-live
 expect 'absent variables give no flag'
@@ -106,8 +112,17 @@ expect 'absent variables give no flag'
 run backfill METRIC_NAME=m URL=http://h/ START_EPOCH=1700000000 END_EPOCH='2026-01-01 00:00' STEP_SIZE=5
 expect 'backfill takes its window' backfill --metric-name m --step-size 5 --url http://h/ \
     --start-epoch 1700000000 --end-epoch '2026-01-01 00:00'
+for name in METRIC_NAME LABELS DURATION; do
+    run push-live "$name="
+    check "push-live asks for $name" "$(grep -c "push-live needs $name: make push-live .*$name=" "$folder/seen")"
+    check "push-live without $name runs nothing" "$([ "$(grep -c '^<' "$folder/seen")" = 0 ] && echo 1 || echo 0)"
+done
+run push-live METRIC_NAME= LABELS= DURATION= ARGS='--metric-name m --labels a=b --end-epoch 9'
+expect 'what a target needs may stand in ARGS' --metric-name m --labels a=b --end-epoch 9
 run backfill
-expect 'backfill has no window of its own' backfill
+check 'backfill asks for its window' "$(grep -c 'backfill needs START_EPOCH END_EPOCH: ' "$folder/seen")"
+run backfill ARGS='--since 2d'
+expect 'backfill takes --since' backfill --since 2d
 for days in 1 7 21; do
     run "backfill-${days}d" METRIC_NAME=m START_EPOCH=1 END_EPOCH=2
     expect "backfill-${days}d keeps its window" backfill --metric-name m --since "${days}d"
@@ -131,11 +146,11 @@ check 'backfill-file without FILE runs nothing' "$([ "$(grep -c '^<' "$folder/se
 for name in URL FILE PREFIX ARGS; do
     for flag in '' -e; do
         # shellcheck disable=SC2086 # none or one
-        env "$name=https://site.example" make $flag push-live METRIC_NAME=m >"$folder/seen" 2>&1 || true
-        expect "$name of the environment is not used${flag:+ by make -e}" --metric-name m
+        env "$name=https://site.example" make $flag push-live METRIC_NAME=m LABELS=l DURATION=1 >"$folder/seen" 2>&1 || true
+        expect "$name of the environment is not used${flag:+ by make -e}" --metric-name m --labels l --duration 1
     done
 done
-FILE=x.om make backfill-file >"$folder/seen" 2>&1 || true
+FILE=x.om make backfill-file METRIC_NAME=m LABELS=l >"$folder/seen" 2>&1 || true
 check 'FILE of the environment is not written' "$(grep -c 'FILE is needed' "$folder/seen")"
 PREFIX=$folder/env make install >"$folder/seen" 2>&1 || true
 check 'PREFIX of the environment is not installed into' "$([ ! -e "$folder/env" ] && echo 1 || echo 0)"
@@ -183,7 +198,7 @@ lines'
 check 'a line break is refused in words' "$(grep -c 'DESCRIPTION must be one line' "$folder/seen")"
 
 code=0
-FAKE_EXIT=3 make push-live METRIC_NAME=m >"$folder/seen" 2>&1 || code=$?
+FAKE_EXIT=3 make push-live METRIC_NAME=m LABELS=l DURATION=1 >"$folder/seen" 2>&1 || code=$?
 check 'a failing run fails make' "$([ "$code" = 2 ] && echo 1 || echo 0)"
 check "make names the binary's exit code" "$(grep -c 'Error 3$' "$folder/seen")"
 

@@ -70,7 +70,8 @@ pub enum Error {
 /// One unusable input: what was typed where, why it cannot be, and the way out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BadInput {
-    /// The flag, variable or file line, as in `--duration` or `.env line 3`.
+    /// The flag, variable or file line, as in `--duration` or `.env line 3`; empty where the
+    /// problem names it.
     pub subject: String,
     /// The value as typed; `None` where there is none, or where it is a secret.
     pub value: Option<String>,
@@ -136,7 +137,8 @@ impl fmt::Display for BadInput {
         if let Some(value) = &self.value {
             write!(f, " '{}'", Escaped(value))?;
         }
-        write!(f, ": {}", Escaped(&self.problem))?;
+        let colon = if self.subject.is_empty() { "" } else { ": " };
+        write!(f, "{colon}{}", Escaped(&self.problem))?;
         if !self.way_out.is_empty() {
             write!(f, "; {}", Escaped(&self.way_out))?;
         }

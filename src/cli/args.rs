@@ -1,6 +1,6 @@
-//! The command line as typed: which flags there are and what stood behind them.
+//! The command line as typed: a verb, and flags with their values.
 //!
-//! No IO and no cross-checks; units and meanings are applied by whoever asks for a flag.
+//! No IO and no cross-checks: units are applied by whoever asks for a flag.
 
 use std::ffi::OsString;
 
@@ -10,13 +10,13 @@ use super::flags::{Flag, Verb, find, flags};
 use super::units::Unusable;
 use crate::error::BadInput;
 
-/// What the command line is about. Not `Debug`: values may be secrets.
-pub(super) enum Typed {
+/// What the command line asks for. Not `Debug`: values may be secrets.
+pub(super) enum Parsed {
     /// `-h`: one screen of help.
     ShortHelp(Verb),
-    /// `--help`: all of it.
+    /// `--help` or `help`: all of it.
     Help(Verb),
-    /// `--version`.
+    /// `--version` or `-V`.
     Version,
     /// A run of this verb.
     Run(Verb, Args),
@@ -26,42 +26,36 @@ pub(super) enum Typed {
 #[derive(Default)]
 pub(super) struct Args(Vec<(&'static Flag, String)>);
 
-/// Reads the arguments behind the program's name.
+/// Reads the arguments after the program's name.
 ///
 /// # Errors
-/// An argument is no flag, has no value or one too many, is not UTF-8, or is given twice.
-pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInput> {
+/// An argument is not a flag, lacks its value or has one too many, is not UTF-8, or is given twice.
+pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Parsed, BadInput> {
     let mut parser = lexopt::Parser::from_args(raw);
     let mut args = Args::default();
-    let mut verb = Verb::Live;
-    let mut is_first = true;
+    let (mut verb, mut is_help) = (None, false);
     loop {
+        let live = verb.unwrap_or(Verb::Live);
         let name = match parser.next() {
-            Ok(Some(Long("help"))) => return Ok(Typed::Help(verb)),
-            Ok(Some(Short('h'))) => return Ok(Typed::ShortHelp(verb)),
-            Ok(Some(Long("version"))) => return Ok(Typed::Version),
+            Ok(Some(Long("help"))) => return Ok(Parsed::Help(live)),
+            Ok(Some(Short('h'))) => return Ok(Parsed::ShortHelp(live)),
+            Ok(Some(Long("version") | Short('V'))) => return Ok(Parsed::Version),
             Ok(Some(Long(name))) => name.to_string(),
             Ok(Some(Short(c))) => {
                 return Err(BadInput::new(&format!("-{c}"), None, "is not a flag", "see -h"));
             }
             Ok(Some(Value(text))) => {
                 let text = text.to_string_lossy();
-                let found = Verb::ALL.iter().find(|verb| !text.is_empty() && verb.word() == text);
-                match found.filter(|_| is_first) {
-                    Some(found) => verb = *found,
-                    None => {
-                        return Err(BadInput::new(
-                            "argument",
-                            Some(&text),
-                            "belongs to no flag",
-                            "see -h",
-                        ));
-                    }
+                match Verb::ALL.iter().find(|verb| verb.name() == text) {
+                    _ if verb.is_some() || !args.0.is_empty() => return Err(args.stray(&text)),
+                    None if text == "help" && !is_help => is_help = true,
+                    None => return Err(unknown_verb(&text)),
+                    found => verb = found.copied(),
                 }
-                is_first = false;
                 continue;
             }
-            Ok(None) => return Ok(Typed::Run(verb, args)),
+            Ok(None) if is_help => return Ok(Parsed::Help(live)),
+            Ok(None) => return Ok(Parsed::Run(live, args)),
             // All that lexopt refuses here is `--switch=value`, of a switch typed before.
             Err(error) => {
                 let switch = args.0.last().map_or("", |(flag, _)| flag.name);
@@ -69,10 +63,9 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Typed, BadInp
                 return Err(bad_flag(switch, None, "takes no value", "leave out = and the rest"));
             }
         };
-        is_first = false;
-        let flag = find(&name).ok_or_else(|| unknown(&name))?;
-        if !flag.verbs.contains(&verb) {
-            return Err(foreign(flag, verb));
+        let flag = find(&name).ok_or_else(|| unknown_flag(&name))?;
+        if !flag.verbs.contains(&live) {
+            return Err(foreign(flag, live));
         }
         let value = if flag.value.is_empty() { String::new() } else { value(&mut parser, flag)? };
         if !flag.repeatable && args.has(flag.name) {
@@ -87,19 +80,19 @@ fn value(parser: &mut lexopt::Parser, flag: &Flag) -> Result<String, BadInput> {
         Some(value) => (Some(value), true),
         None => (parser.value().ok(), false),
     };
-    let way_out = format!("write --{} {}", flag.name, flag.value);
+    let hint = format!("write --{} {}", flag.name, flag.value);
     let Some(value) = value else {
-        return Err(bad_flag(flag.name, None, "has no value", &way_out));
+        return Err(bad_flag(flag.name, None, "has no value", &hint));
     };
     // The value may be a secret header, so it is not shown.
     let value = value
         .into_string()
-        .map_err(|_| bad_flag(flag.name, None, "has a value that is not UTF-8", &way_out))?;
+        .map_err(|_| bad_flag(flag.name, None, "has a value that is not UTF-8", &hint))?;
     let next = value.strip_prefix("--").and_then(|text| find(text.split('=').next()?));
     match next {
         Some(next) if !attached => {
             let problem = format!("has no value before --{}", next.name);
-            Err(bad_flag(flag.name, None, &problem, &way_out))
+            Err(bad_flag(flag.name, None, &problem, &hint))
         }
         _ => Ok(value),
     }
@@ -111,17 +104,29 @@ fn foreign(flag: &Flag, verb: Verb) -> BadInput {
     bad_flag(flag.name, None, &problem, "see --help")
 }
 
-fn unknown(name: &str) -> BadInput {
+fn unknown_flag(name: &str) -> BadInput {
     let names = flags().map(|flag| flag.name).chain(["help", "version"]);
-    let near = names
-        .map(|known| (if known.starts_with(name) { 0 } else { distance(name, known) }, known))
-        .min()
-        .filter(|(distance, known)| *distance <= 3.min(known.len() / 2) && !name.is_empty());
-    let way_out = match near {
-        Some((_, known)) => format!("did you mean --{known}?"),
+    let hint = match nearest(name, names) {
+        Some(known) => format!("did you mean --{known}?"),
         None => "see --help".into(),
     };
-    bad_flag(name, None, "is not a flag", &way_out)
+    bad_flag(name, None, "is not a flag", &hint)
+}
+
+fn unknown_verb(word: &str) -> BadInput {
+    let hint = match nearest(word, Verb::ALL.iter().map(|verb| verb.name()).chain(["help"])) {
+        Some(known) => format!("did you mean {known}?"),
+        None => "the verbs are live (the default), backfill, preview, verify and help".into(),
+    };
+    BadInput::new("argument", Some(word), "is not a verb", &hint)
+}
+
+/// Returns the name that was probably meant.
+fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, name) = names
+        .map(|name| (if name.starts_with(typed) { 0 } else { distance(typed, name) }, name))
+        .min()?;
+    (distance <= 3.min(name.len() / 2) && !typed.is_empty()).then_some(name)
 }
 
 /// Returns how many characters have to be put in, taken out or replaced. Source: Levenshtein.
@@ -140,6 +145,22 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
 }
 
 impl Args {
+    /// Returns the error of a word that is neither verb, flag nor value.
+    fn stray(&self, word: &str) -> BadInput {
+        let is_verb = Verb::ALL.iter().any(|verb| verb.name() == word);
+        let (shown, hint) = match self.0.last() {
+            _ if is_verb => (Some(word), "put the verb first, before every flag".to_owned()),
+            Some((flag, _)) if !flag.value.is_empty() => {
+                let name = flag.name;
+                let hint = format!("if it belongs to --{name}, put the whole value in quotes");
+                // What follows a header may be its secret.
+                (Some(word).filter(|_| name != "header"), hint)
+            }
+            _ => (Some(word), "see -h".to_owned()),
+        };
+        BadInput::new("argument", shown, "is not expected here", &hint)
+    }
+
     /// Returns whether the flag was given.
     pub(super) fn has(&self, name: &str) -> bool {
         self.given(name).is_some()
@@ -162,9 +183,9 @@ impl Args {
     }
 
     /// Returns the error of a flag and its value, if it was given and takes one.
-    pub(super) fn bad(&self, name: &str, problem: &str, way_out: &str) -> BadInput {
+    pub(super) fn bad(&self, name: &str, problem: &str, hint: &str) -> BadInput {
         let takes_value = find(name).is_some_and(|flag| !flag.value.is_empty());
-        bad_flag(name, self.given(name).filter(|_| takes_value), problem, way_out)
+        bad_flag(name, self.given(name).filter(|_| takes_value), problem, hint)
     }
 
     /// Returns what `parser` makes of the flag's value or its default.
@@ -188,8 +209,8 @@ impl Args {
 }
 
 /// Returns the error of a flag; no `value` where it was not given or is a secret.
-pub(super) fn bad_flag(name: &str, value: Option<&str>, problem: &str, way_out: &str) -> BadInput {
-    BadInput::new(&format!("--{name}"), value, problem, way_out)
+pub(super) fn bad_flag(name: &str, value: Option<&str>, problem: &str, hint: &str) -> BadInput {
+    BadInput::new(&format!("--{name}"), value, problem, hint)
 }
 
 #[cfg(test)]
@@ -199,14 +220,14 @@ mod tests {
 
     fn shown(raw: &[&str]) -> String {
         match parse(raw.iter().map(OsString::from)) {
-            Ok(Typed::Run(verb, args)) => {
+            Ok(Parsed::Run(verb, args)) => {
                 let word = Some(verb.word().to_string()).filter(|word| !word.is_empty());
                 let typed = args.0.iter().map(|(flag, value)| format!("{}={value}", flag.name));
                 word.into_iter().chain(typed).collect::<Vec<_>>().join(" ")
             }
-            Ok(Typed::ShortHelp(verb)) => format!("{} -h", verb.name()),
-            Ok(Typed::Help(verb)) => format!("{} --help", verb.name()),
-            Ok(Typed::Version) => "--version".into(),
+            Ok(Parsed::ShortHelp(verb)) => format!("{} -h", verb.name()),
+            Ok(Parsed::Help(verb)) => format!("{} --help", verb.name()),
+            Ok(Parsed::Version) => "--version".into(),
             Err(error) => error.to_string(),
         }
     }
@@ -233,10 +254,14 @@ mod tests {
         check(&["--help", "--nonsense"], "live --help");
         check(&["preview", "--help"], "preview --help");
         check(&["--version"], "--version");
+        check(&["-V"], "--version");
+        check(&["help"], "live --help");
+        check(&["help", "verify"], "verify --help");
+        check(&["backfill", "-h"], "backfill -h");
     }
 
     #[test]
-    fn what_is_no_flag_is_refused() {
+    fn an_unknown_flag_is_refused() {
         check(&["--durtion", "3"], "--durtion: is not a flag; did you mean --duration?");
         check(&["--metric_name=x"], "--metric_name: is not a flag; did you mean --metric-name?");
         check(&["--label", "a=b"], "--label: is not a flag; did you mean --labels?");
@@ -245,13 +270,12 @@ mod tests {
         check(&["--frobnicate"], "--frobnicate: is not a flag; see --help");
         check(&["--=x"], "--: is not a flag; see --help");
         check(&["-d", "3"], "-d: is not a flag; see -h");
-        check(&["cpu"], "argument 'cpu': belongs to no flag; see -h");
-        check(&["--", "--seed"], "argument '--seed': belongs to no flag; see -h");
     }
 
     #[test]
     fn a_verb_comes_first_and_takes_its_own_flags() {
         check(&["backfill", "--since", "21d"], "backfill since=21d");
+        check(&["live", "--duration", "3"], "duration=3");
         check(
             &["--since", "21d"],
             "--since: is a flag of backfill, preview, verify, not of live; see --help",
@@ -260,9 +284,35 @@ mod tests {
             &["backfill", "--duration=1"],
             "--duration: is a flag of live, preview, not of backfill; see --help",
         );
-        check(&["--seed=1", "backfill"], "argument 'backfill': belongs to no flag; see -h");
-        check(&["backfill", "backfill"], "argument 'backfill': belongs to no flag; see -h");
-        check(&[""], "argument '': belongs to no flag; see -h");
+        let first = "is not expected here; put the verb first, before every flag";
+        check(&["--seed=1", "backfill"], &format!("argument 'backfill': {first}"));
+        check(&["backfill", "preview"], &format!("argument 'preview': {first}"));
+    }
+
+    #[test]
+    fn an_unknown_verb_gets_a_suggestion() {
+        check(&["backfil"], "argument 'backfil': is not a verb; did you mean backfill?");
+        check(&["hepl"], "argument 'hepl': is not a verb; did you mean help?");
+        let verbs = "the verbs are live (the default), backfill, preview, verify and help";
+        check(&["push"], &format!("argument 'push': is not a verb; {verbs}"));
+        check(&["--", "--seed"], &format!("argument '--seed': is not a verb; {verbs}"));
+        check(&[""], &format!("argument '': is not a verb; {verbs}"));
+    }
+
+    #[test]
+    fn a_value_that_the_shell_split_wants_quotes() {
+        check(
+            &["--labels", "a=b,", "c=d"],
+            "argument 'c=d': is not expected here; \
+             if it belongs to --labels, put the whole value in quotes",
+        );
+        check(
+            &["--header", "X-Api-Key:", "s3cret"],
+            "argument: is not expected here; \
+             if it belongs to --header, put the whole value in quotes",
+        );
+        check(&["--quiet", "x"], "argument 'x': is not expected here; see -h");
+        check(&["preview", "x"], "argument 'x': is not expected here; see -h");
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
 
 fn patience(args: &Args) -> Result<RetryLimits, BadInput> {
     Ok(RetryLimits {
-        max_sample_age: args.parsed("max-sample-age", units::duration_or_zero)?,
+        give_up_after: args.parsed("give-up-after", units::duration_or_zero)?,
         flush_timeout: args.parsed("flush-timeout", units::duration_or_zero)?,
     })
 }

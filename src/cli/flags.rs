@@ -58,7 +58,7 @@ impl Verb {
     }
 }
 
-/// A flag that belongs to every command that continues the run.
+/// A flag that a command to continue the run repeats.
 const KEPT: Flag = Flag {
     name: "",
     value: "",
@@ -69,7 +69,7 @@ const KEPT: Flag = Flag {
     rerun: true,
     verbs: Verb::ALL,
 };
-/// A flag about this run only: its window, its last act, its way of speaking.
+/// A flag about this run only: its window, its last step, its output.
 const ONCE: Flag = Flag { rerun: false, ..KEPT };
 /// Such a flag of the live verb.
 const LIVE: Flag = Flag { verbs: &[Verb::Live], ..ONCE };
@@ -79,8 +79,8 @@ const LIVE_WINDOW: Flag = Flag { verbs: &[Verb::Live, Verb::Preview], ..ONCE };
 const BACKFILL: Flag = Flag { verbs: &[Verb::Backfill], ..ONCE };
 /// Such a flag of the verbs that push.
 const PUSHED: Flag = Flag { verbs: &[Verb::Live, Verb::Backfill], ..ONCE };
-/// Such a flag of the verbs whose window need not slide.
-const STRETCH: Flag = Flag { verbs: &[Verb::Backfill, Verb::Preview, Verb::Verify], ..ONCE };
+/// Such a flag of the verbs that take a window of the past.
+const PAST_WINDOW: Flag = Flag { verbs: &[Verb::Backfill, Verb::Preview, Verb::Verify], ..ONCE };
 /// Such a flag of the preview verb.
 const PREVIEW: Flag = Flag { verbs: &[Verb::Preview], ..ONCE };
 
@@ -103,7 +103,7 @@ const SERIES: &[Flag] = &[
     Flag {
         name: "labels",
         value: "K=V,...",
-        help: "Labels of the series. Required; repeat it for one more series each. A value may be \
+        help: "Labels of the series. Required; repeat it for further series. A value may be \
                \"quoted\" to hold commas. {1..500} or {001..500} in a value without quotes makes \
                that many series, 10000 in all.",
         repeatable: true,
@@ -119,30 +119,36 @@ const SERIES: &[Flag] = &[
     Flag {
         name: "trend-coefficient",
         value: "X",
-        help: "What the trend adds in each trend unit.",
+        help: "How much the trend grows per trend unit.",
         default: "0.1",
         ..KEPT
     },
-    Flag { name: "flat-base", value: "X", help: "Trend at the origin.", default: "5", ..KEPT },
+    Flag {
+        name: "flat-base",
+        value: "X",
+        help: "Value of the trend at the origin.",
+        default: "5",
+        ..KEPT
+    },
     Flag {
         name: "trend-unit",
         value: "DURATION",
-        help: "Time in which the trend adds its coefficient once.",
+        help: "Time in which the trend grows by its coefficient.",
         default: "57m",
         ..KEPT
     },
     Flag {
         name: "seasonality",
         value: "default|none|HH:MM=V,...",
-        help: "Curve of the day, through these values at these times.",
+        help: "Daily curve, through these values at these times of day.",
         default: "default",
         ..KEPT
     },
     Flag {
         name: "weekly-seasonality",
         value: "none|DAY[THH:MM]=V,...",
-        help: "Curve of the week, added to that of the day: through these values on these days, \
-               Mon to Sun, at midnight or at a time, as in Mon=0,Sat=-6,SunT12:00=-8.",
+        help: "Weekly curve, added to the daily one: through these values on these days, Mon to \
+               Sun, at midnight or at a time, as in Mon=0,Sat=-6,SunT12:00=-8.",
         default: "none",
         ..KEPT
     },
@@ -157,21 +163,21 @@ const SERIES: &[Flag] = &[
     Flag {
         name: "seed",
         value: "N",
-        help: "Seed of the noise; series k of several takes N + k.",
+        help: "Seed of the noise; of several series, series k has seed N + k.",
         default: "42",
         ..KEPT
     },
     Flag {
         name: "utc-offset",
         value: "+HH:MM",
-        help: "Moves both curves from UTC to local time.",
+        help: "Shifts both curves from UTC to local time.",
         default: "+00:00",
         ..KEPT
     },
     Flag {
         name: "origin",
         value: "TIME",
-        help: "Time of the series' datapoint 0, from which trend and noise count. By default the \
+        help: "Time of datapoint 0 of the series, where trend and noise begin. By default the \
                window's first datapoint. The same origin gives the same values in every run.",
         ..ONCE
     },
@@ -195,16 +201,16 @@ const WINDOW: &[Flag] = &[
     Flag {
         name: "since",
         value: "DURATION",
-        help: "The window from this long ago until now, both cut to the step; in place of \
+        help: "The window from this long ago until now, both rounded down to the step; replaces \
                --start-epoch and --end-epoch.",
-        ..STRETCH
+        ..PAST_WINDOW
     },
     Flag {
         name: "start-epoch",
         value: "TIME",
-        help: "Time of the first datapoint. Live: datapoints of the past are pushed at once; by \
-               default now, cut to the whole second, with --origin its latest datapoint that is \
-               due. Preview: by default now, cut to the step.",
+        help: "Time of the first datapoint. Live: overdue datapoints are pushed at once. By \
+               default now, rounded down to the second, or with --origin the latest datapoint \
+               that is due. Preview: by default now, rounded down to the step.",
         ..ONCE
     },
     Flag {
@@ -219,14 +225,14 @@ const WINDOW: &[Flag] = &[
         value: "DURATION",
         help: "Time from one datapoint to the next; a bare number is minutes.",
         default: "15m",
-        ..STRETCH
+        ..PAST_WINDOW
     },
     Flag {
         name: "resume",
-        help: "Read first what the receiver has of the window. Live: go on after the newest \
+        help: "First read what the receiver has of the window. Live: continue after the newest \
                datapoint; the window then starts at --origin unless --start-epoch is given. \
-               Backfill: send only what is missing, wherever it is. Another value there is exit \
-               code 5, and nothing is sent.",
+               Backfill: send only what is missing. If the receiver has a different value, \
+               nothing is sent and the exit code is 5.",
         ..PUSHED
     },
 ];
@@ -242,36 +248,36 @@ const TARGET: &[Flag] = &[
     Flag {
         name: "env",
         value: "NAME",
-        help: "Environment to push to in place of --url: us, eu, scale, staging, ci or another \
-               one's name.",
+        help: "Environment to push to, instead of --url: us, eu, scale, staging, ci, or the name \
+               of another one.",
         variable: "ENV",
         ..KEPT
     },
     Flag {
         name: "env-file",
         value: "FILE",
-        help: "File of variables to read in place of .env in the current directory.",
+        help: "File of variables to read instead of .env in the current directory.",
         ..KEPT
     },
     Flag {
         name: "header",
         value: "'K: V'",
-        help: "One more request header, as in 'X-Scope-OrgID: tenant'. 'K: @FILE' reads the value \
-               from a file. Repeatable.",
+        help: "Additional request header, as in 'X-Scope-OrgID: tenant'. 'K: @FILE' reads the \
+               value from a file. Repeatable.",
         repeatable: true,
         ..KEPT
     },
     Flag {
         name: "ca-file",
         value: "FILE",
-        help: "PEM certificates to trust in place of the bundled ones.",
+        help: "PEM certificates to trust instead of the bundled ones.",
         variable: "SSL_CERT_FILE",
         ..KEPT
     },
     Flag {
         name: "client-cert",
         value: "FILE",
-        help: "PEM certificate chain to show to the receiver; needs --client-key.",
+        help: "PEM certificate chain to present to the receiver; needs --client-key.",
         ..KEPT
     },
     Flag { name: "client-key", value: "FILE", help: "PEM key of --client-cert.", ..KEPT },
@@ -282,13 +288,13 @@ const TARGET: &[Flag] = &[
     },
     Flag {
         name: "allow-plain-http-credentials",
-        help: "Send credentials over plain http to another host.",
+        help: "Send credentials to another host over plain http.",
         ..KEPT
     },
     Flag {
         name: "read-url",
         value: "URL",
-        help: "Where datapoints are read back. By default .../api/v1/read for .../api/v1/write, \
+        help: "Where to read datapoints back. By default .../api/v1/read for .../api/v1/write, \
                .../prometheus/api/v1/read for .../api/v1/push and .../api/prom/api/v1/read \
                for .../api/prom/push.",
         ..KEPT
@@ -296,8 +302,8 @@ const TARGET: &[Flag] = &[
     Flag {
         name: "read-api",
         value: "prometheus|victoriametrics",
-        help: "What is spoken there: remote read, or the CSV export of VictoriaMetrics. By default \
-               its answer tells.",
+        help: "How to read there: by remote read, or by the CSV export of VictoriaMetrics. \
+               Detected by default.",
         ..KEPT
     },
 ];
@@ -306,46 +312,46 @@ const DELIVERY: &[Flag] = &[
     Flag {
         name: "protocol",
         value: "1|2|auto",
-        help: "Version of remote write. auto speaks 2.0, and falls back to 1.0 once when the \
-               receiver does not know it.",
+        help: "Version of remote write. auto starts with 2.0 and falls back to 1.0 if the receiver \
+               does not support it.",
         default: "1",
         ..KEPT
     },
     Flag {
         name: "timeout",
         value: "DURATION",
-        help: "Limit for one attempt.",
+        help: "Time limit of one attempt.",
         default: "10s",
         ..KEPT
     },
     Flag {
         name: "flush-timeout",
         value: "DURATION",
-        help: "How long to try on after the last datapoint, and to try to read.",
+        help: "How long to keep trying after the last datapoint is due, and when reading.",
         default: "60s",
         ..KEPT
     },
     Flag {
-        name: "max-sample-age",
+        name: "give-up-after",
         value: "DURATION",
-        help: "Give a datapoint up this long after its first failed attempt.",
+        help: "How long to try a datapoint again, from its first failed attempt on.",
         default: "1h",
         ..KEPT
     },
     Flag {
         name: "stale-marker",
-        help: "End the series with a stale marker, so that graphs end there.",
+        help: "Send a stale marker after the last datapoint, so that graphs end there.",
         ..LIVE
     },
     Flag {
         name: "verify",
-        help: "Read the window back at the end and compare it, as the verb does.",
+        help: "At the end read the window back and compare it, as the verify verb does.",
         ..PUSHED
     },
     Flag {
         name: "batch-size",
         value: "N",
-        help: "Datapoints in one request at most.",
+        help: "Maximum number of datapoints in one request.",
         default: "2000",
         ..Flag { rerun: true, ..PUSHED }
     },
@@ -355,10 +361,11 @@ const OUTPUT: &[Flag] = &[
     Flag {
         name: "output",
         value: "FILE|-",
-        help: "Write OpenMetrics text there instead of pushing; - is stdout. Needs no target.",
+        help: "Write OpenMetrics text to this file instead of pushing; - is stdout. Needs no \
+               target.",
         ..BACKFILL
     },
-    Flag { name: "force", help: "Replace the file of --output if it is there.", ..BACKFILL },
+    Flag { name: "force", help: "Replace the file of --output if it exists.", ..BACKFILL },
     Flag {
         name: "dry-run",
         help: "Show what would be sent, decoded, and send nothing. Needs no target and no token.",
@@ -375,21 +382,21 @@ const OUTPUT: &[Flag] = &[
     Flag {
         name: "width",
         value: "COLUMNS",
-        help: "Width of the chart, 20 to 1000. By default that of COLUMNS or the terminal, else \
+        help: "Width of the chart, 20 to 1000. By default COLUMNS, the width of the terminal, or \
                80.",
         ..PREVIEW
     },
     Flag {
         name: "ascii",
-        help: "Draw with plain ASCII, as is done where LC_ALL, LC_CTYPE and LANG name no UTF-8.",
+        help: "Draw with plain ASCII. The default unless LC_ALL, LC_CTYPE or LANG says UTF-8.",
         ..PREVIEW
     },
-    Flag { name: "quiet", help: "Say nothing at all when all went well.", ..ONCE },
-    Flag { name: "verbose", help: "Say more.", ..ONCE },
+    Flag { name: "quiet", help: "Print nothing if all went well.", ..ONCE },
+    Flag { name: "verbose", help: "Also log each attempt and each value.", ..ONCE },
     Flag {
         name: "log-format",
         value: "text|json",
-        help: "Form of the log lines on stderr.",
+        help: "Format of the log lines on stderr.",
         default: "text",
         ..ONCE
     },
@@ -400,8 +407,13 @@ pub(super) fn flags() -> impl Iterator<Item = &'static Flag> {
     SECTIONS.iter().flat_map(|(_, flags)| flags.iter())
 }
 
-/// Returns the flag of this name.
+/// Former names of flags, which still work: old and new.
+const FORMER_NAMES: &[(&str, &str)] = &[("max-sample-age", "give-up-after")];
+
+/// Returns the flag of this name, which may be a former one.
 pub(super) fn find(name: &str) -> Option<&'static Flag> {
+    let former = FORMER_NAMES.iter().find(|(old, _)| *old == name);
+    let name = former.map_or(name, |(_, new)| new);
     flags().find(|flag| flag.name == name)
 }
 

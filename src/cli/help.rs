@@ -12,58 +12,58 @@ datapoint a minute, to any Prometheus remote-write endpoint.
 
 const USAGE: &str = "\
 USAGE
-  push-live-metrics [FLAGS]           push each datapoint when its time has come
-  push-live-metrics backfill [FLAGS]  push, or write, the past at once
+  push-live-metrics [live] [FLAGS]    push each datapoint when it is due
+  push-live-metrics backfill [FLAGS]  push the past at once, or write it out
   push-live-metrics preview [FLAGS]   draw any window, or print it as CSV
   push-live-metrics verify [FLAGS]    read datapoints back and compare each
+  push-live-metrics help [VERB]       show this, or the help of one verb
 ";
 
 const BACKFILL_PURPOSE: &str = "\
-Pushes the past of the series at once, or writes it as OpenMetrics text.
+Pushes a window of the past at once, or writes it as OpenMetrics text.
 ";
 
 const PREVIEW_PURPOSE: &str = "\
-Draws a window of the series in the terminal, or prints it as CSV. Sends nothing
-and needs no target; flags of one are passed over. Times are UTC, moved by
---utc-offset.
+Draws a window of the series in the terminal, or prints it as CSV. Sends
+nothing; target flags are ignored. Times are UTC, shifted by --utc-offset.
 ";
 
 const VERIFY_PURPOSE: &str = "\
-Reads datapoints back from the receiver and compares each with the series, bit
-by bit. Prints the commands that send what is missing.
+Reads datapoints back from the receiver, compares each with the series bit by
+bit, and prints the commands that send what is missing.
 ";
 
 const EXAMPLES: &str = r#"EXAMPLES
-  # Half an hour into a Prometheus on this host, which has to be started with
+  # Half an hour into a Prometheus on this host that was started with
   # --web.enable-remote-write-receiver.
   push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg,uuid=device-456 \
     --duration 30 --url http://localhost:9090/api/v1/write
 
-  # Two hours into an environment, with CDO_TOKEN in the environment or in .env.
+  # Two hours to the staging environment, with CDO_TOKEN set or in .env.
   push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg,uuid=device-456 \
     --duration 2h --env staging --trend-coefficient 0.5 --flat-base 20
 
-  # From cron, each minute: the one datapoint that is due.
+  # From cron, every minute: push the one datapoint that is due.
   push-live-metrics --metric-name cpu --labels cpu=lina_cp_avg --duration 1 \
     --origin 2026-01-01T00:00:00Z --quiet --env-file /etc/push-live-metrics.env
 
-  # 500 series into a tenant of Mimir.
+  # 500 series to one tenant of a Mimir.
   push-live-metrics --metric-name cpu --labels 'host=web-{001..500}' \
     --duration 1h --url https://mimir.example/api/v1/push \
     --header 'X-Scope-OrgID: demo'
 "#;
 
 const BACKFILL_EXAMPLES: &str = r#"
-  # The last three weeks of the same series, one datapoint each 15 minutes.
+  # The last three weeks of the same series, one datapoint every 15 minutes.
   push-live-metrics backfill --metric-name cpu --labels cpu=lina_cp_avg \
     --since 21d --url http://localhost:9090/api/v1/write
 "#;
 
 const PREVIEW_EXAMPLES: &str = r#"
-  # The shape of the day to come.
+  # The next 24 hours.
   push-live-metrics preview --metric-name cpu --labels cpu=lina_cp_avg
 
-  # What a live run of an hour would push.
+  # What a live run of one hour would push.
   push-live-metrics preview --metric-name cpu --labels cpu=lina_cp_avg \
     --duration 60 --trend-coefficient 0.5
 
@@ -73,7 +73,7 @@ const PREVIEW_EXAMPLES: &str = r#"
 "#;
 
 const VERIFY_EXAMPLES: &str = r#"
-  # Is the last day in there, and is it right? A run logs its origin.
+  # Is the last day complete and correct? Every run logs its origin.
   push-live-metrics verify --metric-name cpu --labels cpu=lina_cp_avg \
     --since 1d --step-size 1m --origin 2026-01-01T00:00:00Z \
     --url http://localhost:9090/api/v1/write
@@ -96,28 +96,27 @@ EXIT STATUS
   130  interrupted, after the summary
 ";
 
-/// Keep in step with settings, target and credentials, which look these up.
+/// The variables that settings, target and credentials look up.
 const ENVIRONMENT: &str = "\
 ENVIRONMENT
   The environment comes first, then .env in the current directory or --env-file.
-  Secrets stand only there, never on the command line; each NAME_FILE names a
-  file to read in place of NAME, read again for each request (a pipe: once).
-  A .env that was only found names no proxy, no certificates and no secret file
-  outside of its folder, and its REMOTE_WRITE_URL gets no secret but its own;
-  a file of --env-file is trusted like a flag.
+  Secrets belong here, not on the command line. NAME_FILE names a file that has
+  NAME; it is read again for each request (a pipe: once). A .env that was found,
+  not given with --env-file, cannot set a proxy, certificates or a secret file
+  outside its folder, and its REMOTE_WRITE_URL gets no secret but its own.
 
-  REMOTE_WRITE_URL            target, where no flag names one
-  ENV                         target by name, where no URL is given
+  REMOTE_WRITE_URL            target, when no flag gives one
+  ENV                         target by name, when no URL is given
   CDO_TOKEN, CDO_TOKEN_FILE   bearer token, required for --env and ENV, sent
                               nowhere else
   REMOTE_WRITE_TOKEN, REMOTE_WRITE_TOKEN_FILE
                               bearer token for a URL
   REMOTE_WRITE_USERNAME, REMOTE_WRITE_PASSWORD, REMOTE_WRITE_PASSWORD_FILE
                               basic authentication for a URL
-  SSL_CERT_FILE               certificates to trust, below --ca-file
+  SSL_CERT_FILE               certificates to trust, when --ca-file is not given
   HTTPS_PROXY, HTTP_PROXY, NO_PROXY
                               proxy by the URL's scheme, also in lower case;
-                              never for loopback
+                              not used for loopback
 ";
 
 /// Returns one screen of help.
@@ -141,15 +140,15 @@ FLAGS
   --metric-name NAME         name of the metric (required)
   --labels K=V,...           labels of the series (required)
   --duration MINUTES         how long to push; 10s and 2h work too (required)
-  --url URL or --env NAME    where to
+  --url URL or --env NAME    where to push
   --dry-run                  show what would be sent
-  --help                     every verb, flag, variable and exit status
+  --help, help [VERB]        every verb, flag, variable and exit status
 ";
     let one = EXAMPLES.split("\n\n").take(2).collect::<Vec<_>>().join("\n\n");
     format!("{PURPOSE}\n{one}\n\n{required}")
 }
 
-/// Returns all of the help: with live, which needs no word, that of every verb.
+/// Returns all of the help of a verb; for live that of every verb.
 pub(super) fn long(verb: Verb) -> String {
     let (purpose, examples) = match verb {
         Verb::Live => {
@@ -166,7 +165,8 @@ pub(super) fn long(verb: Verb) -> String {
         flags.iter().filter(is_shown).for_each(|flag| text.push_str(&describe(flag)));
     }
     text.push_str("  -h\n      Print one screen of help.\n");
-    text.push_str("  --help\n      Print this.\n");
+    text.push_str("  --help\n      Print all of the help.\n");
+    text.push_str("  -V\n      Print the version.\n");
     text.push_str("  --version\n      Print the version.\n");
     format!("{text}\n{NOTATION}\n{EXIT_STATUS}\n{ENVIRONMENT}\n{examples}")
 }

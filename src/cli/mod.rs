@@ -22,7 +22,7 @@ mod window;
 
 use std::ffi::OsString;
 
-use args::Typed;
+use args::Parsed;
 use config::Check;
 use flags::Verb;
 pub use settings::Environment;
@@ -67,7 +67,7 @@ pub enum Command {
     DryRun(Box<DryRunConfig>),
 }
 
-/// Returns what the arguments behind the program's name ask for.
+/// Returns what the arguments after the program's name ask for.
 ///
 /// # Errors
 /// Something that was typed, set or named cannot be used. Nothing has been sent then.
@@ -77,10 +77,10 @@ pub fn parse(
     now: TimestampMs,
 ) -> Result<Invocation, Error> {
     let (verb, args) = match args::parse(raw)? {
-        Typed::ShortHelp(verb) => return Ok(printed(help::short(verb))),
-        Typed::Help(verb) => return Ok(printed(help::long(verb))),
-        Typed::Version => return Ok(printed(help::version())),
-        Typed::Run(verb, args) => (verb, args),
+        Parsed::ShortHelp(verb) => return Ok(printed(help::short(verb))),
+        Parsed::Help(verb) => return Ok(printed(help::long(verb))),
+        Parsed::Version => return Ok(printed(help::version())),
+        Parsed::Run(verb, args) => (verb, args),
     };
     let output = config::output(&args)?;
     if args.has("force") && !args.has("output") {
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(config.plan.label_sets[0].to_string(), "{'cpu': 'lina_cp_avg'}");
         assert_eq!(config.plan.description, "Live metric data");
         assert_eq!(config.patience.flush_timeout.as_secs(), 60);
-        assert_eq!(config.patience.max_sample_age.as_secs(), 3600);
+        assert_eq!(config.patience.give_up_after.as_secs(), 3600);
         assert_eq!(config.target.timeout.as_secs(), 10);
         assert_eq!(output, OutputConfig::default());
         assert_eq!(warnings, Vec::<String>::new());
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn required_flags_are_named_together() {
         let error = parse([].into_iter(), &Environment::default(), TimestampMs(0)).unwrap_err();
-        let expected = "--metric-name, --labels, --duration: are required; see -h for an example";
+        let expected = "--metric-name, --labels and --duration are required; see -h for an example";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -67,7 +67,7 @@ fn check_required(verb: Verb, args: &Args) -> Result<(), BadInput> {
         Verb::Live => ("--duration", has("duration") || has("end-epoch")),
         Verb::Preview => ("", true),
         Verb::Backfill | Verb::Verify => (
-            "--since, or --start-epoch with --end-epoch",
+            "--since (or --start-epoch with --end-epoch)",
             has("since") || (has("start-epoch") && has("end-epoch")),
         ),
     };
@@ -76,11 +76,12 @@ fn check_required(verb: Verb, args: &Args) -> Result<(), BadInput> {
             .into_iter()
             .filter_map(|(flag, given)| (!given).then_some(flag))
             .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let problem = if missing.len() == 1 { "is required" } else { "are required" };
-    Err(BadInput::new(&missing.join(", "), None, problem, "see -h for an example"))
+    let problem = match &missing[..] {
+        [] => return Ok(()),
+        [one] => format!("{one} is required"),
+        [others @ .., last] => format!("{} and {last} are required", others.join(", ")),
+    };
+    Err(BadInput::new("", None, &problem, "see -h for an example"))
 }
 
 fn check_seeds(args: &Args, seed: Seed, series_count: usize) -> Result<(), BadInput> {

@@ -407,7 +407,7 @@ mod tests {
     fn past_windows_that_cannot_be_are_refused() {
         check_past(
             &[],
-            "--since, or --start-epoch with --end-epoch: is required; see -h for an example",
+            "--since (or --start-epoch with --end-epoch) is required; see -h for an example",
         );
         check_past(
             &["--since", "1h", "--end-epoch", "60"],

@@ -288,7 +288,7 @@ impl<'a, C: Clock> Courier<'a, C> {
         }
         let now = self.clock.steady();
         let first = *failure.first.get_or_insert(now);
-        let age_left = (first + self.patience.max_sample_age).saturating_sub(now);
+        let age_left = (first + self.patience.give_up_after).saturating_sub(now);
         let left = age_left.min(self.flush_left());
         let delay = self.backoff.failed(after);
         self.next_attempt = now + delay;

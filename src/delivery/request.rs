@@ -55,7 +55,7 @@ pub enum Delivered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryLimits {
     /// A sample is given up this long after its first failed attempt.
-    pub max_sample_age: Duration,
+    pub give_up_after: Duration,
     /// After the last tick, pending samples are tried for this long.
     pub flush_timeout: Duration,
 }

@@ -127,7 +127,7 @@ fn a_word_is_said_about_the_out_of_order_window_where_it_is_needed() {
 fn a_datapoint_is_given_up_at_its_age() {
     // Attempts at 0, about 0.5 and 0.6 s; then the next datapoint's time has come.
     let receiver = Script::new(statuses(&[OK, 429, 429, 429])).giving_up().start();
-    let run = Sender::to(&receiver.url()).flag("max-sample-age", "600ms").run();
+    let run = Sender::to(&receiver.url()).flag("give-up-after", "600ms").run();
     assert_eq!(run.summary().counts(), [9, 0, 1, 0, 0], "{}", run.stderr);
     assert!(run.log().only("given_up").get("message").text().contains("429"));
     check_printed(&run, &receiver, 1);
@@ -138,7 +138,7 @@ fn a_datapoint_is_given_up_at_its_age() {
 fn a_datapoint_given_up_after_silence_is_unconfirmed() {
     let steps = [Step::status(OK), Step::Close(Read::All), Step::status(503), Step::status(503)];
     let receiver = Script::new(steps).giving_up().start();
-    let run = Sender::to(&receiver.url()).flag("max-sample-age", "600ms").run();
+    let run = Sender::to(&receiver.url()).flag("give-up-after", "600ms").run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
     // Sent again as it is, it might be there twice.

@@ -105,9 +105,9 @@ impl Drop for Run {
 #[test]
 fn required_flags() {
     let example = "see -h for an example";
-    run().without("--metric-name").says(&format!("--metric-name: is required; {example}"));
-    run().without("--labels").says(&format!("--labels: is required; {example}"));
-    run().without("--duration").says(&format!("--duration: is required; {example}"));
+    run().without("--metric-name").says(&format!("--metric-name is required; {example}"));
+    run().without("--labels").says(&format!("--labels is required; {example}"));
+    run().without("--duration").says(&format!("--duration is required; {example}"));
     run().with("--metric-name", "").says("--metric-name '': is empty; give a name like cpu_usage");
     run().with("--labels", "").says(
         "--labels '': is empty; give at least one, as in --labels cpu=lina_cp_avg,uuid=device-456",
@@ -291,10 +291,10 @@ fn windows_of_the_past() {
         ));
         backfill()
             .and(flag, "1700000000")
-            .says("--since, or --start-epoch with --end-epoch: is required; see -h for an example");
+            .says("--since (or --start-epoch with --end-epoch) is required; see -h for an example");
     }
     backfill()
-        .says("--since, or --start-epoch with --end-epoch: is required; see -h for an example");
+        .says("--since (or --start-epoch with --end-epoch) is required; see -h for an example");
     let way_out = "give a longer window, or a shorter --step-size";
     backfill()
         .and("--since", "1ms")

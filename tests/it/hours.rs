@@ -196,7 +196,7 @@ fn a_new_datapoint_does_not_start_the_backoff_anew() {
     let clock = FakeClock::at(START_MS);
     let script = Script::new([]).now(clock.now_fn()).giving_up().otherwise(Step::status(503));
     let receiver = script.start();
-    let sender = Sender::to(&receiver.url()).ticks(100, 1000).flag("max-sample-age", "0s");
+    let sender = Sender::to(&receiver.url()).ticks(100, 1000).flag("give-up-after", "0s");
     let hours = Hours::run(sender, &clock);
     assert_eq!(hours.exit, Exit::Unreachable);
     let arrivals = arrivals_ms(&receiver);
@@ -265,7 +265,7 @@ fn retry_after_that_says_nothing_leaves_the_backoff() {
 fn retry_after_is_clipped_to_what_is_left() {
     // Of the sample's age.
     let step = || vec![Step::retry_after(503, "250")];
-    let delays = delays_ms(|sender| sender.flag("max-sample-age", "20s"), step());
+    let delays = delays_ms(|sender| sender.flag("give-up-after", "20s"), step());
     assert_eq!(delays[0], 20_000);
     // Of the flush timeout: one datapoint, so it runs from the start.
     let delays = delays_ms(|sender| sender.ticks(1, 60_000).flag("flush-timeout", "9s"), step());
@@ -494,7 +494,7 @@ fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
         let receiver = receiver(&clock, []);
         receiver.close();
         let sender = Sender::to(&receiver.url()).ticks(tick_count, 1000).switch("quiet");
-        let sender = sender.flag("labels", "k={1..10}").flag("max-sample-age", age);
+        let sender = sender.flag("labels", "k={1..10}").flag("give-up-after", age);
         let (config, output) = live_config(&sender.args(), START_MS);
         let report = Arc::new(Report::new(output, Box::new(io::sink())));
         let live = Live::new(&config, report).unwrap();
