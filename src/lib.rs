@@ -26,18 +26,17 @@
 //! cli/mod.rs                   from the command line to what it asks for
 //! cli/flags.rs                 the table of flags, for the parser and for the help; the verbs
 //! cli/args.rs                  the arguments as typed
-//! cli/units.rs                 numbers, durations, times and offsets, from text
-//! cli/plan.rs                  what a run is about: the series, and its window
+//! cli/values.rs                numbers, durations, times and offsets, from text
+//! cli/window.rs                what a run is about, from flags: the series and its window
 //! cli/incidents.rs             --incident: which trouble, when, and of which series
-//! cli/window.rs                the grid and its window, from flags and the time of the start
-//! cli/settings.rs              variables: the environment first, then .env
-//! cli/dotenv.rs                the lines of a .env
-//! cli/target.rs                which receiver: URL or environment, certificates, proxy
-//! cli/url.rs                   URLs, and what of them may be shown
-//! cli/credentials.rs           as whom, each secret for its own target
-//! cli/headers.rs               additional request headers
-//! cli/config.rs                all of the above, checked: what a verb is given
-//! cli/rerun_args.rs            the arguments that such a command repeats
+//! cli/env/mod.rs               variables: the environment first, then .env
+//! cli/env/dotenv.rs            the lines of a .env
+//! cli/receiver/mod.rs          which receiver: URL or environment, certificates, proxy
+//! cli/receiver/url.rs          URLs, and what of them may be shown
+//! cli/receiver/credentials.rs  as whom, each secret for its own target
+//! cli/receiver/headers.rs      additional request headers
+//! cli/config.rs                what each command is given, checked
+//! cli/rerun_args.rs            the arguments that a printed command repeats
 //! cli/help.rs                  -h, --help, --version
 //! cli/testing.rs               (tests) a command line that works
 //! cli/trust.rs                 (tests) who may name target, secret, proxy and certificates

@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 
 // Private to the crate and with nothing around it that is needed, so the file itself is taken.
-#[path = "../../src/cli/dotenv.rs"]
+#[path = "../../src/cli/env/dotenv.rs"]
 mod dotenv;
 
 fuzz_target!(|text: &str| {

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use lexopt::Arg::{Long, Short, Value};
 
 use super::flags::{Flag, Verb, find, flags};
-use super::units::Unusable;
+use super::values::Unusable;
 use crate::error::BadInput;
 
 /// What the command line asks for. Not `Debug`: values may be secrets.

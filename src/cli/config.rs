@@ -4,9 +4,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use super::args::Args;
+use super::env::{Environment, Settings};
 use super::flags::Verb;
-use super::settings::{Environment, Settings};
-use super::{rerun_args, target, units};
+use super::{receiver, rerun_args, values};
 use crate::commands::backfill::BackfillConfig;
 use crate::commands::dry_run::DryRunConfig;
 use crate::commands::export::ExportConfig;
@@ -37,7 +37,7 @@ impl Check<'_> {
         let args = self.args;
         let (resume, verify) = (args.has("resume"), args.has("verify"));
         let patience = patience(args)?;
-        let batch_size = args.parsed("batch-size", units::batch_size)?;
+        let batch_size = args.parsed("batch-size", values::batch_size)?;
         let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
         Ok(LiveConfig {
             plan,
@@ -54,7 +54,7 @@ impl Check<'_> {
 
     pub(super) fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
         let patience = patience(self.args)?;
-        let batch_size = self.args.parsed("batch-size", units::batch_size)?;
+        let batch_size = self.args.parsed("batch-size", values::batch_size)?;
         let (resume, verify) = (self.args.has("resume"), self.args.has("verify"));
         let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
         Ok(BackfillConfig { plan, target, patience, batch_size, read, resume, verify, rerun })
@@ -72,15 +72,15 @@ impl Check<'_> {
             let problem = "is given together with --output, which sends nothing";
             return Err(args.bad("dry-run", problem, "leave one of them out").into());
         }
-        let batch_size = args.parsed("batch-size", units::batch_size)?;
+        let batch_size = args.parsed("batch-size", values::batch_size)?;
         let warnings = &mut self.warnings;
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
-        let target = match target::choose(args, &settings) {
+        let target = match receiver::choose(args, &settings) {
             Ok(choice) => {
-                let target = target::check(&choice, args, &settings, warnings)
+                let target = receiver::check(&choice, args, &settings, warnings)
                     .map_err(|error| settings.without_secrets(error))?;
                 if args.has("verify") || args.has("resume") {
-                    target::check_read(&choice, &target, args, &settings)?;
+                    receiver::check_read(&choice, &target, args, &settings)?;
                 }
                 Some(target)
             }
@@ -91,7 +91,7 @@ impl Check<'_> {
                 None
             }
         };
-        let protocol = args.parsed("protocol", units::protocol)?;
+        let protocol = args.parsed("protocol", values::protocol)?;
         patience(args)?;
         let is_live = self.verb == Verb::Live;
         Ok(DryRunConfig { plan, batch_size, is_live, protocol, target })
@@ -101,13 +101,13 @@ impl Check<'_> {
         let (args, warnings) = (self.args, &mut self.warnings);
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
         let mut choose_and_check = || {
-            let choice = target::choose(args, &settings)?;
-            let target = target::check(&choice, args, &settings, warnings)?;
+            let choice = receiver::choose(args, &settings)?;
+            let target = receiver::check(&choice, args, &settings, warnings)?;
             Ok((choice, target))
         };
         let (choice, target) =
             choose_and_check().map_err(|error| settings.without_secrets(error))?;
-        let read = match target::check_read(&choice, &target, args, &settings) {
+        let read = match receiver::check_read(&choice, &target, args, &settings) {
             // What is given is checked, also where nothing is read.
             Err(error) if reads || args.has("read-url") => return Err(error),
             read => read.ok(),
@@ -160,11 +160,11 @@ pub(super) fn late_for_blocks(args: &Args, plan: &Plan, now: TimestampMs) -> Opt
 }
 
 pub(super) fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput> {
-    let columns = args.parsed_if_given("width", units::columns)?;
+    let columns = args.parsed_if_given("width", values::columns)?;
     let form = args.parsed("format", |text| match text {
         "chart" => Ok(PreviewForm::Chart { columns, is_ascii: args.has("ascii") }),
         "csv" => Ok(PreviewForm::Csv),
-        _ => Err(units::unusable("is not a format", "give chart or csv")),
+        _ => Err(values::unusable("is not a format", "give chart or csv")),
     })?;
     Ok(PreviewConfig { plan, form })
 }
@@ -195,8 +195,8 @@ fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
 
 fn patience(args: &Args) -> Result<RetryLimits, BadInput> {
     Ok(RetryLimits {
-        give_up_after: args.parsed("give-up-after", units::duration_or_zero)?,
-        flush_timeout: args.parsed("flush-timeout", units::duration_or_zero)?,
+        give_up_after: args.parsed("give-up-after", values::duration_or_zero)?,
+        flush_timeout: args.parsed("flush-timeout", values::duration_or_zero)?,
     })
 }
 
@@ -204,7 +204,7 @@ pub(super) fn output(args: &Args) -> Result<OutputConfig, BadInput> {
     let json = args.parsed("log-format", |text| match text {
         "text" => Ok(false),
         "json" => Ok(true),
-        _ => Err(units::unusable("is not a log format", "give text or json")),
+        _ => Err(values::unusable("is not a log format", "give text or json")),
     })?;
     let (quiet, verbose) = (args.has("quiet"), args.has("verbose"));
     if quiet && verbose {

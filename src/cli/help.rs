@@ -96,7 +96,7 @@ EXIT STATUS
   130  interrupted, after the summary
 ";
 
-/// The variables that settings, target and credentials look up.
+/// The variables that env and receiver look up.
 const ENVIRONMENT: &str = "\
 ENVIRONMENT
   The environment comes first, then .env in the current directory or --env-file.

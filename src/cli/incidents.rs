@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::args::distance;
-use super::units::{self, Unusable, unusable};
+use super::values::{self, Unusable, unusable};
 use crate::error::{BadInput, Escaped};
 use crate::labels::{LabelSet, Selector};
 use crate::series::{Effect, Grid, Incident, Incidents, Kind, TimestampMs};
@@ -148,7 +148,7 @@ fn incident(number: u16, head: &str, origin: TimestampMs) -> Result<Incident, Un
     // Times have `+02:00`, so the length is what follows the last plus.
     let (span, every) = split_once_if(times, times.rfind('/'));
     let (at, length) = split_once_if(span, span.rfind('+'));
-    let is_time = |text: &str| units::time(text).is_ok();
+    let is_time = |text: &str| values::time(text).is_ok();
     if name == "reset" {
         return Err(match length {
             Some(_) if !is_time(span) => {
@@ -197,7 +197,7 @@ fn check_name(name: &str) -> Result<(), Unusable> {
 }
 
 fn kind(name: &str, value: Option<&str>) -> Result<Kind, Unusable> {
-    let parser = if name == "noise" { units::positive_number } else { units::number };
+    let parser = if name == "noise" { values::positive_number } else { values::number };
     let value = value.map(|text| parser(text).map_err(|e| of("VALUE", text, e))).transpose()?;
     let with_value: fn(f64) -> Kind = match name {
         "flat" => return Ok(Kind::Flat(value)),
@@ -222,12 +222,12 @@ fn kind(name: &str, value: Option<&str>) -> Result<Kind, Unusable> {
 fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, Unusable> {
     // No TIME ends with a small letter.
     if text.ends_with(['s', 'm', 'h', 'd']) {
-        let duration = units::duration_or_zero(text).map_err(|e| of("AT", text, e))?;
+        let duration = values::duration_or_zero(text).map_err(|e| of("AT", text, e))?;
         return Ok(u64::try_from(duration.as_millis()).expect("durations are bounded"));
     }
     let hint = "give a DURATION after the origin, as in 10m, or a TIME, as in 2026-01-01T00:00:00Z";
     let time =
-        units::time(text).map_err(|e| of("AT", text, Unusable { way_out: hint.into(), ..e }))?;
+        values::time(text).map_err(|e| of("AT", text, Unusable { way_out: hint.into(), ..e }))?;
     u64::try_from(time.0 - origin.0).map_err(|_| {
         unusable(
             format!("is before the origin, {origin}"),
@@ -237,7 +237,7 @@ fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, Unusable> {
 }
 
 fn duration_ms(what: &str, text: &str) -> Result<u64, Unusable> {
-    let duration = units::duration(text).map_err(|error| of(what, text, error))?;
+    let duration = values::duration(text).map_err(|error| of(what, text, error))?;
     Ok(u64::try_from(duration.as_millis()).expect("durations are bounded"))
 }
 

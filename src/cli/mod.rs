@@ -2,30 +2,25 @@
 
 mod args;
 mod config;
-mod credentials;
-mod dotenv;
+mod env;
 pub mod flags;
-mod headers;
 mod help;
 pub mod incidents;
-mod plan;
+mod receiver;
 mod rerun_args;
-mod settings;
-mod target;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod trust;
-mod units;
-mod url;
+mod values;
 mod window;
 
 use std::ffi::OsString;
 
 use args::Parsed;
 use config::Check;
+pub use env::Environment;
 use flags::Verb;
-pub use settings::Environment;
 
 use crate::commands::backfill::BackfillConfig;
 use crate::commands::dry_run::DryRunConfig;
@@ -87,7 +82,7 @@ pub fn parse(
         return Err(args.bad("force", "is given without --output", "leave it out").into());
     }
     let mut warnings = Vec::new();
-    let plan = plan::plan(verb, &args, now, &mut warnings)?;
+    let plan = window::plan(verb, &args, now, &mut warnings)?;
     let mut check = Check { verb, args: &args, environment, warnings };
     let command = match verb {
         _ if args.has("dry-run") => Command::DryRun(Box::new(check.dry_run(plan)?)),

@@ -1,9 +1,9 @@
 //! The arguments that the command to send a part of a run again repeats, without secrets.
 
 use super::args::Args;
+use super::env::{Setting, Source};
 use super::flags::{self, Verb};
-use super::settings::{Setting, Source};
-use super::target::Choice;
+use super::receiver::Choice;
 use crate::delivery::Rerun;
 use crate::http::{REDACTED, Target, looks_secret, redacted};
 use crate::series::Grid;

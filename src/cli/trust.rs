@@ -3,7 +3,7 @@
 //! Flags, the environment and `--env-file` were asked for; a `.env` in the folder was only found,
 //! and anyone may have put it there.
 
-use super::settings::Source;
+use super::env::Source;
 use super::testing::{Setup, start};
 use crate::http::{Auth, Secret};
 

@@ -1,18 +1,118 @@
-//! The grid of a run and its window, from flags and the time of the start.
+//! What a run is about, from flags and the time of the start: the series, and the window of its
+//! grid.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use super::args::Args;
-use super::units::{self, DURATION_MS_MAX};
+use super::flags::Verb;
+use super::values::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
-use crate::plan::Window;
-use crate::series::{Grid, TimestampMs};
+use crate::labels;
+use crate::plan::{Plan, Window};
+use crate::series::{Grid, Incidents, NoiseParams, Seed, Series, TimestampMs, Trend};
 
 /// What a preview shows where nothing else is said.
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Most datapoints of a window, for each series.
 const TICK_COUNT_MAX: u64 = 10_000_000_000;
+/// Most deviates of noise that are drawn, and thrown away, before the first datapoint.
+const SKIPPED_MAX: u64 = 1_000_000_000;
+/// About what one of them takes, in nanoseconds.
+const SKIPPED_NS: u64 = 12;
+
+/// Returns what the flags of `verb` are about.
+///
+/// # Errors
+/// A flag is missing, or cannot be used.
+pub(super) fn plan(
+    verb: Verb,
+    args: &Args,
+    now: TimestampMs,
+    warnings: &mut Vec<String>,
+) -> Result<Plan, BadInput> {
+    check_required(verb, args)?;
+    let (grid, window) = match verb {
+        Verb::Live => live(args, now)?,
+        Verb::Preview => preview(args, now)?,
+        Verb::Backfill | Verb::Verify => past(args, now)?,
+    };
+    let metric_name = labels::sanitise_metric_name(args.value("metric-name"), warnings)?;
+    let typed_labels: Vec<&str> = args.all("labels").collect();
+    let mut parsed = labels::parse(&typed_labels, &metric_name)?;
+    warnings.append(&mut parsed.warnings);
+    let trend_unit = args.parsed("trend-unit", values::duration)?;
+    let model = Series {
+        trend: Trend {
+            flat_base: args.parsed("flat-base", values::number)?,
+            coefficient: args.parsed("trend-coefficient", values::number)?,
+            unit_us: u64::try_from(trend_unit.as_micros()).expect("durations are bounded"),
+        },
+        seasonality: args.parsed("seasonality", values::seasonality)?,
+        weekly_seasonality: args.parsed("weekly-seasonality", values::weekly_seasonality)?,
+        noise: NoiseParams {
+            mean: args.parsed("noise-mean", values::number)?,
+            std: args.parsed("noise-std", values::positive_number)?,
+            seed: Seed(args.parsed("seed", values::seed)?),
+        },
+        grid,
+        utc_offset_ms: args.parsed("utc-offset", values::utc_offset_ms)?,
+        incidents: Incidents::default(),
+    };
+    let (label_sets, description) = (parsed.label_sets, args.value("description").into());
+    check_seeds(args, model.noise.seed, label_sets.len())?;
+    // A run that resumes may begin as late as now.
+    let begins_now = verb == Verb::Live && args.has("resume");
+    let due = if begins_now { grid.index_at_or_before(now) } else { None };
+    let index = window.first_index.max(due.unwrap_or(0).min(window.end_index()));
+    check_skipped(args, index, label_sets.len())?;
+    Ok(Plan { metric_name, label_sets, description, model, window })
+}
+
+fn check_required(verb: Verb, args: &Args) -> Result<(), BadInput> {
+    let has = |name| args.has(name);
+    let window = match verb {
+        Verb::Live => ("--duration", has("duration") || has("end-epoch")),
+        Verb::Preview => ("", true),
+        Verb::Backfill | Verb::Verify => (
+            "--since (or --start-epoch with --end-epoch)",
+            has("since") || (has("start-epoch") && has("end-epoch")),
+        ),
+    };
+    let missing: Vec<&str> =
+        [("--metric-name", has("metric-name")), ("--labels", has("labels")), window]
+            .into_iter()
+            .filter_map(|(flag, given)| (!given).then_some(flag))
+            .collect();
+    let problem = match &missing[..] {
+        [] => return Ok(()),
+        [one] => format!("{one} is required"),
+        [others @ .., last] => format!("{} and {last} are required", others.join(", ")),
+    };
+    Err(BadInput::new("", None, &problem, "see -h for an example"))
+}
+
+fn check_seeds(args: &Args, seed: Seed, series_count: usize) -> Result<(), BadInput> {
+    let last = u32::try_from(series_count - 1).ok().and_then(|k| seed.0.checked_add(k));
+    if last.is_some() {
+        return Ok(());
+    }
+    let problem = format!("is too large for {series_count} series, which count up from it");
+    Err(args.bad("seed", &problem, "give a smaller one"))
+}
+
+fn check_skipped(args: &Args, index: u64, series_count: usize) -> Result<(), BadInput> {
+    let skipped = index.saturating_mul(series_count as u64);
+    if skipped <= SKIPPED_MAX {
+        return Ok(());
+    }
+    let seconds = skipped.saturating_mul(SKIPPED_NS) / 1_000_000_000;
+    let problem = format!(
+        "is {index} datapoints of {series_count} series before the window, \
+         about {seconds} s of noise to draw first"
+    );
+    Err(args.bad("origin", &problem, "give a nearer one"))
+}
 
 /// Returns the window of a live run that starts now, unless flags say otherwise.
 ///
@@ -20,10 +120,10 @@ const TICK_COUNT_MAX: u64 = 10_000_000_000;
 ///
 /// # Errors
 /// The window is empty, too long, or before the origin.
-pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    let step_ms = millis(args.parsed("interval", units::duration)?);
-    let origin = args.parsed_if_given("origin", units::time)?;
-    let start = args.parsed_if_given("start-epoch", units::time)?;
+fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
+    let step_ms = millis(args.parsed("interval", values::duration)?);
+    let origin = args.parsed_if_given("origin", values::time)?;
+    let start = args.parsed_if_given("start-epoch", values::time)?;
     if args.has("resume") && origin.or(start).is_none() {
         let way_out = "give the origin that the run to go on with logged at its start";
         return Err(args.bad("resume", "needs --origin or --start-epoch", way_out));
@@ -56,9 +156,9 @@ pub(super) fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
 ///
 /// # Errors
 /// The window is empty, too large, in the future, or before the origin.
-pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    let step_ms = millis(args.parsed("step-size", units::minutes)?);
-    let origin = args.parsed_if_given("origin", units::time)?;
+fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
+    let step_ms = millis(args.parsed("step-size", values::minutes)?);
+    let origin = args.parsed_if_given("origin", values::time)?;
     let (start, end) = bounds(args, origin, step_ms, now)?;
     let (grid, window) = stretch(args, origin, step_ms, start..end)?;
     // The end itself may be to come: it is excluded.
@@ -74,7 +174,7 @@ pub(super) fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadI
 ///
 /// # Errors
 /// The window is empty, too large, or before the origin, or flags of both kinds are given.
-pub(super) fn preview(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
+fn preview(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
     if let Some(of_live) = ["duration", "interval"].into_iter().find(|name| args.has(name)) {
         if let Some(other) = ["since", "step-size"].into_iter().find(|name| args.has(name)) {
             let problem = format!("is given together with --{of_live}");
@@ -89,11 +189,11 @@ pub(super) fn preview(args: &Args, now: TimestampMs) -> Result<(Grid, Window), B
     if args.has("since") {
         return past(args, now);
     }
-    let step_ms = millis(args.parsed("step-size", units::minutes)?);
-    let origin = args.parsed_if_given("origin", units::time)?;
-    let start = args.parsed_if_given("start-epoch", units::time)?;
+    let step_ms = millis(args.parsed("step-size", values::minutes)?);
+    let origin = args.parsed_if_given("origin", values::time)?;
+    let start = args.parsed_if_given("start-epoch", values::time)?;
     let start = start.unwrap_or_else(|| floored(now.0, origin, step_ms));
-    let end = args.parsed_if_given("end-epoch", units::time)?;
+    let end = args.parsed_if_given("end-epoch", values::time)?;
     stretch(args, origin, step_ms, start..end.unwrap_or(TimestampMs(start.0 + DAY_MS)))
 }
 
@@ -134,7 +234,7 @@ fn bounds(
     step_ms: u64,
     now: TimestampMs,
 ) -> Result<(TimestampMs, TimestampMs), BadInput> {
-    if let Some(since) = args.parsed_if_given("since", units::duration)? {
+    if let Some(since) = args.parsed_if_given("since", values::duration)? {
         for name in ["start-epoch", "end-epoch"] {
             if args.has(name) {
                 let problem = "is given together with --since";
@@ -145,8 +245,8 @@ fn bounds(
         let since_ms = i64::try_from(since.as_millis()).expect("durations are bounded");
         return Ok((floor(now.0 - since_ms), floor(now.0)));
     }
-    let start = args.parsed("start-epoch", units::time)?;
-    let end = args.parsed("end-epoch", units::time)?;
+    let start = args.parsed("start-epoch", values::time)?;
+    let end = args.parsed("end-epoch", values::time)?;
     let bad = |problem, way_out| Err(args.bad("end-epoch", problem, way_out));
     if end <= start {
         return bad("is not after --start-epoch", "give a later one");
@@ -163,8 +263,8 @@ fn floored(ms: i64, origin: Option<TimestampMs>, step_ms: u64) -> TimestampMs {
 
 /// Returns how many ticks there are from `first` on.
 fn tick_count(args: &Args, first: TimestampMs, step_ms: u64) -> Result<u64, BadInput> {
-    let duration = args.parsed_if_given("duration", units::minutes)?;
-    let end = args.parsed_if_given("end-epoch", units::time)?;
+    let duration = args.parsed_if_given("duration", values::minutes)?;
+    let end = args.parsed_if_given("end-epoch", values::time)?;
     let bad = |name, problem: &str, way_out| Err(args.bad(name, problem, way_out));
     match (duration, end) {
         (Some(_), Some(_)) => {

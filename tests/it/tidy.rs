@@ -24,7 +24,7 @@ const IMPORTERS: &[(&str, &[&str])] = &[
     // One message module each; the other half of the wire reads answers.
     ("quick_protobuf", &["src/remote_write/v1.rs", "src/remote_write/v2.rs", "src/read_back"]),
     ("snap", &["src/remote_write/body.rs", "src/read_back"]),
-    ("time", &["src/report/times.rs", "src/cli/units.rs", "src/http/dates.rs"]),
+    ("time", &["src/report/times.rs", "src/cli/values.rs", "src/http/dates.rs"]),
     // The client in parts: errors and certificates are ureq's own types, and it calls our resolver.
     (
         "ureq",

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::units::{Unusable, unusable};
+use crate::cli::values::{Unusable, unusable};
 
 /// The longest URL, in bytes: what the libraries below take, with some room.
 const URL_BYTES_MAX: usize = 64_000;

@@ -1,19 +1,23 @@
 //! Where datapoints go, and where they are read. No secret in an address is ever shown.
 
+mod credentials;
+mod headers;
+mod url;
+
 use std::path::PathBuf;
 
-use super::args::Args;
-use super::credentials::{check_trust, preset_auth, url_auth};
-use super::headers::headers;
-use super::settings::{self, Setting, Settings, Source};
-use super::units;
-use super::url::{HttpUrl, is_user_info};
+use crate::cli::args::Args;
+use crate::cli::env::{self, Setting, Settings, Source};
+use crate::cli::values;
 use crate::error::{BadInput, Error, Escaped};
 use crate::http::{
     Auth, ProxySetting, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header,
     redacted,
 };
 use crate::read_back::{ReadApi, ReadConfig};
+use credentials::{check_trust, preset_auth, url_auth};
+use headers::headers;
+use url::{HttpUrl, is_user_info};
 
 /// Hosts of the environments that are known by name; others are `www.NAME.cdo.cisco.com`.
 const PRESETS: &[(&str, &str)] = &[
@@ -26,7 +30,7 @@ const PRESETS: &[(&str, &str)] = &[
 const PRESET_PATH: &str = "/api/platform/ai-ops-data-ingest/v2/healthmetrics";
 
 /// The receiver as it was chosen: what commands that continue the run have to name.
-pub(super) enum Choice {
+pub(in crate::cli) enum Choice {
     /// Any URL.
     Url(Setting),
     /// A Cisco environment, by name.
@@ -37,7 +41,7 @@ pub(super) enum Choice {
 ///
 /// # Errors
 /// Both flags are given, or nothing names a target.
-pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, BadInput> {
+pub(in crate::cli) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, BadInput> {
     let flag = |name| {
         let value = args.given(name)?.to_string();
         Some(Setting { place: format!("--{name}"), value, source: Source::Flag })
@@ -87,7 +91,7 @@ pub(super) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, Bad
 ///
 /// # Errors
 /// Any of them cannot be used, or credentials would travel unencrypted.
-pub(super) fn check(
+pub(in crate::cli) fn check(
     choice: &Choice,
     args: &Args,
     settings: &Settings<'_>,
@@ -126,8 +130,8 @@ pub(super) fn check(
         headers,
         tls: tls(&url, args, settings, warnings)?,
         proxy: proxy(&url, settings)?,
-        protocol: args.parsed("protocol", units::protocol)?,
-        timeout: args.parsed("timeout", units::duration)?,
+        protocol: args.parsed("protocol", values::protocol)?,
+        timeout: args.parsed("timeout", values::duration)?,
         url: url.text,
     })
 }
@@ -136,7 +140,7 @@ pub(super) fn check(
 ///
 /// # Errors
 /// The address cannot be used or is not known, or credentials would go where they must not.
-pub(super) fn check_read(
+pub(in crate::cli) fn check_read(
     choice: &Choice,
     target: &Target,
     args: &Args,
@@ -162,11 +166,11 @@ pub(super) fn check_read(
     let api = args.parsed_if_given("read-api", |text| match text {
         "prometheus" => Ok(ReadApi::Prometheus),
         "victoriametrics" => Ok(ReadApi::VictoriaMetrics),
-        _ => Err(units::unusable("is not known", "give prometheus or victoriametrics")),
+        _ => Err(values::unusable("is not known", "give prometheus or victoriametrics")),
     })?;
     Ok(ReadConfig {
         api: api.unwrap_or(ReadApi::Auto),
-        patience: args.parsed("flush-timeout", units::duration_or_zero)?,
+        patience: args.parsed("flush-timeout", values::duration_or_zero)?,
         target: Target {
             source: place.into(),
             // What there is to warn of was said for the target itself.
@@ -273,7 +277,7 @@ fn tls(
         && url.https
         && let Some(setting) = settings.get_filled("SSL_CERT_FILE")?
     {
-        if settings::is_readable(setting.value.as_ref()) {
+        if env::is_readable(setting.value.as_ref()) {
             ca_file = Some(setting.value.into());
         } else {
             let file = Escaped(setting.shown().unwrap_or("..."));
@@ -328,9 +332,9 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<ProxySetting>,
 
 #[cfg(test)]
 mod tests {
-    use super::super::Command;
-    use super::super::testing::{Setup, check_error, start};
     use super::*;
+    use crate::cli::Command;
+    use crate::cli::testing::{Setup, check_error, start};
 
     const URL: &str = "--url=https://receiver.example/write";
 

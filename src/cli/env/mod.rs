@@ -1,5 +1,7 @@
 //! Variables, from the environment first and `.env` second. Contents are never part of an error.
 
+mod dotenv;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
@@ -7,9 +9,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::dotenv::{self, BadLine};
 use crate::error::{BadInput, Error, Escaped};
 use crate::http::{Secret, Secrets};
+use dotenv::BadLine;
 
 /// Largest `.env` in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -35,7 +37,7 @@ impl Environment {
 
 /// Where a setting stands. All but `Found` were asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(in crate::cli) enum Source {
     /// The command line.
     Flag,
     /// The environment.
@@ -47,18 +49,18 @@ pub(super) enum Source {
 }
 
 /// A variable or flag that is set.
-pub(super) struct Setting {
+pub(in crate::cli) struct Setting {
     /// Its name and place, as in `ENV` or `ENV in .env`.
-    pub(super) place: String,
+    pub(in crate::cli) place: String,
     /// Its value, perhaps a secret, perhaps empty.
-    pub(super) value: String,
+    pub(in crate::cli) value: String,
     /// Where it stands.
-    pub(super) source: Source,
+    pub(in crate::cli) source: Source,
 }
 
 impl Setting {
     /// Returns what of the value an error shows: not one that seems to hold other variables too.
-    pub(super) fn shown(&self) -> Option<&str> {
+    pub(in crate::cli) fn shown(&self) -> Option<&str> {
         let is_shown = self.source == Source::Flag || !self.value.contains([' ', '\t']);
         is_shown.then_some(&self.value)
     }
@@ -79,7 +81,7 @@ const FOUND: &[&str] = &[
 ];
 
 /// Variables of the environment and of one file.
-pub(super) struct Settings<'a> {
+pub(in crate::cli) struct Settings<'a> {
     environment: &'a Environment,
     file: Vec<(String, Result<String, BadLine>)>,
     file_name: String,
@@ -93,7 +95,7 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     /// The file of `--env-file` cannot be read, or a line of it.
-    pub(super) fn load(
+    pub(in crate::cli) fn load(
         environment: &'a Environment,
         env_file: Option<&str>,
         warnings: &mut Vec<String>,
@@ -159,14 +161,14 @@ impl<'a> Settings<'a> {
     }
 
     /// Says that there is a `.env` that cannot be read, if there is.
-    pub(super) fn unreadable(&self) -> Option<String> {
+    pub(in crate::cli) fn unreadable(&self) -> Option<String> {
         self.unreadable
             .as_ref()
             .map(|problem| format!("{} cannot be read ({problem})", self.file_name))
     }
 
     /// Returns a variable of the environment or else of the file.
-    pub(super) fn get(&self, name: &str) -> Result<Option<Setting>, BadInput> {
+    pub(in crate::cli) fn get(&self, name: &str) -> Result<Option<Setting>, BadInput> {
         match self.in_environment(name)? {
             None => self.in_file(name),
             set => Ok(set),
@@ -174,12 +176,12 @@ impl<'a> Settings<'a> {
     }
 
     /// Returns a variable where an empty one means none.
-    pub(super) fn get_filled(&self, name: &str) -> Result<Option<Setting>, BadInput> {
+    pub(in crate::cli) fn get_filled(&self, name: &str) -> Result<Option<Setting>, BadInput> {
         Ok(self.get(name)?.filter(|setting| !setting.value.is_empty()))
     }
 
     /// Returns a variable of the environment.
-    pub(super) fn in_environment(&self, name: &str) -> Result<Option<Setting>, BadInput> {
+    pub(in crate::cli) fn in_environment(&self, name: &str) -> Result<Option<Setting>, BadInput> {
         let Some(value) = self.environment.variables.get(&OsString::from(name)) else {
             return Ok(None);
         };
@@ -191,7 +193,7 @@ impl<'a> Settings<'a> {
     }
 
     /// Returns a variable of the file; of several the last.
-    pub(super) fn in_file(&self, name: &str) -> Result<Option<Setting>, BadInput> {
+    pub(in crate::cli) fn in_file(&self, name: &str) -> Result<Option<Setting>, BadInput> {
         let Some((_, value)) = self.file.iter().rev().find(|(key, _)| key == name) else {
             return Ok(None);
         };
@@ -210,7 +212,7 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     /// It cannot be read, or lies elsewhere.
-    pub(super) fn secret_in_file(&self, setting: &Setting) -> Result<Secret, Error> {
+    pub(in crate::cli) fn secret_in_file(&self, setting: &Setting) -> Result<Secret, Error> {
         let path = Path::new(&setting.value);
         let folder = match self.environment.directory.as_os_str().is_empty() {
             true => Path::new("."),
@@ -235,7 +237,7 @@ impl<'a> Settings<'a> {
     }
 
     /// Returns an error whose value shows none of the secrets that are set.
-    pub(super) fn without_secrets(&self, error: Error) -> Error {
+    pub(in crate::cli) fn without_secrets(&self, error: Error) -> Error {
         let Error::BadInput(input) = error else { return error };
         let mut secrets = Secrets::default();
         for name in ["CDO_TOKEN", "REMOTE_WRITE_TOKEN", "REMOTE_WRITE_PASSWORD"] {
@@ -249,7 +251,7 @@ impl<'a> Settings<'a> {
 }
 
 /// Returns whether a file can be opened for reading.
-pub(super) fn is_readable(path: &Path) -> bool {
+pub(in crate::cli) fn is_readable(path: &Path) -> bool {
     path.is_file() && File::open(path).is_ok()
 }
 
@@ -274,8 +276,8 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
 mod tests {
     use std::os::unix::ffi::OsStringExt;
 
-    use super::super::testing::Setup;
     use super::*;
+    use crate::cli::testing::Setup;
     use crate::http::Auth;
 
     const URL: &str = "--url=http://localhost/";

@@ -1,6 +1,6 @@
 //! As whom datapoints are sent. Each secret goes to its own target, and none is ever shown.
 
-use super::settings::{Setting, Settings, Source};
+use crate::cli::env::{Setting, Settings, Source};
 use crate::error::{BadInput, Error};
 use crate::http::{Auth, Problem, Secret, check_text, check_token};
 
@@ -110,8 +110,8 @@ fn secret(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Setup, check_error, start};
     use super::*;
+    use crate::cli::testing::{Setup, check_error, start};
 
     const URL: &str = "--url=https://receiver.example/write";
 

@@ -1,7 +1,7 @@
 //! Additional request headers, as `--header` gives them. Their values may be secrets, so that
 //! none is ever shown.
 
-use super::args::{Args, bad_flag};
+use crate::cli::args::{Args, bad_flag};
 use crate::error::Error;
 use crate::http::{Secret, check_header_value};
 
@@ -78,8 +78,8 @@ fn is_token_char(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check_error, start};
     use super::*;
+    use crate::cli::testing::{check_error, start};
 
     #[test]
     fn headers_are_checked() {
