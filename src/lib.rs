@@ -75,18 +75,17 @@
 //! read_back/victoriametrics.rs its CSV export, in place of remote read
 //!
 //! remote_write/mod.rs          the sending side of the protocol
-//! remote_write/protocol.rs     which version is spoken, and the headers that say so
+//! remote_write/protocol.rs     versions, headers and hints
 //! remote_write/body.rs         a message in snappy block format
 //! remote_write/v1.rs           the message of 1.0
 //! remote_write/v2.rs           the message of 2.0
 //!
 //! http/mod.rs                  bytes to one host, and what the answer means
-//! http/client.rs               one attempt, and what the answer means: Outcome
+//! http/client.rs               one attempt
+//! http/outcome.rs              what it means, and why, in words
 //! http/target.rs               a receiver: where it is, and as whom
 //! http/secret.rs               secrets, given or in files
 //! http/redact.rs               what of a URL or of a text from outside may be shown
-//! http/failure.rs              why there is no answer, in words
-//! http/hints.rs                the words of errors
 //! http/resolver.rs             the addresses of a host
 //! http/tls.rs                  certificates and keys
 //! http/tls_errors.rs           what goes wrong with TLS, in words

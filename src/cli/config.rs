@@ -13,7 +13,7 @@ use crate::commands::export::ExportConfig;
 use crate::commands::live::LiveConfig;
 use crate::commands::preview::{PreviewConfig, PreviewForm};
 use crate::commands::verify::VerifyConfig;
-use crate::delivery::{Rerun, RetryLimits};
+use crate::delivery::{Requests, Rerun, RetryLimits};
 use crate::error::{BadInput, Error};
 use crate::http::Target;
 use crate::plan::Plan;
@@ -37,13 +37,13 @@ impl Check<'_> {
         let args = self.args;
         let (resume, verify) = (args.has("resume"), args.has("verify"));
         let patience = patience(args)?;
-        let batch_size = args.parsed("batch-size", values::batch_size)?;
+        let requests = requests(args)?;
         let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
         Ok(LiveConfig {
             plan,
             target,
             patience,
-            batch_size,
+            requests,
             stale_marker: args.has("stale-marker"),
             read,
             resume,
@@ -54,10 +54,10 @@ impl Check<'_> {
 
     pub(super) fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
         let patience = patience(self.args)?;
-        let batch_size = self.args.parsed("batch-size", values::batch_size)?;
+        let requests = requests(self.args)?;
         let (resume, verify) = (self.args.has("resume"), self.args.has("verify"));
         let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
-        Ok(BackfillConfig { plan, target, patience, batch_size, read, resume, verify, rerun })
+        Ok(BackfillConfig { plan, target, patience, requests, read, resume, verify, rerun })
     }
 
     pub(super) fn verify(&mut self, plan: Plan) -> Result<VerifyConfig, Error> {
@@ -72,7 +72,7 @@ impl Check<'_> {
             let problem = "is given together with --output, which sends nothing";
             return Err(args.bad("dry-run", problem, "leave one of them out").into());
         }
-        let batch_size = args.parsed("batch-size", values::batch_size)?;
+        let requests = requests(args)?;
         let warnings = &mut self.warnings;
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
         let target = match receiver::choose(args, &settings) {
@@ -91,10 +91,9 @@ impl Check<'_> {
                 None
             }
         };
-        let protocol = args.parsed("protocol", values::protocol)?;
         patience(args)?;
         let is_live = self.verb == Verb::Live;
-        Ok(DryRunConfig { plan, batch_size, is_live, protocol, target })
+        Ok(DryRunConfig { plan, requests, is_live, target })
     }
 
     fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Receiver, Error> {
@@ -191,6 +190,13 @@ fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
         return bad("is there already", "name another file, or add --force to replace it");
     }
     Ok(path)
+}
+
+fn requests(args: &Args) -> Result<Requests, BadInput> {
+    Ok(Requests {
+        protocol: args.parsed("protocol", values::protocol)?,
+        batch_size: args.parsed("batch-size", values::batch_size)?,
+    })
 }
 
 fn patience(args: &Args) -> Result<RetryLimits, BadInput> {

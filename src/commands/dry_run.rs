@@ -1,10 +1,10 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
-use crate::delivery::Cut;
+use crate::delivery::{Cut, Requests};
 use crate::error::{Error, Escaped, Exit};
 use crate::http::Target;
 use crate::plan::Plan;
-use crate::remote_write::{Body, Protocol, TimeSeries, Version, shown_headers};
+use crate::remote_write::{self, Body, TimeSeries, Version};
 use crate::report::words::{counted, step_in_words};
 use crate::report::{Report, stdout};
 use crate::series::{Sample, TimestampMs};
@@ -19,12 +19,10 @@ const LAST_DRAWN_MAX: u64 = 100_000_000;
 pub struct DryRunConfig {
     /// The ticks that would be sent.
     pub plan: Plan,
-    /// Samples in one request at most.
-    pub batch_size: usize,
+    /// What its requests are to be.
+    pub requests: Requests,
     /// Whether each tick goes alone, when its time has come.
     pub is_live: bool,
-    /// Which messages would be sent.
-    pub protocol: Protocol,
     /// Where to, if that is known.
     pub target: Option<Target>,
 }
@@ -34,7 +32,7 @@ pub struct DryRunConfig {
 /// # Errors
 /// When stdout cannot take it.
 pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
-    let version = config.protocol.first_version();
+    let version = config.requests.protocol.first_version();
     let mut lines = vec!["Dry run: nothing is sent.".to_owned(), String::new()];
     match &config.target {
         Some(target) => lines.extend(request_head(version, target)),
@@ -51,8 +49,10 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
 fn request_head(version: Version, target: &Target) -> Vec<String> {
     let url = target.shown_url();
     let mut lines = vec![format!("POST {url} (from {})", target.shown_source())];
-    let headers = shown_headers(version, target);
+    let headers = remote_write::headers(version);
     lines.extend(headers.iter().map(|(name, value)| format!("  {name}: {value}")));
+    let own = target.shown_headers();
+    lines.extend(own.iter().map(|(name, value)| format!("  {name}: {value}")));
     lines
 }
 
@@ -85,7 +85,7 @@ fn content(plan: &Plan, report: &Report) -> Vec<String> {
 /// Returns how many requests there would be, and the size of the first one.
 fn sizes(config: &DryRunConfig, version: Version) -> [String; 2] {
     let (plan, window) = (&config.plan, config.plan.window);
-    let cut = Cut::new(plan, config.batch_size);
+    let cut = Cut::new(plan, config.requests.batch_size);
     let ticks_per_request = if config.is_live { 1 } else { cut.ticks_per_request };
     let series_per_request = cut.parts().next().map_or(0, |part| part.len());
     let ticks = ticks_per_request.min(window.tick_count);

@@ -9,8 +9,8 @@ use super::rejection::Rejection;
 use super::{Delivered, Fate, Request, Summary};
 use crate::clock::{Clock, Interrupted, SLICE_MAX, StepWatch};
 use crate::delivery::RetryLimits;
-use crate::http::{Backoff, Outcome, Reply, Sender, is_conflict};
-use crate::remote_write::Version;
+use crate::http::{Backoff, Client, Outcome, Reply};
+use crate::remote_write::{self, is_conflict, samples_written};
 use crate::report::{Field, Level, Report};
 use crate::series::TimestampMs;
 
@@ -26,7 +26,7 @@ pub struct Courier<'a, C> {
     clock: &'a C,
     report: &'a Report,
     summary: &'a Summary,
-    sender: &'a Sender,
+    sender: &'a Client,
     patience: RetryLimits,
     /// When the run's last datapoint is due.
     last_due: TimestampMs,
@@ -49,7 +49,7 @@ impl<'a, C: Clock> Courier<'a, C> {
     pub fn new(
         clock: &'a C,
         summary: &'a Summary,
-        sender: &'a Sender,
+        sender: &'a Client,
         patience: RetryLimits,
     ) -> Self {
         let seed = clock.now().0.unsigned_abs() ^ u64::from(process::id());
@@ -123,7 +123,8 @@ impl<'a, C: Clock> Courier<'a, C> {
             if self.wait_for_attempt(request.newest).is_err() {
                 return Delivered::Interrupted { maybe_stored: failure.maybe_stored };
             }
-            let reply = self.sender.attempt(
+            let reply = remote_write::post(
+                self.sender,
                 request.version,
                 request.body,
                 failure.attempt_count,
@@ -149,7 +150,8 @@ impl<'a, C: Clock> Courier<'a, C> {
 
     /// Tries `request` once, now, whatever came before.
     pub fn deliver_once(&mut self, request: Request<'_>) -> Delivered {
-        let reply = self.sender.attempt(request.version, request.body, 0, self.clock.now());
+        let reply =
+            remote_write::post(self.sender, request.version, request.body, 0, self.clock.now());
         match reply.outcome {
             Outcome::Accepted => Delivered::Settled(Fate::Accepted),
             Outcome::Rejected { status, reason } => self
@@ -182,8 +184,7 @@ impl<'a, C: Clock> Courier<'a, C> {
         failure: &mut Failure,
         request: Request<'_>,
     ) -> Option<Delivered> {
-        // A 1.0 receiver may send the header by mistake: Prometheus 3.8.0 does.
-        let written = reply.written.filter(|_| request.version == Version::V2);
+        let written = samples_written(request.version, &reply);
         let wrong_version = Rejection::of_version(&reply, request, self.is_anything_accepted);
         if let Some(mut rejection) = wrong_version {
             self.settle();
@@ -333,7 +334,7 @@ impl<'a, C: Clock> Courier<'a, C> {
     }
 
     fn compare_clocks(&mut self, reply: &Reply) {
-        let Some(theirs) = reply.date else { return };
+        let Some(theirs) = reply.date() else { return };
         let ours = self.clock.now();
         if self.is_skew_reported || ours.0.abs_diff(theirs.0) <= CLOCK_SKEW_MAX_MS {
             return;

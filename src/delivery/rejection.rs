@@ -1,8 +1,8 @@
 //! A final answer other than a success: what is to be known of it, and what helps.
 
 use super::Request;
-use crate::http::{Outcome, Reply, describe_rejection};
-use crate::remote_write::Version;
+use crate::http::{Outcome, Reply};
+use crate::remote_write::{Version, rejection_hint, samples_written};
 
 /// What helps a backfill that is refused at its first batch.
 const RESUME_HINT: &str = "a part of the window may be there already: backfill --resume sends \
@@ -28,7 +28,8 @@ impl Rejection {
         is_anything_accepted: bool,
     ) -> Option<Self> {
         // With Written headers it was understood, and a part of it may be stored.
-        let is_understood = request.version != Version::V2 || reply.written.is_some();
+        let is_understood =
+            request.version != Version::V2 || samples_written(request.version, reply).is_some();
         match &reply.outcome {
             // Not understood, or a gateway has taken the headers out.
             Outcome::Accepted if !is_understood => {
@@ -64,7 +65,7 @@ impl Rejection {
             Version::V1 => Some(Version::V2),
         };
         // A 2xx without Written headers counts as a 415.
-        let hint = describe_rejection(self.status.unwrap_or(415), &self.reason, untried);
+        let hint = rejection_hint(self.status.unwrap_or(415), &self.reason, untried);
         let may_be_there = is_first_batch && matches!(self.status, Some(400 | 409));
         hint.into_iter().chain(may_be_there.then_some(RESUME_HINT))
     }

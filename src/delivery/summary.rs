@@ -11,9 +11,8 @@ use super::{IndexRange, Ranges, Remedy, Tally};
 use crate::clock::{Clock, LastResort, SystemClock};
 use crate::delivery::Rerun;
 use crate::error::Exit;
-use crate::http::{Canceller, Sender};
+use crate::http::Canceller;
 use crate::plan::Plan;
-use crate::read_back::Source;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::TimestampMs;
@@ -245,15 +244,13 @@ pub struct RunEnder {
 }
 
 impl RunEnder {
-    /// Returns what ends the run of `summary`, which sends with `sender` and reads `source`.
+    /// Returns what ends the run of `summary`, whose requests these end.
     pub fn new(
-        sender: &Sender,
-        source: Option<&Source<'_>>,
+        cancellers: Vec<Canceller>,
         summary: &Arc<Summary>,
         clock: Arc<SystemClock>,
     ) -> Self {
-        let cancellers = [sender.canceller()].into_iter().chain(source.map(Source::canceller));
-        Self { cancellers: cancellers.collect(), summary: Arc::clone(summary), clock }
+        Self { cancellers, summary: Arc::clone(summary), clock }
     }
 }
 

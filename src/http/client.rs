@@ -1,128 +1,93 @@
-//! One attempt: posts a message, or a question, and says what the answer means.
+//! One attempt: posts a body once, and says what the answer means.
 //!
 //! Never retries, never follows a redirect; what it reads of an answer is bounded.
 //! Source: Remote-Write 1.0 specification, "Protocol"; statuses: docs/protocol.md 3F.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body, Proxy, RequestBuilder, SendBody};
+use ureq::{Agent, Body, Proxy, SendBody};
 
-use super::failure::{Route, Watched, failure, not_sent};
+use super::outcome::{Route, failure, not_sent};
 use super::resolver::Resolver;
-use super::{ProxySetting, Secrets, Target, dates, redacted};
+use super::{Outcome, ProxySetting, Secrets, Target, dates, redacted};
 use crate::error::{BadInput, Error, Escaped};
-use crate::remote_write::{Version, protocol_headers};
 use crate::series::TimestampMs;
 
-/// How the sender names itself.
-pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-
-/// What is read of a body: an error's to be shown, a success's so that the connection is kept.
+/// How the program names itself.
+pub(super) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+/// What is read of a body that nobody wants: an error's is shown, and after a success the
+/// connection can be used again.
 const BODY_BYTES_MAX: usize = 1024;
-/// How long.
+/// How long such a body is read.
 const BODY_TIME_MAX: Duration = Duration::from_secs(1);
-/// What is taken of response headers.
+/// The largest head of an answer.
 const RESPONSE_HEADER_BYTES_MAX: usize = 64 * 1024;
 /// The longest line of a request's head: ureq's buffer has to hold it.
 const REQUEST_LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// What an attempt means for the samples it carried. The only thing that is branched on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// 2xx.
-    Accepted,
-    /// The same bytes may be sent again.
-    Retryable {
-        /// The receiver's `Retry-After`.
-        after: Option<Duration>,
-        /// The receiver may have stored the samples although it did not say so.
-        maybe_stored: bool,
-        /// For the log.
-        reason: String,
-    },
-    /// Final for these samples.
-    Rejected {
-        /// The HTTP status: 3xx, or 4xx other than 429.
-        status: u16,
-        /// For the log.
-        reason: String,
-    },
-    /// Nothing gets through: a certificate that one end does not accept, or a proxy that refuses.
-    Blocked {
-        /// For the log.
-        reason: String,
-    },
-}
-
-impl Outcome {
-    fn without(mut self, secrets: &Secrets) -> Self {
-        if let Outcome::Retryable { reason, .. }
-        | Outcome::Rejected { reason, .. }
-        | Outcome::Blocked { reason } = &mut self
-        {
-            *reason = secrets.hide(reason);
-        }
-        self
-    }
-}
-
-/// The outcome of an attempt and what else the answer said.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// What it means for the samples.
-    pub outcome: Outcome,
-    /// The answer's `Date`.
-    pub date: Option<TimestampMs>,
-    /// The samples that a receiver of 2.0 says it wrote; means nothing after a 1.0 message.
-    pub written: Option<u64>,
-}
-
-impl Reply {
-    fn without_answer(outcome: Outcome) -> Self {
-        Self { outcome, date: None, written: None }
-    }
-}
-
-/// What is asked of a receiver.
+/// What is posted, besides the target's own headers.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct Request<'a> {
     /// The address, on the target's host.
     pub url: &'a str,
     /// Headers that say what the body is.
-    pub headers: &'a [(&'static str, &'static str)],
-    /// What is posted.
+    pub headers: &'a [(&'static str, &'a str)],
+    /// The body, sent unchanged.
     pub body: &'a [u8],
+    /// How many bytes of a success's body are wanted; one more is read, to show that it is longer.
+    pub answer_bytes_max: Option<usize>,
 }
 
-/// Ends the request that a sender has under way.
+/// The outcome of an attempt, and what else the answer said.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What it means for what was sent.
+    pub outcome: Outcome,
+    /// The body of a success, where it is wanted.
+    pub body: Vec<u8>,
+    headers: HeaderMap,
+}
+
+impl Reply {
+    /// Returns a header of the answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the answer's `Date`.
+    pub fn date(&self) -> Option<TimestampMs> {
+        dates::imf_date(self.header("Date")?)
+    }
+}
+
+/// Ends the request that a client has under way.
 #[derive(Debug)]
 pub struct Canceller(Agent);
 
 impl Canceller {
-    /// Ends it. The sender is of no use afterwards; a connect or a name look-up is not ended.
+    /// Ends it. The client is of no use afterwards; a connect or a name look-up is not ended.
     pub fn cancel(&self) {
         self.0.clone().shutdown();
     }
 }
 
-/// Posts messages to one target over one connection at a time.
+/// Posts to one target over one connection at a time.
 #[derive(Debug)]
-pub struct Sender {
+pub struct Client {
     agent: Agent,
-    resolver: Resolver,
     route: Route,
     target: Target,
 }
 
-impl Sender {
-    /// Returns a sender to `target`; connects to nothing yet.
+impl Client {
+    /// Returns a client of `target`; connects to nothing yet.
     ///
     /// # Errors
-    /// When a certificate file cannot be read or used, or the proxy's URL is none.
+    /// When a certificate file cannot be read or used, or the proxy's URL is not a URL.
     pub fn new(target: &Target) -> Result<Self, Error> {
         if cfg!(not(feature = "tls")) && target.url.starts_with("https:") {
             let problem = "needs TLS, which this binary was built without";
@@ -148,13 +113,16 @@ impl Sender {
             .output_buffer_size(REQUEST_LINE_BYTES_MAX)
             .timeout_global(Some(target.timeout))
             .timeout_resolve(Some(connect_timeout))
-            .timeout_connect(Some(connect_timeout))
-            .timeout_recv_body(Some(BODY_TIME_MAX));
+            .timeout_connect(Some(connect_timeout));
         #[cfg(feature = "tls")]
         let config = config.tls_config(super::tls::config(&target.tls)?);
-        let resolver = Resolver::new();
-        let agent = Agent::with_parts(config.build(), DefaultConnector::new(), resolver.clone());
-        Ok(Self { agent, resolver, route, target: target.clone() })
+        let agent = Agent::with_parts(config.build(), DefaultConnector::new(), Resolver::new());
+        Ok(Self { agent, route, target: target.clone() })
+    }
+
+    /// Returns the target's URL.
+    pub fn url(&self) -> &str {
+        &self.target.url
     }
 
     /// Returns what ends the request under way, from another thread.
@@ -162,94 +130,26 @@ impl Sender {
         Canceller(self.agent.clone())
     }
 
-    /// Posts a snappy-compressed message once; `retry_count` is 0 for its first attempt.
-    ///
-    /// `now` is what a date in `Retry-After` is counted from.
-    pub fn attempt(
-        &self,
-        version: Version,
-        body: &[u8],
-        retry_count: u32,
-        now: TimestampMs,
-    ) -> Reply {
-        let mut request = self.agent.post(&self.target.url);
-        for (name, value) in protocol_headers(version) {
-            request = request.header(name, value);
-        }
-        if retry_count > 0 {
-            request = request.header("Retry-Attempt", retry_count.to_string());
-        }
-        let (request, secrets) = match self.with_own_headers(request) {
-            Ok(request) => request,
-            Err(outcome) => return Reply::without_answer(outcome),
-        };
-        let mut body = Watched { rest: body, is_begun: false };
-        let request = request.header("Content-Length", body.rest.len().to_string());
-        let reply = match request.send(SendBody::from_reader(&mut body)) {
-            Ok(response) => read_reply(response, now, &secrets),
-            Err(error) => {
-                let outcome = failure(&error, body.is_begun, &self.route);
-                Reply::without_answer(outcome.without(&secrets))
-            }
-        };
-        if reply.outcome != Outcome::Accepted {
-            // The name may have another address by now.
-            self.resolver.forget();
-        }
-        reply
+    /// Posts once. A date in `Retry-After` is counted from `now`.
+    pub fn post(&self, request: Request<'_>, now: TimestampMs) -> Reply {
+        self.attempt(request, now).unwrap_or_else(|outcome| Reply {
+            outcome,
+            body: Vec::new(),
+            headers: HeaderMap::new(),
+        })
     }
 
-    /// Asks once; returns the body of a 2xx, of which at most `body_bytes_max` + 1 are read.
-    ///
-    /// # Errors
-    /// Any other answer or none, as it would count for a message; never `Accepted`.
-    pub fn ask(
-        &self,
-        question: Question<'_>,
-        body_bytes_max: usize,
-        now: TimestampMs,
-    ) -> Result<Vec<u8>, Outcome> {
-        let answer = self.ask_once(question, body_bytes_max, now);
-        if answer.is_err() {
-            self.resolver.forget();
-        }
-        answer
-    }
-
-    fn ask_once(
-        &self,
-        question: Question<'_>,
-        body_bytes_max: usize,
-        now: TimestampMs,
-    ) -> Result<Vec<u8>, Outcome> {
-        let request = self.agent.post(question.url);
-        let mut request = request.config().timeout_recv_body(None).build();
-        for (name, value) in question.headers {
-            request = request.header(*name, *value);
-        }
-        let (request, secrets) = self.with_own_headers(request)?;
-        let failed = |error: &ureq::Error| failure(error, false, &self.route).without(&secrets);
-        let mut response = request.send(question.body).map_err(|error| failed(&error))?;
-        if !response.status().is_success() {
-            return Err(read_reply(response, now, &secrets).outcome);
-        }
-        let mut body = Vec::new();
-        let read = response.body_mut().as_reader().take(body_bytes_max as u64 + 1);
-        match { read }.read_to_end(&mut body) {
-            Ok(_) => Ok(body),
-            Err(error) => Err(failed(&error.into())),
-        }
-    }
-
-    /// Returns the request with the target's own headers, and what to hide of its answer.
-    fn with_own_headers<B>(
-        &self,
-        mut request: RequestBuilder<B>,
-    ) -> Result<(RequestBuilder<B>, Secrets), Outcome> {
-        // A token that is being rotated: it may be there at the next attempt.
+    fn attempt(&self, request: Request<'_>, now: TimestampMs) -> Result<Reply, Outcome> {
+        // A token that is being rotated may be there at the next attempt.
         let own = self.target.own_headers();
-        let (headers, secrets) = own.map_err(|error| not_sent(error.to_string()))?;
-        for (name, value) in headers {
+        let (own_headers, secrets) = own.map_err(|error| not_sent(error.to_string()))?;
+        let body_time_max = request.answer_bytes_max.is_none().then_some(BODY_TIME_MAX);
+        let post = self.agent.post(request.url);
+        let mut post = post.config().timeout_recv_body(body_time_max).build();
+        for (name, value) in request.headers {
+            post = post.header(*name, *value);
+        }
+        for (name, value) in own_headers {
             // As in `NAME: VALUE`, with two line ends where it is the last one.
             let limit = REQUEST_LINE_BYTES_MAX;
             if name.len() + value.len() + 6 > limit {
@@ -257,9 +157,37 @@ impl Sender {
             }
             let mut value = HeaderValue::try_from(value).expect("it was checked");
             value.set_sensitive(true);
-            request = request.header(name, value);
+            post = post.header(name, value);
         }
-        Ok((request, secrets))
+        post = post.header("Content-Length", request.body.len().to_string());
+        let mut body = Watched { rest: request.body, is_begun: false };
+        let sent = post.send(SendBody::from_reader(&mut body));
+        let failed = |error| failure(&error, body.is_begun, &self.route, &secrets);
+        let mut response = sent.map_err(failed)?;
+        let mut answer = Vec::new();
+        if response.status().is_success()
+            && let Some(bytes_max) = request.answer_bytes_max
+        {
+            let read = response.body_mut().as_reader().take(bytes_max as u64 + 1);
+            { read }.read_to_end(&mut answer).map_err(|error| failed(error.into()))?;
+        }
+        let outcome = outcome(&mut response, now, &secrets);
+        Ok(Reply { outcome, body: answer, headers: response.into_parts().0.headers })
+    }
+}
+
+/// The body of a request, which notes when any of it is taken to be written.
+struct Watched<'a> {
+    /// What is not written yet.
+    rest: &'a [u8],
+    /// Whether any of it may have been written.
+    is_begun: bool,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.is_begun = true;
+        self.rest.read(buffer)
     }
 }
 
@@ -270,56 +198,42 @@ fn proxy(ProxySetting { url, source }: &ProxySetting) -> Result<Proxy, Error> {
     Proxy::new(&url.read()?).map_err(|_| bad().into())
 }
 
-fn read_reply(mut response: Response<Body>, now: TimestampMs, secrets: &Secrets) -> Reply {
+fn outcome(response: &mut Response<Body>, now: TimestampMs, secrets: &Secrets) -> Outcome {
     let status = response.status().as_u16();
-    let headers = response.headers();
-    let date = header_text(headers, "Date").and_then(dates::imf_date);
-    let written = samples_written(headers);
-    let after = header_text(headers, "Retry-After").and_then(|text| dates::retry_after(text, now));
-    let location = header_text(headers, "Location").map(str::to_owned);
-    let outcome = match status {
+    match status {
         200..=299 => {
-            read_past(&mut response);
+            // Whatever is in the body, or goes wrong with it: "MUST ignore".
+            if is_short(response) {
+                read_start(response);
+            }
             Outcome::Accepted
         }
-        429 | 500..=599 => Outcome::Retryable {
-            after,
-            // A gateway may have passed the request on before it answered: 503 as well as 502.
-            maybe_stored: status != 429,
-            reason: describe(&mut response, None, secrets),
-        },
-        _ => Outcome::Rejected {
-            status,
-            reason: describe(&mut response, location.as_deref(), secrets),
-        },
-    };
-    Reply { outcome, date, written }
-}
-
-/// Returns the samples that were written, 0 where only other kinds are counted.
-/// Source: Remote-Write 2.0 specification, "Required Written Response Headers".
-fn samples_written(headers: &HeaderMap) -> Option<u64> {
-    let header = |kind| header_text(headers, &format!("X-Prometheus-Remote-Write-{kind}-Written"));
-    match header("Samples") {
-        Some(text) => text.parse().ok(),
-        None => header("Histograms").or(header("Exemplars")).map(|_| 0),
+        429 | 500..=599 => {
+            let after = header_text(response, "Retry-After");
+            Outcome::Retryable {
+                after: after.and_then(|text| dates::retry_after(text, now)),
+                // A gateway may have passed the request on before it answered: 503 as well as 502.
+                maybe_stored: status != 429,
+                reason: describe(response, None, secrets),
+            }
+        }
+        _ => {
+            let location = header_text(response, "Location").map(str::to_owned);
+            Outcome::Rejected { status, reason: describe(response, location.as_deref(), secrets) }
+        }
     }
 }
 
-fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+fn header_text<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
 }
 
-/// Reads a short body to its end, so that the connection can be used again. Whatever is in it,
-/// or goes wrong with it: "MUST ignore".
-fn read_past(response: &mut Response<Body>) {
-    let is_short = match response.body().content_length() {
+/// Tells whether a body can be read to its end, so that the connection can be used again.
+fn is_short(response: &Response<Body>) -> bool {
+    match response.body().content_length() {
         Some(length) => length <= BODY_BYTES_MAX as u64,
         // Without chunks it ends with the connection.
         None => response.headers().contains_key("Transfer-Encoding"),
-    };
-    if is_short {
-        read_start(response);
     }
 }
 
@@ -334,13 +248,12 @@ fn read_start(response: &mut Response<Body>) -> Vec<u8> {
 
 /// Returns status and body as they came, but for our secrets, on one line.
 fn describe(response: &mut Response<Body>, location: Option<&str>, secrets: &Secrets) -> String {
-    // A body that breaks off is shown as far as it came.
-    let bytes = read_start(response);
-    let body = secrets.hide(String::from_utf8_lossy(&bytes).trim());
     let mut text = format!("HTTP {}", response.status());
     if let Some(location) = location {
         text.push_str(&format!(" to {}", Escaped(&secrets.hide(&redacted(location)))));
     }
+    // A body that breaks off is shown as far as it came.
+    let body = secrets.hide(String::from_utf8_lossy(&read_start(response)).trim());
     if !body.is_empty() {
         text.push_str(&format!(": {}", Escaped(&body)));
     }

@@ -5,8 +5,7 @@
 mod base64;
 mod client;
 mod dates;
-mod failure;
-mod hints;
+mod outcome;
 mod redact;
 mod resolver;
 mod retry;
@@ -16,8 +15,8 @@ mod target;
 mod tls;
 mod tls_errors;
 
-pub use client::{Canceller, Outcome, Question, Reply, Sender, USER_AGENT};
-pub use hints::{describe_rejection, describe_status, is_conflict};
+pub use client::{Canceller, Client, Reply, Request};
+pub use outcome::{Outcome, status_hint};
 pub use redact::{REDACTED, Secrets, has_secret_parameter, looks_secret, redacted};
 pub use retry::Backoff;
 pub use secret::{Problem, Secret, check_header_value, check_text, check_token};

@@ -16,8 +16,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{self, ResolvedSocketAddrs};
 use ureq::unversioned::transport::NextTimeout;
 
-/// How long an answer is used again.
-const ANSWER_AGE_MAX: Duration = Duration::from_secs(15);
+/// How long an answer is used again: the name may have another address soon.
+const ANSWER_AGE_MAX: Duration = Duration::from_secs(5);
 /// How many addresses ureq takes.
 const ADDRESSES_MAX: usize = 16;
 
@@ -45,11 +45,6 @@ impl Resolver {
     pub(super) fn new() -> Self {
         let look_up: LookUp = |host, port| Ok((host, port).to_socket_addrs()?.collect());
         Self { known: Arc::default(), look_up }
-    }
-
-    /// Has the host looked up anew when it is needed next.
-    pub(super) fn forget(&self) {
-        self.lock().addresses = None;
     }
 
     /// Returns the addresses of a host; None where there is no answer in time.
@@ -157,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_used_until_it_is_forgotten() {
+    fn an_answer_is_used_for_some_seconds() {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let resolver = resolver(|_, port| {
             COUNT.fetch_add(1, Ordering::Relaxed);
@@ -172,14 +167,11 @@ mod tests {
         check("a", 1, 1);
         check("a", 2, 2);
         check("b", 2, 3);
-        resolver.forget();
-        check("b", 2, 4);
-        check("b", 2, 4);
         let mut known = resolver.lock();
         let (since, _) = known.addresses.as_mut().unwrap();
         *since = since.checked_sub(ANSWER_AGE_MAX).unwrap();
         drop(known);
-        check("b", 2, 5);
+        check("b", 2, 4);
     }
 
     #[test]
@@ -193,7 +185,6 @@ mod tests {
         for _ in 0..3 {
             let found = resolver.addresses("a", 1, Duration::from_millis(20)).unwrap();
             assert_eq!(found, None);
-            resolver.forget();
         }
         assert!(COUNT.load(Ordering::Relaxed) <= 1);
     }

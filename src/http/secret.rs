@@ -53,14 +53,6 @@ impl Secret {
         secret.read().map(|_| secret)
     }
 
-    /// Returns the value that is kept here, and in no file.
-    pub(super) fn kept(&self) -> Option<&str> {
-        match self {
-            Secret::Inline(value) | Secret::Once(value) => Some(value),
-            Secret::File(_) | Secret::FileUnder { .. } => None,
-        }
-    }
-
     /// Returns the value, which may be empty; that of a file as it is now.
     ///
     /// # Errors

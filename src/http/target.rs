@@ -1,4 +1,4 @@
-//! A receiver: where it is, what it speaks and as whom it is spoken to.
+//! A receiver: where it is, how to reach it and with which credentials.
 //!
 //! What holds a secret is never printed.
 
@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::base64;
+use super::client::USER_AGENT;
 use super::redact::{Secrets, looks_secret, redacted};
 use super::secret::{self, Problem, Secret};
 use crate::error::{BadInput, Error};
-use crate::remote_write::Protocol;
 
 /// A receiver, how to reach it and with which credentials.
 #[derive(Clone)]
@@ -27,8 +27,6 @@ pub struct Target {
     pub tls: TlsOptions,
     /// The proxy for this URL, chosen by its scheme; may hold credentials.
     pub proxy: Option<ProxySetting>,
-    /// Which messages are sent.
-    pub protocol: Protocol,
     /// Limit for one attempt, from connect to the end of the answer.
     pub timeout: Duration,
 }
@@ -42,18 +40,24 @@ impl Target {
         }
     }
 
-    /// Returns the URL with the secrets in it replaced.
+    /// Returns the URL without what may be secret in it.
     pub fn shown_url(&self) -> String {
-        let mut secrets = Secrets::default();
-        let password = match &self.auth {
+        redacted(&self.url)
+    }
+
+    /// Returns the headers that a request has because of its target, to be shown: secrets are
+    /// replaced, and no file is read.
+    pub fn shown_headers(&self) -> Vec<(String, String)> {
+        let mut headers = vec![("User-Agent".into(), USER_AGENT.into())];
+        let authorization = match &self.auth {
             Auth::None => None,
-            Auth::Bearer(secret) | Auth::Basic { password: secret, .. } => Some(secret),
+            Auth::Bearer(token) => Some(format!("Bearer {token:?}")),
+            Auth::Basic { password, .. } => Some(format!("Basic {password:?}")),
         };
-        let headers = self.headers.iter().filter(|header| is_secret_header(header));
-        for secret in headers.map(|(_, secret)| secret).chain(password) {
-            secrets.add(secret.kept().unwrap_or_default());
-        }
-        secrets.hide(&redacted(&self.url))
+        headers.extend(authorization.map(|value| ("Authorization".into(), value)));
+        let own = self.headers.iter().map(|(name, value)| (name.clone(), format!("{value:?}")));
+        headers.extend(own);
+        headers
     }
 
     /// Returns the headers of a request that are not the protocol's, and what must not be shown

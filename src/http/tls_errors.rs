@@ -1,90 +1,78 @@
-//! What goes wrong with TLS, in words: the library's own are for who writes programs with it.
+//! What goes wrong with TLS, in words: rustls' own texts are for programmers.
 
-use std::fs;
+use std::path::Path;
 
-/// What the library reports.
+/// A problem that rustls reports.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum TlsProblem {
-    /// A certificate that one end does not accept, which is so at every attempt.
-    Certificate(String),
-    /// Anything else.
-    Other(String),
+pub(super) struct TlsProblem {
+    /// Whether one end does not accept the other's certificate, which is so at every attempt.
+    pub(super) is_certificate: bool,
+    /// What to log.
+    pub(super) words: String,
 }
 
-/// Returns the words for a text of rustls; None where it is none of its texts.
-pub(super) fn tls_problem(text: &str) -> Option<TlsProblem> {
-    const BROKEN: [&str; 7] = [
-        "received corrupt message",
-        "received unexpected",
-        "peer misbehaved",
-        "peer sent",
-        "cannot decrypt",
-        "unexpected error",
-        "handshake not complete",
-    ];
-    let text = text.strip_prefix("rustls: ").unwrap_or(text);
-    if let Some(problem) = text.strip_prefix("invalid peer certificate: ") {
-        return Some(TlsProblem::Certificate(certificate(problem)));
-    }
-    if let Some(alert) = text.strip_prefix("received fatal alert: ") {
-        return Some(received(alert));
-    }
-    let words = if text.contains("InvalidContentType") {
-        "no TLS is spoken there; is it http in place of https?"
-    } else if text.starts_with("peer is incompatible") {
-        NOTHING_IN_COMMON
-    } else if text == "Rustls invalid dns name error" {
-        "its certificate cannot be checked, because no certificate can be for this host name"
-    } else if BROKEN.iter().any(|broken| text.starts_with(broken)) {
-        "what came is not valid TLS"
-    } else {
-        return None;
-    };
-    Some(TlsProblem::Other(words.into()))
-}
+/// What comes after a connection was TLS.
+pub(super) const BROKEN_TLS: &str = "what came is not valid TLS";
 
 const NOTHING_IN_COMMON: &str = "it has no version or cipher of TLS in common with this program, \
                                  which speaks 1.2 and 1.3";
 
-/// Returns the words for a certificate that is not accepted here.
-fn certificate(problem: &str) -> String {
+/// How rustls' texts begin for messages that cannot be used.
+const BROKEN: [&str; 7] = [
+    "received corrupt message",
+    "received unexpected",
+    "peer misbehaved",
+    "peer sent",
+    "cannot decrypt",
+    "unexpected error",
+    "handshake not complete",
+];
+
+/// Returns our words for a text of rustls; None for any other text.
+pub(super) fn tls_problem(text: &str) -> Option<TlsProblem> {
+    let text = text.strip_prefix("rustls: ").unwrap_or(text);
+    let (is_certificate, words) =
+        if let Some(problem) = text.strip_prefix("invalid peer certificate: ") {
+            (true, format!("its certificate {}", not_accepted(problem)))
+        } else if let Some(alert) = text.strip_prefix("received fatal alert: ") {
+            received(alert)
+        } else if text.contains("InvalidContentType") {
+            (false, "no TLS is spoken there; is it http in place of https?".into())
+        } else if text.starts_with("peer is incompatible") {
+            (false, NOTHING_IN_COMMON.into())
+        } else if BROKEN.iter().any(|broken| text.starts_with(broken)) {
+            (false, BROKEN_TLS.into())
+        } else {
+            return None;
+        };
+    Some(TlsProblem { is_certificate, words })
+}
+
+/// Returns why the other end's certificate is not accepted here.
+fn not_accepted(problem: &str) -> String {
     if problem.contains("UnknownIssuer") {
-        return format!("its certificate is from an issuer that is not trusted here{}", roots());
+        return format!("is from an issuer that is not trusted here; {}", roots_hint());
     }
     if problem.contains("CaUsedAsEndEntity") {
-        return "its certificate is one for an authority (CA:TRUE), which no server can use; make \
-                one with: openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout key.pem \
-                -out cert.pem -subj /CN=HOST -addext basicConstraints=critical,CA:FALSE -addext \
+        return "is one for an authority (CA:TRUE), which no server can use; make one with: \
+                openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout key.pem -out cert.pem \
+                -subj /CN=HOST -addext basicConstraints=critical,CA:FALSE -addext \
                 subjectAltName=DNS:HOST (IP:ADDRESS for an address)"
             .into();
     }
     if problem.starts_with("certificate expired") {
-        return format!("its certificate expired {} days ago", days(problem));
+        return format!("expired {} days ago", days(problem));
     }
     if problem.starts_with("certificate not valid yet") {
         let days = days(problem);
-        return format!(
-            "its certificate is not valid yet, for {days} days; check this host's clock"
-        );
+        return format!("is not valid yet, for {days} days; check this host's clock");
     }
     if let Some((_, names)) = problem.split_once("certificate is only valid for ") {
-        let names = names.replace("DnsName(\"", "").replace("IpAddress(", "").replace("\")", "");
-        return format!("its certificate is for another name: {}", names.replace(')', ""));
-    }
-    if problem.starts_with("certificate not valid for name") {
-        return "its certificate is for no name (subjectAltName)".into();
-    }
-    if problem.starts_with("certificate does not allow") {
-        return "its certificate is not one for servers (extendedKeyUsage)".into();
-    }
-    if problem.contains("BadSignature") {
-        return "its certificate is signed with another key than that of its issuer".into();
-    }
-    if problem.contains("UnsupportedCertVersion") {
-        return "its certificate is not of X.509 version 3".into();
+        let names = names.replace("DnsName(\"", "").replace("IpAddress(", "");
+        return format!("is for another name: {}", names.replace("\")", "").replace(')', ""));
     }
     let name = problem.trim_start_matches("Other(OtherError(").trim_end_matches(')');
-    format!("its certificate is not accepted ({name})")
+    format!("is not accepted ({name})")
 }
 
 /// Returns whole days, from `(N seconds ago)`.
@@ -93,43 +81,37 @@ fn days(problem: &str) -> u64 {
     seconds.and_then(|seconds| seconds.parse::<u64>().ok()).unwrap_or(0) / 86_400
 }
 
-/// Returns the words for what the other end has ended the connection with.
+/// Returns whether an alert of the other end is about our certificate, and what it means.
 /// Source: RFC 8446, section 6.2.
-fn received(alert: &str) -> TlsProblem {
-    let words = match alert {
-        "CertificateRequired" => {
-            "it asks for a client certificate: give --client-cert and --client-key"
+fn received(alert: &str) -> (bool, String) {
+    match alert {
+        "CertificateRequired"
+        | "BadCertificate"
+        | "NoCertificate"
+        | "UnsupportedCertificate"
+        | "CertificateUnknown" => {
+            let words = "it asks for a client certificate, or does not accept our client \
+                         certificate: check --client-cert and --client-key";
+            (true, words.into())
         }
-        "BadCertificate" | "NoCertificate" | "UnsupportedCertificate" | "CertificateUnknown" => {
-            "it does not accept our client certificate, or asks for one (--client-cert)"
+        "UnknownCA" => (true, "it does not know the issuer of our client certificate".into()),
+        "CertificateExpired" | "CertificateRevoked" | "AccessDenied" => {
+            (true, format!("it does not accept our client certificate ({alert})"))
         }
-        "CertificateExpired" => "our client certificate has expired",
-        "CertificateRevoked" => "our client certificate was revoked",
-        "UnknownCA" => "it does not know the issuer of our client certificate",
-        "AccessDenied" => "it gives our client certificate no access",
         "HandshakeFailure" | "ProtocolVersion" | "InsufficientSecurity" => {
-            return TlsProblem::Other(NOTHING_IN_COMMON.into());
+            (false, NOTHING_IN_COMMON.into())
         }
-        "UnrecognisedName" => return TlsProblem::Other("it does not know this host name".into()),
-        "InternalError" => return TlsProblem::Other("it failed (TLS alert internal_error)".into()),
-        _ => return TlsProblem::Other("it ended the connection by a TLS alert".into()),
-    };
-    TlsProblem::Certificate(words.into())
+        _ => (false, format!("it ended the connection by a TLS alert ({alert})")),
+    }
 }
 
-/// Where distributions keep the host's own roots.
-const HOST_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
 /// Returns what to try when the issuer is unknown: the host may know it.
-fn roots() -> String {
-    match HOST_BUNDLES.iter().find(|path| fs::metadata(path).is_ok_and(|m| m.is_file())) {
-        Some(path) => format!("; if this host trusts it, try --ca-file {path}"),
-        None => "; name its issuer with --ca-file".into(),
+fn roots_hint() -> String {
+    const HOST_BUNDLES: [&str; 2] =
+        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+    match HOST_BUNDLES.iter().find(|path| Path::new(path).is_file()) {
+        Some(path) => format!("if this host trusts it, try --ca-file {path}"),
+        None => "name its issuer with --ca-file".into(),
     }
 }
 
@@ -141,8 +123,8 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let words = match tls_problem(text) {
             None => "none".into(),
-            Some(TlsProblem::Certificate(words)) => format!("certificate: {words}"),
-            Some(TlsProblem::Other(words)) => words,
+            Some(TlsProblem { is_certificate: true, words }) => format!("certificate: {words}"),
+            Some(TlsProblem { words, .. }) => words,
         };
         let shown = words.get(..expected.len()).unwrap_or(&words);
         assert_eq!(shown, expected, "{text}: {words}");

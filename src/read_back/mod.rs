@@ -19,7 +19,7 @@ use victoriametrics::{ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::http::{Backoff, Canceller, Outcome, Question, Sender, Target};
+use crate::http::{Backoff, Canceller, Client, Outcome, Request, Target};
 use crate::labels::LabelSet;
 use crate::report::{Level, Report};
 use crate::series::Sample;
@@ -58,7 +58,7 @@ pub enum ReadApi {
 pub struct Source<'a> {
     /// Where it is and what it speaks.
     pub config: &'a ReadConfig,
-    sender: Sender,
+    client: Client,
 }
 
 impl<'a> Source<'a> {
@@ -67,12 +67,12 @@ impl<'a> Source<'a> {
     /// # Errors
     /// When certificates or the proxy cannot be used.
     pub fn new(config: &'a ReadConfig) -> Result<Self, Error> {
-        Ok(Self { config, sender: Sender::new(&config.target)? })
+        Ok(Self { config, client: Client::new(&config.target)? })
     }
 
     /// Returns what ends the request under way, from another thread.
     pub fn canceller(&self) -> Canceller {
-        self.sender.canceller()
+        self.client.canceller()
     }
 }
 
@@ -157,7 +157,7 @@ impl<'a, C: Clock> Reader<'a, C> {
             let request = message::encode(query);
             let url = &self.source.config.target.url;
             let headers = message::REQUEST_HEADERS;
-            let body = self.ask(Question { url, headers, body: &request })?;
+            let body = self.ask(url, headers, &request)?;
             message::unpack(&body, &mut self.message)?;
             drop(body);
             let query = Query { labels, other_names: &self.other_names, range };
@@ -204,33 +204,38 @@ impl<'a, C: Clock> Reader<'a, C> {
     }
 
     fn ask_form(&mut self, (url, form): (String, String)) -> Result<Vec<u8>, ReadError> {
-        let headers = victoriametrics::REQUEST_HEADERS;
-        self.ask(Question { url: &url, headers, body: form.as_bytes() })
+        self.ask(&url, victoriametrics::REQUEST_HEADERS, form.as_bytes())
     }
 
     /// Asks until there is an answer that will not change.
-    fn ask(&mut self, question: Question<'_>) -> Result<Vec<u8>, ReadError> {
+    fn ask(
+        &mut self,
+        url: &str,
+        headers: &[(&'static str, &str)],
+        body: &[u8],
+    ) -> Result<Vec<u8>, ReadError> {
         let mut give_up_at: Option<Duration> = None;
+        let request = Request { url, headers, body, answer_bytes_max: Some(ANSWER_BYTES_MAX) };
         loop {
-            let answer = self.source.sender.ask(question, ANSWER_BYTES_MAX, self.clock.now());
-            let (after, reason) = match answer {
-                Ok(body) => {
+            let reply = self.source.client.post(request, self.clock.now());
+            let (after, reason) = match reply.outcome {
+                Outcome::Accepted => {
                     self.backoff.settled();
-                    // One byte more is taken than is allowed.
-                    let is_whole = body.len() <= ANSWER_BYTES_MAX;
-                    return if is_whole { Ok(body) } else { Err(ReadError::TooLarge) };
+                    return match reply.body.len() > ANSWER_BYTES_MAX {
+                        true => Err(ReadError::TooLarge),
+                        false => Ok(reply.body),
+                    };
                 }
-                Err(Outcome::Accepted) => unreachable!("that is no error"),
-                Err(Outcome::Rejected { status, reason }) => {
+                Outcome::Rejected { status, reason } => {
                     return Err(ReadError::Refused { status: Some(status), reason });
                 }
-                Err(Outcome::Blocked { reason }) => {
+                Outcome::Blocked { reason } => {
                     return Err(ReadError::Refused { status: None, reason });
                 }
-                Err(Outcome::Retryable { reason, .. }) if is_final(&reason) => {
+                Outcome::Retryable { reason, .. } if is_final(&reason) => {
                     return Err(ReadError::Refused { status: Some(501), reason });
                 }
-                Err(Outcome::Retryable { after, reason, .. }) => (after, reason),
+                Outcome::Retryable { after, reason, .. } => (after, reason),
             };
             if self.clock.is_interrupted() {
                 return Err(ReadError::Interrupted);

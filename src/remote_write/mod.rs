@@ -8,8 +8,7 @@ pub mod v1;
 pub mod v2;
 
 pub use body::Body;
-pub(crate) use protocol::protocol_headers;
-pub use protocol::{Protocol, shown_headers};
+pub use protocol::{Protocol, headers, is_conflict, post, rejection_hint, samples_written};
 pub use v1::label_bytes;
 
 use crate::labels::LabelSet;

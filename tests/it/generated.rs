@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use push_live_metrics::error::Escaped;
-use push_live_metrics::http::{Outcome, Reply, Sender as Http, Target};
-use push_live_metrics::remote_write::Version;
+use push_live_metrics::http::{Client as Http, Outcome, Reply, Target};
+use push_live_metrics::remote_write::{self, Version};
 use push_live_metrics::report::json_text;
 use push_live_metrics::series::TimestampMs;
 
@@ -58,7 +58,7 @@ impl Random {
 }
 
 fn attempt(http: &Http) -> Outcome {
-    let Reply { outcome, .. } = http.attempt(Version::V1, b"x", 0, NOW);
+    let Reply { outcome, .. } = remote_write::post(http, Version::V1, b"x", 0, NOW);
     outcome
 }
 

@@ -28,7 +28,7 @@ const IMPORTERS: &[(&str, &[&str])] = &[
     // The client in parts: errors and certificates are ureq's own types, and it calls our resolver.
     (
         "ureq",
-        &["src/http/failure.rs", "src/http/client.rs", "src/http/resolver.rs", "src/http/tls.rs"],
+        &["src/http/outcome.rs", "src/http/client.rs", "src/http/resolver.rs", "src/http/tls.rs"],
     ),
     // Comes with ureq; its error texts are read, its types are for tests.
     ("rustls", &[]),
@@ -79,7 +79,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("openmetrics", &["labels", "remote_write", "series"]),
     ("plan", &["labels", "remote_write", "series"]),
     ("remote_write", &["error", "http", "labels", "series"]),
-    ("http", &["error", "remote_write", "series"]),
+    ("http", &["error", "series"]),
     ("clock", &["error", "series"]),
     ("labels", &["error"]),
     ("series", &[]),

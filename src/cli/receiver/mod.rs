@@ -130,7 +130,6 @@ pub(in crate::cli) fn check(
         headers,
         tls: tls(&url, args, settings, warnings)?,
         proxy: proxy(&url, settings)?,
-        protocol: args.parsed("protocol", values::protocol)?,
         timeout: args.parsed("timeout", values::duration)?,
         url: url.text,
     })

@@ -14,7 +14,7 @@ use crate::clock::{Clock, LastResort, SystemClock};
 use crate::commands::verify::{self, Subject};
 use crate::delivery::{Courier, Ending, Pusher, Requests, Rerun, RetryLimits, RunEnder, Summary};
 use crate::error::{Error, Exit};
-use crate::http::{Sender, Target};
+use crate::http::{Client, Target};
 use crate::plan::{Plan, Window};
 use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::remote_write::TimeSeries;
@@ -37,8 +37,8 @@ pub struct BackfillConfig {
     pub target: Target,
     /// How long to try.
     pub patience: RetryLimits,
-    /// Samples in one request at most.
-    pub batch_size: usize,
+    /// What its requests are to be.
+    pub requests: Requests,
     /// Where to read, for `resume` and `verify`; there when one of them is set.
     pub read: Option<ReadConfig>,
     /// Whether to send only what the receiver does not have of the window.
@@ -52,7 +52,7 @@ pub struct BackfillConfig {
 /// A backfill by remote write.
 pub struct Backfill<'a> {
     config: &'a BackfillConfig,
-    sender: Sender,
+    sender: Client,
     /// Where to read back.
     source: Option<Source<'a>>,
     summary: Arc<Summary>,
@@ -64,7 +64,7 @@ impl<'a> Backfill<'a> {
     /// # Errors
     /// When certificates or the proxy cannot be used.
     pub fn new(config: &'a BackfillConfig, report: Arc<Report>) -> Result<Self, Error> {
-        let sender = Sender::new(&config.target)?;
+        let sender = Client::new(&config.target)?;
         let summary = Summary::new(report, &config.plan, config.rerun.clone());
         let source = config.read.as_ref().map(Source::new).transpose()?;
         Ok(Self { config, sender, source, summary: Arc::new(summary) })
@@ -72,7 +72,9 @@ impl<'a> Backfill<'a> {
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self, clock: Arc<SystemClock>) -> impl LastResort + use<> {
-        RunEnder::new(&self.sender, self.source.as_ref(), &self.summary, clock)
+        let reads = self.source.as_ref().map(Source::canceller);
+        let cancellers = reads.into_iter().chain([self.sender.canceller()]).collect();
+        RunEnder::new(cancellers, &self.summary, clock)
     }
 
     /// Pushes the window; returns when it is over, refused or interrupted.
@@ -113,8 +115,7 @@ impl<'a> Backfill<'a> {
 
     /// Pushes `plan`; of what is resumed what is not there.
     fn push(&self, plan: &Plan, there: Option<&There>, clock: &impl Clock) -> Exit {
-        let BackfillConfig { target, patience, batch_size, rerun, .. } = self.config;
-        let requests = Requests { protocol: target.protocol, batch_size: *batch_size };
+        let BackfillConfig { patience, requests, rerun, .. } = self.config;
         let courier = Courier::new(clock, &self.summary, &self.sender, *patience);
         let courier = match there {
             Some(there) => courier.for_resume(there.is_any),
@@ -129,7 +130,7 @@ impl<'a> Backfill<'a> {
             summary: &self.summary,
             clock,
             progress: Progress::new(&self.summary.report, planned, clock.steady()),
-            pusher: Pusher::new(courier, plan, &self.summary, requests),
+            pusher: Pusher::new(courier, plan, &self.summary, *requests),
             samples: vec![Vec::new(); plan.label_sets.len()],
             rest: source
                 .map(|source| Rest::new(Subject { plan, rerun, source }, clock, &self.summary)),

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Interrupted, LastResort, SystemClock};
 use crate::commands::verify::{self, Subject};
 use crate::delivery::{Courier, Ending, Pusher, Requests, Rerun, RetryLimits, RunEnder, Summary};
 use crate::error::{Error, Exit};
-use crate::http::{Sender, Target};
+use crate::http::{Client, Target};
 use crate::plan::{Plan, Window};
 use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::remote_write::STALE_NAN_BITS;
@@ -29,8 +29,8 @@ pub struct LiveConfig {
     pub target: Target,
     /// How long to try.
     pub patience: RetryLimits,
-    /// Samples in one request at most.
-    pub batch_size: usize,
+    /// What its requests are to be.
+    pub requests: Requests,
     /// Whether a stale marker ends the series.
     pub stale_marker: bool,
     /// Where to read, for `resume` and `verify`; there when one of them is set.
@@ -46,7 +46,7 @@ pub struct LiveConfig {
 /// A live run.
 pub struct Live<'a> {
     config: &'a LiveConfig,
-    sender: Sender,
+    sender: Client,
     /// Where to read back.
     source: Option<Source<'a>>,
     summary: Arc<Summary>,
@@ -58,7 +58,7 @@ impl<'a> Live<'a> {
     /// # Errors
     /// When certificates or the proxy cannot be used.
     pub fn new(config: &'a LiveConfig, report: Arc<Report>) -> Result<Self, Error> {
-        let sender = Sender::new(&config.target)?;
+        let sender = Client::new(&config.target)?;
         let source = config.read.as_ref().map(Source::new).transpose()?;
         let summary = Summary::new(report, &config.plan, config.rerun.clone());
         Ok(Self { config, sender, source, summary: Arc::new(summary) })
@@ -66,7 +66,9 @@ impl<'a> Live<'a> {
 
     /// Returns what ends this run from outside when it does not end by itself.
     pub fn last_resort(&self, clock: Arc<SystemClock>) -> impl LastResort + use<> {
-        RunEnder::new(&self.sender, self.source.as_ref(), &self.summary, clock)
+        let reads = self.source.as_ref().map(Source::canceller);
+        let cancellers = reads.into_iter().chain([self.sender.canceller()]).collect();
+        RunEnder::new(cancellers, &self.summary, clock)
     }
 
     /// Returns the counts and words of the run.
@@ -127,9 +129,8 @@ impl<'a> Live<'a> {
 
     fn push(&self, window: Window, clock: &impl Clock) -> Exit {
         let courier = Courier::new(clock, &self.summary, &self.sender, self.config.patience);
-        let LiveConfig { plan, target, batch_size, .. } = self.config;
-        let requests = Requests { protocol: target.protocol, batch_size: *batch_size };
-        let pusher = Pusher::new(courier, plan, &self.summary, requests);
+        let LiveConfig { plan, requests, .. } = self.config;
+        let pusher = Pusher::new(courier, plan, &self.summary, *requests);
         let mut push = Push { config: self.config, window, summary: &self.summary, clock, pusher };
         let ending = push.all_ticks();
         if ending != Ending::Finished {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::clock::{Clock, LastResort};
 use crate::delivery::{Ending, Rerun, Summary};
 use crate::error::{Error, Exit};
-use crate::http::{Canceller, describe_status};
+use crate::http::{Canceller, status_hint};
 use crate::plan::Plan;
 use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::report::announce::announce_plan;
@@ -151,7 +151,7 @@ pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
             "check --read-url: not every receiver can be read, and one that forwards (Prometheus \
              agent, vmagent) keeps nothing; name the one that it forwards to",
         ),
-        ReadError::Refused { status: Some(status), .. } => describe_status(*status),
+        ReadError::Refused { status: Some(status), .. } => status_hint(*status),
         _ => None,
     };
     if let Some(hint) = hint {

@@ -1,0 +1,165 @@
+//! What an attempt means for what it carried, and the reason in words.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use ureq::http::Uri;
+use ureq::{Proxy, Timeout};
+
+use super::Secrets;
+use super::resolver::host_and_port;
+use super::tls_errors::{BROKEN_TLS, tls_problem};
+use crate::error::Escaped;
+
+/// What an attempt means for the samples it carried. The only thing that is branched on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx.
+    Accepted,
+    /// The same bytes may be sent again.
+    Retryable {
+        /// The receiver's `Retry-After`.
+        after: Option<Duration>,
+        /// The receiver may have stored the samples although it did not say so.
+        maybe_stored: bool,
+        /// For the log.
+        reason: String,
+    },
+    /// Final for these samples.
+    Rejected {
+        /// The HTTP status: 3xx, or 4xx other than 429.
+        status: u16,
+        /// For the log.
+        reason: String,
+    },
+    /// Nothing gets through: a certificate that one end does not accept, or a proxy that refuses.
+    Blocked {
+        /// For the log.
+        reason: String,
+    },
+}
+
+/// Returns the hint for a status that is about access, for the log.
+pub fn status_hint(status: u16) -> Option<&'static str> {
+    Some(match status {
+        300..=399 => {
+            "redirects are not followed: check the path (no slash at its end) and the scheme"
+        }
+        401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
+        403 => "the credentials are known but have no access: check tenant and permissions",
+        407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
+        _ => return None,
+    })
+}
+
+/// Where requests go, in words: every failure names it.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// `HOST:PORT`, and the proxy.
+    whole: String,
+    /// The proxy, or `HOST:PORT` where there is none.
+    first: String,
+}
+
+impl Route {
+    /// Returns the route to the host of a URL.
+    pub(super) fn new(url: &str, proxy: Option<&Proxy>) -> Self {
+        let uri: Option<Uri> = url.parse().ok();
+        let host = uri.as_ref().and_then(host_and_port);
+        let host = host.map_or(String::new(), |(host, port)| format!("{host}:{port}"));
+        match proxy {
+            None => Self { whole: host.clone(), first: host },
+            Some(proxy) => {
+                let first = format!("proxy {}:{}", proxy.host(), proxy.port());
+                Self { whole: format!("{host} through {first}"), first }
+            }
+        }
+    }
+
+    /// Returns the outcome of a CONNECT that a proxy did not grant.
+    fn not_connected(&self, text: &str) -> Outcome {
+        let status = text.split_once("responded ").and_then(|(_, rest)| rest.split('/').next());
+        let Some(status) = status else {
+            return not_sent(format!("{}: it closed the connection without an answer", self.first));
+        };
+        let reason = format!("{}: it answered CONNECT with HTTP {status}", self.first);
+        let hint = match status {
+            "403" | "405" => "allow this host and port there, or list the host in NO_PROXY",
+            "407" => "put credentials into HTTPS_PROXY or HTTP_PROXY",
+            _ => return not_sent(reason),
+        };
+        Outcome::Blocked { reason: format!("{reason}; {hint}") }
+    }
+}
+
+/// Returns the outcome of a request that did not go out.
+pub(super) fn not_sent(reason: String) -> Outcome {
+    Outcome::Retryable { after: None, maybe_stored: false, reason }
+}
+
+/// Classifies an attempt that got no valid answer. Until its body is begun, which is after the
+/// connect and the handshake of TLS, nothing of it can be stored.
+pub(super) fn failure(
+    error: &ureq::Error,
+    is_begun: bool,
+    route: &Route,
+    secrets: &Secrets,
+) -> Outcome {
+    let text = secrets.hide(&error.to_string());
+    let text = text.strip_prefix("io: ").unwrap_or(&text);
+    let mut peer = if is_begun { &route.whole } else { &route.first };
+    let problem = if let Some(tls) = tls_problem(text) {
+        peer = &route.whole;
+        match tls.is_certificate {
+            true => return Outcome::Blocked { reason: format!("{peer}: {}", Escaped(&tls.words)) },
+            // What began as TLS has broken off.
+            false if is_begun => BROKEN_TLS.into(),
+            false => tls.words,
+        }
+    } else {
+        match error {
+            ureq::Error::ConnectProxyFailed(_) => return route.not_connected(text),
+            // Our resolver's.
+            ureq::Error::Other(reason) => reason.to_string(),
+            ureq::Error::HostNotFound => "the host name has no address".into(),
+            ureq::Error::Timeout(Timeout::Resolve) => "timed out looking up the host name".into(),
+            ureq::Error::Io(error) => io_words(error),
+            error => {
+                peer = &route.whole;
+                match error {
+                    ureq::Error::Timeout(Timeout::Connect) => "timed out while connecting".into(),
+                    ureq::Error::Timeout(_) => "timed out without an answer".into(),
+                    ureq::Error::LargeResponseHeader(..) => {
+                        "the answer has more than 64 KiB of headers".into()
+                    }
+                    ureq::Error::Protocol(_) => {
+                        let detail = text.rsplit(": ").next().unwrap_or_default();
+                        format!("the answer is not valid HTTP/1 ({detail})")
+                    }
+                    _ => text.to_owned(),
+                }
+            }
+        }
+    };
+    let reason = format!("{peer}: {}", Escaped(&problem));
+    Outcome::Retryable { after: None, maybe_stored: is_begun, reason }
+}
+
+fn io_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = match error.kind() {
+        ErrorKind::UnexpectedEof if text.contains("handshake") => {
+            "the connection ended in the TLS handshake"
+        }
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
+            "the connection ended without an answer"
+        }
+        ErrorKind::NotConnected => "the request was cancelled",
+        // The system's words, as in "Connection refused (os error 111)".
+        _ => match text.split_once(" (os error") {
+            Some((words, _)) => return words[..1].to_lowercase() + &words[1..],
+            None => &text,
+        },
+    };
+    words.into()
+}
