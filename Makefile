@@ -167,8 +167,8 @@ test: ## everything that must hold: lints, tests, real receivers, budgets; insta
 	@exec scripts/test.sh
 
 .PHONY: bench
-bench: ## measure the budgets beside the Python pipeline (ten minutes)
-	@exec scripts/bench.sh
+bench: ## measure the budgets (ten minutes); REFERENCE=1 the Python pipeline
+	@exec scripts/bench.sh $(if $(REFERENCE),--reference)
 
 .PHONY: chaos
 chaos: ## 20,000 datapoints, 10,000 requests and 200 killed backfills through faults; CHAOS_SEED=N repeats a run

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Measures push-live-metrics and the Python pipeline in turn; scripts/bench.sh calls it.
+"""Measures the budgets of push-live-metrics; scripts/bench.sh calls it.
 
-Usage: bench.py BINARY SINK [--markdown] [--runs N]
+Usage: bench.py BINARY SINK FLOOR [--markdown] [--runs N] [--reference] [--only TEXT]
 
-Each row's function gives one measurement of ours and one of theirs; a row that fails says
-why in the table, and is missed. Times are of the wall clock unless a row says CPU.
+A budget in time is a ratio within one run, to a floor that is measured beside it: the part that
+cannot be left out, done alone (examples/floor.rs). --reference measures the Python pipeline in
+the place of all that. A row that fails says why in the table, and is missed.
 """
 
 import argparse
 import contextlib
 import os
 import platform
+import re
 import shutil
 import signal
 import statistics
@@ -39,10 +41,12 @@ PACKAGES = [
 
 SERIES = ["--metric-name", "cpu", "--labels", "cpu=lina_cp_avg,tenant_uuid=abc123,uuid=device-456"]
 FLEET = "cpu=lina_cp_avg,tenant_uuid=abc123,uuid=device-{1..10000}"
-FLEET_COUNT = 10_000
 PAST = 1_577_836_800  # 2020-01-01, from where 100 M seconds end in 2023
 LATE_COUNT, LATE_S = 500, 0.020
+PUSH_COUNT, LINE_COUNT, SAMPLE_COUNT, MILLION = 2000, 10_000_000, 20_000_000, 1_000_000
+BODY_BYTES = 130  # of a push of SERIES
 READY_SECONDS = 30
+NOWHERE = "http://127.0.0.1:1/api/v1/write"  # for floor, which pushes nothing there
 
 
 class Failed(Exception):
@@ -57,20 +61,22 @@ class Ran:
     wall_s: float
     cpu_s: float
     started_ns: int
-    peak_mb: float | None = None
+    peak_mb: float | None
+    output: str
 
 
-def run(argv, stdout=subprocess.DEVNULL, watch_memory=False, env=None):
+def run(argv, watch_memory=False, wants_output=False, env=None):
     """Runs a command in an empty folder and environment; raises Failed unless it exits with 0.
 
     The peak is read from the process itself, once a millisecond: the one that wait4 gives
     is at least that of the process that forked, which here is Python.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
+        out = tempfile.TemporaryFile() if wants_output else subprocess.DEVNULL
         started_ns, started = time.time_ns(), time.perf_counter()
         child = subprocess.Popen(
             [str(word) for word in argv], cwd=folder, env=env or {}, stdin=subprocess.DEVNULL,
-            stdout=stdout, stderr=log,
+            stdout=out, stderr=log,
         )
         peak_mb = watch_peak(child.pid) if watch_memory else None
         _, status, usage = os.wait4(child.pid, 0)
@@ -80,7 +86,11 @@ def run(argv, stdout=subprocess.DEVNULL, watch_memory=False, env=None):
             log.seek(0)
             said = log.read().decode(errors="replace").strip().splitlines() or ["(nothing)"]
             raise Failed(f"exit {child.returncode}: {said[-1]}")
-    return Ran(wall_s, usage.ru_utime + usage.ru_stime, started_ns, peak_mb)
+        output = ""
+        if wants_output:
+            out.seek(0)
+            output = out.read().decode()
+    return Ran(wall_s, usage.ru_utime + usage.ru_stime, started_ns, peak_mb, output)
 
 
 def watch_peak(pid):
@@ -98,16 +108,24 @@ def watch_peak(pid):
 class Sink:
     """The receiver that only reads; `body_bytes` and `arrivals_ns` are there when it is over."""
 
-    url: str
+    address: str
     body_bytes: int = 0
     arrivals_ns: list = field(default_factory=list)
+
+    @property
+    def url(self):
+        return f"http://{self.address}/api/v1/write"
+
+    def check(self, count):
+        if len(self.arrivals_ns) != count:
+            raise Failed(f"{len(self.arrivals_ns)} requests came, not {count:.0f}")
 
 
 @contextlib.contextmanager
 def sink():
     pipe = subprocess.PIPE
     with subprocess.Popen([OPTIONS.sink], stdin=pipe, stdout=pipe, text=True) as child:
-        seen = Sink(f"http://127.0.0.1:{int(child.stdout.readline())}/api/v1/write")
+        seen = Sink(f"127.0.0.1:{int(child.stdout.readline())}")
         try:
             yield seen
         finally:
@@ -117,7 +135,7 @@ def sink():
 
 @contextlib.contextmanager
 def prometheus():
-    """Gives the URL and the process id of a Prometheus 3 that takes remote write."""
+    """Gives the address of a Prometheus 3 that takes remote write, and has nothing yet."""
     if not PROMETHEUS.exists():
         raise Failed("no Prometheus 3 (scripts/receivers.sh says why)")
     with tempfile.TemporaryDirectory() as folder:
@@ -131,71 +149,269 @@ def prometheus():
             for _ in range(READY_SECONDS * 10):
                 text = log.read_text()
                 if "Server is ready to receive web requests" in text:
-                    address = text.split('msg="Listening on"')[1].split("address=")[1].split()[0]
                     break
                 time.sleep(0.1)
             else:
                 raise Failed(f"Prometheus is not ready after {READY_SECONDS} seconds")
-            yield f"http://{address}/api/v1/write", child.pid
+            yield text.split('msg="Listening on"')[1].split("address=")[1].split()[0]
         finally:
             child.send_signal(signal.SIGKILL)
             child.wait()
-
-
-def cpu_s_of(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ours(*flags, **options):
     return run([OPTIONS.binary, *flags], **options)
 
 
+def floor(*words, **options):
+    """Runs examples/floor.rs; returns the seconds that it prints."""
+    return int(run([OPTIONS.floor, *words], wants_output=True, **options).output) / 1e9
+
+
 def theirs(*words, **options):
     return run([*REFERENCE, *words], **options)
 
 
-def past(count, *flags):
+def past(count, *flags, start=PAST):
     """Returns the flags of a backfill of `count` datapoints, a second apart."""
-    window = ["--start-epoch", PAST, "--end-epoch", PAST + count, "--step-size", "1s"]
+    window = ["--start-epoch", start, "--end-epoch", start + count, "--step-size", "1s"]
     return ["backfill", *SERIES, *window, *flags]
 
 
-# ---- what is measured: a pair of functions a row, each of which gives a number, or two
+# ---- what is measured: each gives a number, or two
 
 
-def binary_bytes():
-    return Path(OPTIONS.binary).stat().st_size
-
-
-def environment_bytes():
-    return sum(path.lstat().st_size for path in VENV.rglob("*") if path.is_file())
-
-
-def crate_count():
-    argv = ["cargo", "tree", "--locked", "--offline", "--prefix", "none", "-e", "normal"]
-    tree = subprocess.run([*argv, "--format", "{p}"], cwd=ROOT, capture_output=True, text=True)
-    names = {line.removesuffix(" (*)") for line in tree.stdout.splitlines() if line}
-    return len(names) - 1
-
-
-def package_count():
-    argv = [VENV / "bin" / "python", "-m", "pip", "list", "--format=freeze"]
-    lines = subprocess.run(argv, capture_output=True, text=True).stdout.splitlines()
-    return len([line for line in lines if line.split("==")[0] not in ("pip", "setuptools")])
-
-
-def cold_build_s():
+def cold_build_s(manifest):
     target = HOME / "cold"
     shutil.rmtree(target, ignore_errors=True)
     words = ["build", "--release", "--locked", "--offline", "--jobs", "2"]
-    argv = ["cargo", *words, "--manifest-path", ROOT / "Cargo.toml", "--target-dir", target]
+    argv = ["cargo", *words, "--manifest-path", manifest, "--target-dir", target]
     if cores := shutil.which("taskset"):
         argv = [cores, "-c", "0,1", *argv]
     try:
         return run(argv, env=dict(os.environ)).wall_s
     finally:
         shutil.rmtree(target, ignore_errors=True)
+
+
+def floor_crate():
+    """Makes a crate that names one item of each dependency, with our profile and lock file."""
+    folder = HOME / "floor"
+    (folder / "src").mkdir(parents=True, exist_ok=True)
+    manifest = (ROOT / "Cargo.toml").read_text()
+    wanted = ("[dependencies]", "[dev-dependencies]", "[features]", "[profile")
+    head = '[package]\nname = "push-live-metrics"\nversion = "0.1.0"\nedition = "2024"\n'
+    sections = re.split(r"\n(?=\[)", manifest)
+    text = "\n".join([head] + [section for section in sections if section.startswith(wanted)])
+    (folder / "Cargo.toml").write_text(text)
+    shutil.copy(ROOT / "Cargo.lock", folder / "Cargo.lock")
+    (folder / "src" / "main.rs").write_text(
+        "fn main() {\n    ctrlc::set_handler(|| ()).unwrap();\n    let _ = fastrand::u64(..);\n"
+        "    let _ = lexopt::Parser::from_env();\n    let _ = snap::raw::max_compress_len(1);\n"
+        "    let _ = quick_protobuf::sizeofs::sizeof_varint(1);\n"
+        "    let _ = time::OffsetDateTime::now_utc();\n"
+        '    let _ = ureq::get("https://localhost").call();\n}\n'
+    )
+    return folder / "Cargo.toml"
+
+
+def first_push_ms(start):
+    with sink() as seen:
+        ran = start(seen)
+    return (seen.arrivals_ns[0] - ran.started_ns) / 1e6
+
+
+def bare_push(seen, count=1):
+    return run([OPTIONS.floor, "push", seen.address, count, BODY_BYTES])
+
+
+def push_cpu_ms():
+    window = ["--start-epoch", int(time.time()) - PUSH_COUNT - 60, "--interval", "1s"]
+    with sink() as seen:
+        ran = ours(*SERIES, *window, "--duration", f"{PUSH_COUNT}s", "--url", seen.url)
+    seen.check(PUSH_COUNT)
+    return ran.cpu_s * 1e3 / PUSH_COUNT
+
+
+def bare_push_cpu_ms():
+    with sink() as seen:
+        ran = bare_push(seen, PUSH_COUNT)
+    seen.check(PUSH_COUNT)
+    return ran.cpu_s * 1e3 / PUSH_COUNT
+
+
+def live_mb():
+    with sink() as seen:
+        window = ["--duration", "2s", "--interval", "20ms"]
+        return ours(*SERIES, *window, "--url", seen.url, watch_memory=True).peak_mb
+
+
+def lateness_ms():
+    """Returns the 99th percentile, and how much later the end of the run is than its start."""
+    start = int(time.time()) + 2
+    window = ["--start-epoch", start, "--interval", f"{LATE_S * 1e3:.0f}ms"]
+    with sink() as seen:
+        ours(*SERIES, *window, "--duration", f"{LATE_COUNT * LATE_S:.0f}s", "--url", seen.url)
+    return late(seen, start * 1e9)
+
+
+def late(seen, start_ns):
+    seen.check(LATE_COUNT)
+    due_ns = (start_ns + i * LATE_S * 1e9 for i in range(LATE_COUNT))
+    late_ms = [(arrival - due) / 1e6 for arrival, due in zip(seen.arrivals_ns, due_ns)]
+    tenth = LATE_COUNT // 10
+    drift = statistics.median(late_ms[-tenth:]) - statistics.median(late_ms[:tenth])
+    return statistics.quantiles(late_ms, n=100)[98], abs(drift)
+
+
+def push_past(count=SAMPLE_COUNT, **options):
+    with sink() as seen:
+        ran = ours(*past(count, "--url", seen.url), **options)
+    seen.check(count / 2000)
+    return ran
+
+
+def into_prometheus_s(with_floor):
+    """Returns the seconds that a million samples take into a Prometheus that has none."""
+    start = int(time.time()) - MILLION - 60
+    with prometheus() as address:
+        flags = past(MILLION, "--url", f"http://{address}/api/v1/write", start=start)
+        return floor("post", address, *flags) if with_floor else ours(*flags).wall_s
+
+
+def fleet(url):
+    start = int(time.time()) // 60 * 60 - 60
+    window = ["--start-epoch", start, "--duration", 1]
+    return ["--metric-name", "cpu", "--labels", FLEET, *window, "--url", url]
+
+
+def push_fleet(**options):
+    with sink() as seen:
+        return ours(*fleet(seen.url), **options)
+
+
+# ---- rows
+
+
+def number(digits, unit):
+    return lambda value: f"{value:,.{digits}f} {unit}".strip()
+
+
+BYTES, COUNT, SECONDS = number(0, "B"), number(0, ""), number(2, "s")
+MS, MS_FINE, MB, RATIO = number(1, "ms"), number(3, "ms"), number(1, "MB"), number(2, "x")
+
+
+@dataclass
+class Row:
+    """A budget is a number in the row's unit or, where there are floors, a ratio to them."""
+
+    what: str
+    budget: float | None
+    show: object
+    values: list
+    floors: list
+    error: str = ""
+
+    def is_missed(self):
+        return bool(self.error) or (self.budget is not None and self.measured() > self.budget)
+
+    def measured(self):
+        value = statistics.median(self.values)
+        return value / statistics.median(self.floors) if self.floors else value
+
+    def cells(self):
+        budget = ""
+        if self.budget is not None:
+            budget = f"≤ {(RATIO if self.floors else self.show)(self.budget)}"
+        if self.error:
+            return [self.what, budget, "", "", "not measured", "MISSED"]
+        measured, bare, ratio = self.show(statistics.median(self.values)), "", ""
+        if self.floors:
+            bare, ratio = self.show(statistics.median(self.floors)), RATIO(self.measured())
+        verdict = "" if self.budget is None else "MISSED" if self.is_missed() else "ok"
+        return [self.what, budget, measured, bare, ratio, verdict]
+
+
+def measure(names, measure_it, measure_floor=None, runs=None, show=MS):
+    """Returns a row for each of `names`: pairs of what and budget, in the order of the numbers."""
+    if OPTIONS.only not in names[0][0]:
+        return
+    say(names[0][0])
+    numbers, floors, error = [], [], ""
+    try:
+        for _ in range(runs or OPTIONS.runs):
+            numbers.append(as_tuple(measure_it()))
+            if measure_floor:
+                floors.append(measure_floor())
+    except (Failed, OSError, subprocess.SubprocessError, ValueError) as problem:
+        error = str(problem) or type(problem).__name__
+    for i, (what, budget) in enumerate(names):
+        yield Row(what, budget, show, [values[i] for values in numbers], floors, error)
+
+
+def as_tuple(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+def rows():
+    def one(what, budget, *measures, **options):
+        yield from measure([(what, budget)], *measures, **options)
+
+    yield from one("static binary", 2.1e6, lambda: Path(OPTIONS.binary).stat().st_size, runs=1, show=BYTES)
+    yield from one(
+        "cold release build, 2 cores", 1.5, lambda: cold_build_s(ROOT / "Cargo.toml"),
+        lambda: cold_build_s(floor_crate()), runs=min(OPTIONS.runs, 2), show=SECONDS,
+    )
+    due = [*SERIES, "--duration", "1", "--url"]
+    yield from one(
+        "start to first accepted push, loopback", 3,
+        lambda: first_push_ms(lambda seen: ours(*due, seen.url)), lambda: first_push_ms(bare_push),
+    )
+    yield from one("peak memory, live, one series", 2.5, live_mb, show=MB)
+    yield from one("CPU per pushed datapoint", 3, push_cpu_ms, bare_push_cpu_ms, show=MS_FINE)
+    names = [("lateness of a tick, p99 of 500", 3), ("drift over 500 ticks", 0.5)]
+    yield from measure(names, lateness_ms)
+    lines = past(LINE_COUNT, "--output", "-")
+    yield from one(
+        "backfill as OpenMetrics, 10 M lines, CPU", 1.5, lambda: ours(*lines).cpu_s,
+        lambda: floor("text", *lines), show=SECONDS,
+    )
+    samples = past(SAMPLE_COUNT, "--url", NOWHERE)
+    yield from one(
+        "backfill by remote write, 20 M samples, CPU", 2, lambda: push_past().cpu_s,
+        lambda: floor("snap", *samples), show=SECONDS,
+    )
+    yield from one(
+        "a million samples into Prometheus 3", 1.3, lambda: into_prometheus_s(False),
+        lambda: into_prometheus_s(True), show=SECONDS,
+    )
+    for count, name, runs in (MILLION, "1 M", None), (100 * MILLION, "100 M (once)", 1):
+        to_nowhere = past(count, "--output", "-")
+        yield from one(
+            f"peak memory, backfill as OpenMetrics, {name}", 8,
+            lambda: ours(*to_nowhere, watch_memory=True).peak_mb, runs=runs, show=MB,
+        )
+        yield from one(
+            f"peak memory, backfill by remote write, {name}", 8,
+            lambda: push_past(count, watch_memory=True).peak_mb, runs=runs, show=MB,
+        )
+    yield from one(
+        "10,000 series, one tick, CPU", 2, lambda: push_fleet().cpu_s * 1e3,
+        lambda: floor("snap", *fleet(NOWHERE)) * 1e3,
+    )
+    yield from one(
+        "10,000 series, one tick, peak memory", 9, lambda: push_fleet(watch_memory=True).peak_mb, show=MB
+    )
+
+
+# ---- the Python pipeline
+
+
+def into_sink(*words, **options):
+    """Runs the pipeline with the sink's URL as its second word."""
+    with sink() as seen:
+        ran = theirs(words[0], seen.url, *words[1:], **options)
+    return ran, seen
 
 
 def install_s():
@@ -207,285 +423,38 @@ def install_s():
     return elapsed
 
 
-def first_push_ms():
-    with sink() as seen:
-        ran = ours(*SERIES, "--duration", "1", "--url", seen.url)
-    return (seen.arrivals_ns[0] - ran.started_ns) / 1e6
-
-
-def their_first_push_ms():
-    with sink() as seen:
-        ran = theirs("live", seen.url, 1, 60)
-    return (seen.arrivals_ns[0] - ran.started_ns) / 1e6
-
-
-def live_mb():
-    with sink() as seen:
-        window = ["--duration", "2s", "--interval", "20ms"]
-        return ours(*SERIES, *window, "--url", seen.url, watch_memory=True).peak_mb
-
-
-def their_live_mb():
-    with sink() as seen:
-        return theirs("live", seen.url, 100, 0.02, watch_memory=True).peak_mb
-
-
-def cpu_ms_a_datapoint(count=2000):
-    window = ["--start-epoch", int(time.time()) - count - 60, "--interval", "1s"]
-    with sink() as seen:
-        ran = ours(*SERIES, *window, "--duration", f"{count}s", "--url", seen.url)
-    check_requests(seen, count)
-    return ran.cpu_s * 1e3 / count
-
-
-def their_cpu_ms_a_datapoint(count=2000):
-    with sink() as seen:
-        ran = theirs("due", seen.url, count)
-    check_requests(seen, count)
-    return ran.cpu_s * 1e3 / count
-
-
-def lateness_ms():
-    """Returns the 99th percentile, and how much later the end of the run is than its start."""
-    start = int(time.time()) + 2
-    window = ["--start-epoch", start, "--interval", f"{LATE_S * 1e3:.0f}ms"]
-    with sink() as seen:
-        ours(*SERIES, *window, "--duration", f"{LATE_COUNT * LATE_S:.0f}s", "--url", seen.url)
-    check_requests(seen, LATE_COUNT)
-    return late(seen, start * 1e9)
-
-
 def their_lateness_ms():
-    with sink() as seen:
-        theirs("live", seen.url, LATE_COUNT, LATE_S)
-    check_requests(seen, LATE_COUNT)
+    _, seen = into_sink("live", LATE_COUNT, LATE_S)
     return late(seen, seen.arrivals_ns[0])
 
 
-def late(seen, start_ns):
-    due_ns = (start_ns + i * LATE_S * 1e9 for i in range(LATE_COUNT))
-    late_ms = [(arrival - due) / 1e6 for arrival, due in zip(seen.arrivals_ns, due_ns)]
-    tenth = LATE_COUNT // 10
-    drift = statistics.median(late_ms[-tenth:]) - statistics.median(late_ms[:tenth])
-    return statistics.quantiles(late_ms, n=100)[98], abs(drift)
+def reference_rows():
+    def one(what, measure_it, **options):
+        yield from measure([(what, None)], measure_it, **options)
 
+    def size():
+        return sum(path.lstat().st_size for path in VENV.rglob("*") if path.is_file())
 
-def lines_a_second(count=10_000_000):
-    return count / ours(*past(count, "--output", "-")).wall_s
+    def first_push():
+        ran, seen = into_sink("live", 1, 60)
+        return (seen.arrivals_ns[0] - ran.started_ns) / 1e6
 
-
-def their_lines_a_second(count=200_000):
-    return count / theirs("text", count).wall_s
-
-
-def samples_a_second(count=20_000_000):
-    """Returns samples a second of the sender's CPU, and of the wall clock."""
-    with sink() as seen:
-        ran = ours(*past(count, "--url", seen.url))
-    check_requests(seen, count / 2000)
-    return count / ran.cpu_s, count / ran.wall_s
-
-
-def their_samples_a_second(count=200_000):
-    with sink() as seen:
-        ran = theirs("backfill", seen.url, count)
-    check_requests(seen, count / 2000)
-    return count / ran.cpu_s, count / ran.wall_s
-
-
-def text_mb(count):
-    return ours(*past(count, "--output", "-"), watch_memory=True).peak_mb
-
-
-def their_text_mb(count):
-    return theirs("text", count, watch_memory=True).peak_mb
-
-
-def push_mb(count):
-    with sink() as seen:
-        return ours(*past(count, "--url", seen.url), watch_memory=True).peak_mb
-
-
-def their_push_mb(count):
-    with sink() as seen:
-        return theirs("backfill", seen.url, count, watch_memory=True).peak_mb
-
-
-def fleet(url, ticks, *flags):
-    start = int(time.time()) // 60 * 60 - ticks * 60
-    window = ["--start-epoch", start, "--duration", ticks]
-    return ["--metric-name", "cpu", "--labels", FLEET, *window, "--url", url, *flags]
-
-
-def fan_out_cpu_ms():
-    with sink() as seen:
-        return ours(*fleet(seen.url, 1)).cpu_s * 1e3
-
-
-def their_fan_out_cpu_ms():
-    with sink() as seen:
-        return theirs("fan-out", seen.url, FLEET_COUNT).cpu_s * 1e3
-
-
-def fan_out_mb():
-    with sink() as seen:
-        return ours(*fleet(seen.url, 1), watch_memory=True).peak_mb
-
-
-def their_fan_out_mb():
-    with sink() as seen:
-        return theirs("fan-out", seen.url, FLEET_COUNT, watch_memory=True).peak_mb
-
-
-def bytes_a_sample(protocol):
-    with sink() as seen:
-        ours(*fleet(seen.url, 1, "--protocol", protocol))
-    return seen.body_bytes / FLEET_COUNT
-
-
-def their_bytes_a_sample():
-    with sink() as seen:
-        theirs("fan-out", seen.url, FLEET_COUNT)
-    return seen.body_bytes / FLEET_COUNT
-
-
-def into_prometheus_cpu_ms(protocol, ticks=10):
-    """Returns the sender's and the receiver's CPU a tick, of series that are new to it."""
-    with prometheus() as (url, pid):
-        before = cpu_s_of(pid)
-        ran = ours(*fleet(url, ticks, "--protocol", protocol))
-        return ran.cpu_s * 1e3 / ticks, (cpu_s_of(pid) - before) * 1e3 / ticks
-
-
-def check_requests(seen, count):
-    if len(seen.arrivals_ns) != count:
-        raise Failed(f"{len(seen.arrivals_ns)} requests came, not {count:.0f}")
-
-
-# ---- rows
-
-
-def number(digits, unit):
-    return lambda value: f"{value:,.{digits}f} {unit}".strip()
-
-
-BYTES, COUNT, SECONDS = number(0, "B"), number(0, ""), number(1, "s")
-MS, MS_FINE, MB, RATE = number(1, "ms"), number(3, "ms"), number(1, "MB"), number(2, "M/s")
-
-
-@dataclass
-class Row:
-    what: str
-    budget: float | None
-    show: object
-    ours: list
-    theirs: list
-    more_is_better: bool = False
-    error: str = ""
-
-    def value(self):
-        return statistics.median(self.ours)
-
-    def is_missed(self):
-        if self.error:
-            return True
-        if self.budget is None:
-            return False
-        return self.value() < self.budget if self.more_is_better else self.value() > self.budget
-
-    def cells(self):
-        sign = "≥" if self.more_is_better else "≤"
-        budget = "" if self.budget is None else f"{sign} {self.show(self.budget)}"
-        if self.error:
-            return [self.what, budget, "not measured", "", "", "MISSED"]
-        value = self.value()
-        reference = ratio = ""
-        if self.theirs:
-            theirs = statistics.median(self.theirs)
-            reference = self.show(theirs)
-            better, worse = (value, theirs) if self.more_is_better else (theirs, value)
-            # A ratio to a zero would be one to the measuring error.
-            if self.show(worse) != self.show(0):
-                ratio = f"{better / worse:,.{0 if better >= 10 * worse else 1}f} x"
-        verdict = "" if self.budget is None else "MISSED" if self.is_missed() else "ok"
-        return [self.what, budget, self.show(value), reference, ratio, verdict]
-
-
-def measure(names, measure_ours, measure_theirs=None, scale=1, runs=None, **options):
-    """Returns a row for each of `names`: pairs of what and budget, in the order of the numbers."""
-    say(names[0][0])
-    numbers, their_numbers, error = [], [], ""
-    try:
-        for _ in range(runs or OPTIONS.runs):
-            numbers.append(as_tuple(measure_ours()))
-            if measure_theirs:
-                their_numbers.append(as_tuple(measure_theirs()))
-    except (Failed, OSError, subprocess.SubprocessError) as problem:
-        error = str(problem) or type(problem).__name__
-    rows = []
-    for i, (what, budget) in enumerate(names):
-        mine = [values[i] * scale for values in numbers]
-        other = [values[i] * scale for values in their_numbers]
-        rows.append(Row(what, budget, ours=mine, theirs=other, error=error, **options))
-    return rows
-
-
-def as_tuple(value):
-    return value if isinstance(value, tuple) else (value,)
-
-
-def all_rows():
-    name = "static binary; Python environment"
-    yield from measure([(name, 2.1e6)], binary_bytes, environment_bytes, runs=1, show=BYTES)
-    name = "crates; Python packages"
-    yield from measure([(name, 40)], crate_count, package_count, runs=1, show=COUNT)
-    name = "cold release build, 2 cores; pip install"
-    yield from measure([(name, 60)], cold_build_s, install_s, show=SECONDS)
-    name = "start to first accepted push, loopback"
-    yield from measure([(name, 10)], first_push_ms, their_first_push_ms, show=MS)
-    yield from measure([("peak memory, live, one series", 5)], live_mb, their_live_mb, show=MB)
-    name = "CPU per pushed datapoint"
-    yield from measure([(name, 1)], cpu_ms_a_datapoint, their_cpu_ms_a_datapoint, show=MS_FINE)
-    names = [("lateness of a tick, p99 of 500", 10), ("drift over 500 ticks", 0.5)]
-    yield from measure(names, lateness_ms, their_lateness_ms, show=MS)
-    yield from measure(
-        [("backfill as OpenMetrics, lines", 3)], lines_a_second, their_lines_a_second,
-        scale=1e-6, show=RATE, more_is_better=True,
-    )
-    yield from measure(
-        [("backfill by remote write, samples by sender's CPU", 5), ("same, by the clock", None)],
-        samples_a_second, their_samples_a_second, scale=1e-6, show=RATE, more_is_better=True,
-    )
-    for what, mine, other in [
-        ("OpenMetrics", text_mb, their_text_mb),
-        ("remote write", push_mb, their_push_mb),
-    ]:
-        small, large = 1_000_000, 100_000_000
-        name = f"peak memory, backfill as {what}"
-        both = (lambda: mine(small)), (lambda: other(small))
-        yield from measure([(f"{name}, 1 M", 8)], *both, show=MB)
-        yield from measure([(f"{name}, 100 M (once)", 8)], lambda: mine(large), runs=1, show=MB)
-    name = "10,000 series, one tick, CPU"
-    yield from measure([(name, 50)], fan_out_cpu_ms, their_fan_out_cpu_ms, show=MS)
-    name = "10,000 series, one tick, peak memory"
-    yield from measure([(name, 64)], fan_out_mb, their_fan_out_mb, show=MB)
-    for protocol in 1, 2:
-        name = f"10,000 series by {protocol}.0, bytes a sample"
-        once = lambda: bytes_a_sample(protocol)
-        yield from measure([(name, None)], once, their_bytes_a_sample, runs=1, show=number(1, "B"))
-    for protocol in 1, 2:
-        name = f"10,000 series by {protocol}.0 into Prometheus 3, CPU a tick"
-        names = [(f"{name}, sender", None), (f"{name}, Prometheus", None)]
-        yield from measure(names, lambda: into_prometheus_cpu_ms(protocol), show=MS)
-
-
-# ---- the environment and the table
+    ensure_venv()
+    yield from one("Python environment", size, runs=1, show=BYTES)
+    yield from one("pip install", install_s, runs=1, show=SECONDS)
+    yield from one("start to first accepted push", first_push)
+    yield from one("peak memory, live", lambda: into_sink("live", 100, 0.02, watch_memory=True)[0].peak_mb, show=MB)
+    yield from one("CPU per pushed datapoint", lambda: into_sink("due", PUSH_COUNT)[0].cpu_s * 1e3 / PUSH_COUNT, show=MS_FINE)
+    yield from measure([("lateness of a tick, p99 of 500", None), ("drift over 500 ticks", None)], their_lateness_ms)
+    yield from one("OpenMetrics, 10 M lines, CPU", lambda: theirs("text", 200_000).cpu_s * 50, show=SECONDS)
+    yield from one("remote write, 20 M samples, CPU", lambda: into_sink("backfill", 200_000)[0].cpu_s * 100, show=SECONDS)
+    yield from one("peak memory, OpenMetrics, 1 M", lambda: theirs("text", MILLION, watch_memory=True).peak_mb, runs=1, show=MB)
+    yield from one("10,000 series, one tick, CPU", lambda: into_sink("fan-out", 10_000)[0].cpu_s * 1e3)
 
 
 def make_venv(folder):
-    python = find_python()
     try:
-        subprocess.run([python, "-m", "venv", "--clear", folder], check=True, stdout=sys.stderr)
+        subprocess.run([find_python(), "-m", "venv", "--clear", folder], check=True, stdout=sys.stderr)
         pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "--quiet", *PACKAGES], check=True, stdout=sys.stderr)
     except subprocess.CalledProcessError as problem:
@@ -496,12 +465,11 @@ def ensure_venv():
     stamp = VENV / "packages.txt"
     if not stamp.exists() or stamp.read_text().split() != PACKAGES:
         say("making the Python environment")
-        try:
-            make_venv(VENV)
-        except Failed as problem:
-            say(f"{problem}; every row that needs it will fail")
-            return
+        make_venv(VENV)
         stamp.write_text("\n".join(PACKAGES) + "\n")
+
+
+# ---- the table
 
 
 def say(text):
@@ -514,30 +482,28 @@ def machine():
     return f"{os.cpu_count()} cores, {model}"
 
 
-def print_table(rows):
-    cells = [["what", "budget", "measured", "reference", "ratio", ""]] + [row.cells() for row in rows]
+def print_table(measured):
+    cells = [["what", "budget", "measured", "floor", "ratio", ""]] + [row.cells() for row in measured]
     widths = [max(len(row[i]) for row in cells) for i in range(6)]
     for row in cells:
         padded = [row[0].ljust(widths[0])] + [text.rjust(widths[i]) for i, text in enumerate(row)][1:]
         print("  ".join(padded).rstrip())
 
 
-def print_markdown(rows):
-    print(f"Medians of {OPTIONS.runs}, {date.today()}, {machine()}, `make bench`; the reference is the")
-    print("Python pipeline (mockseries, jinja2, opentelemetry's exporter) in the same run.\n")
-    print("| what | budget | measured | reference | ratio |\n|---|--:|--:|--:|--:|")
-    for row in rows:
+def print_markdown(measured):
+    print(f"Medians of {OPTIONS.runs}, {date.today()}, {machine()}, `make bench`.\n")
+    print("| what | budget | measured | floor | ratio |\n|---|--:|--:|--:|--:|")
+    for row in measured:
         *cells, verdict = row.cells()
         cells[2] = f"**{cells[2]}**" if verdict == "MISSED" else cells[2]
         print(f"| {' | '.join(cells)} |")
 
 
 def main():
-    ensure_venv()
     subprocess.run(["cargo", "fetch", "--locked", "--quiet"], cwd=ROOT, check=False)
-    rows = list(all_rows())
-    (print_markdown if OPTIONS.markdown else print_table)(rows)
-    missed = [row for row in rows if row.is_missed()]
+    measured = list(reference_rows() if OPTIONS.reference else rows())
+    (print_markdown if OPTIONS.markdown else print_table)(measured)
+    missed = [row for row in measured if row.is_missed()]
     for row in missed:
         say(f"MISSED: {row.what}" + (f": {row.error}" if row.error else ""))
     sys.exit(1 if missed else 0)
@@ -547,8 +513,11 @@ def parse_options():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary", type=os.path.abspath)
     parser.add_argument("sink", type=os.path.abspath)
+    parser.add_argument("floor", type=os.path.abspath)
     parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--reference", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", default="", help="rows whose names have this")
     return parser.parse_args()
 
 

@@ -5,6 +5,7 @@
 #        --target   for another architecture, by Debian's cross compiler, or TARGET_CC
 #        --lacks    builds nothing, and prints what is missing for it, with the command that
 #                   brings it; nothing where all is there
+#        --example NAME          an example in the place of the binary
 #        --no-default-features   who leaves TLS out wants it small, so that one is optimised
 #                   for size throughout (70 KB)
 #
@@ -63,4 +64,7 @@ case " $* " in *' --no-default-features '*)
     ;;
 esac
 cargo build --release --locked --quiet --target "$musl" --target-dir "$target" "$@"
-echo "$target/$musl/release/push-live-metrics"
+case ${1:-} in
+    --example) echo "$target/$musl/release/examples/$2" ;;
+    *) echo "$target/$musl/release/push-live-metrics" ;;
+esac
