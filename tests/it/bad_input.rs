@@ -340,7 +340,8 @@ fn outputs() {
     output("x.om")
         .file("x.om", "old")
         .says("--output 'x.om': is there already; name another file, or add --force to replace it");
-    output("none/x.om").says(
+    let past = backfill().and("--start-epoch", "0").and("--end-epoch", "3600");
+    past.and("--output", "none/x.om").says(
         "cannot write 'none/x.om': No such file or directory (os error 2); \
          name a file in a folder that can be written to",
     );
