@@ -14,8 +14,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use std::{env, fs, hint};
 
-use push_live_metrics::cli::config::Command;
-use push_live_metrics::cli::{self, Environment};
+use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::plan::Plan;
 use push_live_metrics::remote_write::{Body, TimeSeries, Version, v1};
 use push_live_metrics::series::{Sample, SeriesIter, TimestampMs};
