@@ -2,20 +2,22 @@
 //!
 //! Known secrets never get through; of a query only values that are known to be harmless do.
 
+use std::cmp::Reverse;
 use std::fmt;
+use std::ops::Range;
 
 /// What stands where a secret was.
 pub const REDACTED: &str = "REDACTED";
 
 /// Query parameters whose values are shown: they say where something goes, not as whom.
-const SHOWN_PARAMETERS: &[&str] = &["db", "rp", "precision", "tenant", "extra_label"];
+const SHOWN_PARAMETERS: [&str; 5] = ["db", "rp", "precision", "tenant", "extra_label"];
 
 /// Shorter secrets are replaced as whole words only, so that they do not tear other words apart.
 const REPLACED_ANYWHERE_BYTES_MIN: usize = 8;
 /// So much of a secret at the end of a text that was cut off counts as the secret.
 const BEGINNING_BYTES_MIN: usize = 4;
 
-/// Secrets that a request has with it, in the forms in which they may come back.
+/// Secrets that a request has with it, in the forms in which they may come back; long ones first.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<String>);
 
@@ -29,13 +31,11 @@ impl Secrets {
     /// Adds one, and as JSON and Go quote it.
     pub fn add(&mut self, secret: &str) {
         let quoted = secret.replace('\\', r"\\").replace('"', r#"\""#);
-        for form in [quoted.as_str(), secret] {
-            if !form.is_empty() && !self.0.iter().any(|known| known == form) {
-                self.0.push(form.into());
-            }
-        }
+        let forms = [quoted, secret.to_owned()].into_iter().filter(|form| !form.is_empty());
+        self.0.extend(forms);
         // One may be a part of another.
-        self.0.sort_by_key(|known| usize::MAX - known.len());
+        self.0.sort_by_key(|known| Reverse(known.len()));
+        self.0.dedup();
     }
 
     /// Adds the value of a header, and the words of it, as in `Bearer TOKEN`.
@@ -47,13 +47,11 @@ impl Secrets {
 
     /// Adds what is secret in a URL: its password, and the parameters that look so.
     pub fn add_url(&mut self, url: &str) {
-        for (name, value) in parameters(url) {
-            if looks_secret(&percent_decoded(name)) {
-                self.add(value);
-                self.add(&percent_decoded(value));
-            }
+        for (_, value) in secret_parameters(url) {
+            self.add(value);
+            self.add(&percent_decoded(value));
         }
-        let user = user_info(url).map_or("", |(start, end)| &url[start..end]);
+        let user = user_info(url).map_or("", |user| &url[user]);
         if let Some((_, password)) = user.split_once(':') {
             self.add(user);
             self.add(password);
@@ -61,18 +59,24 @@ impl Secrets {
         }
     }
 
-    /// Returns the text with each of them replaced.
+    /// Returns the text with each of them replaced, and the beginning of one at its end.
     pub fn hide(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.0 {
-            text = without(&text, secret);
-            let longest = secret.len().min(text.len());
-            let is_beginning =
-                |length: &usize| text.as_bytes().ends_with(&secret.as_bytes()[..*length]);
-            if let Some(length) = (BEGINNING_BYTES_MIN..longest).rev().find(is_beginning)
-                && is_long(secret)
-                && text.is_char_boundary(text.len() - length)
-            {
+            let found: Vec<usize> = text.match_indices(secret).map(|(at, _)| at).collect();
+            for at in found.into_iter().rev() {
+                let end = at + secret.len();
+                let is_in_word = text[..at].ends_with(char::is_alphanumeric)
+                    || text[end..].starts_with(char::is_alphanumeric);
+                if is_long(secret) || !is_in_word {
+                    text.replace_range(at..end, REDACTED);
+                }
+            }
+            let is_at_end = |length: &usize| {
+                secret.get(..*length).is_some_and(|beginning| text.ends_with(beginning))
+            };
+            let cut_off = (BEGINNING_BYTES_MIN..secret.len()).rev().find(is_at_end);
+            if let Some(length) = cut_off.filter(|_| is_long(secret)) {
                 text.truncate(text.len() - length);
                 text.push_str(REDACTED);
             }
@@ -85,137 +89,86 @@ fn is_long(secret: &str) -> bool {
     secret.len() >= REPLACED_ANYWHERE_BYTES_MIN
 }
 
-fn without(text: &str, secret: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(secret) {
-        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
-        let is_inside = before.ends_with(char::is_alphanumeric)
-            || after.starts_with(char::is_alphanumeric)
-            || (before.is_empty() && shown.ends_with(char::is_alphanumeric));
-        shown.push_str(before);
-        shown.push_str(if is_inside && !is_long(secret) { secret } else { REDACTED });
-        rest = after;
-    }
-    shown + rest
-}
-
 /// Returns the URL without user name, password and fragment, and with the values of its query
 /// replaced, but for those that are known to be harmless.
 pub fn redacted(url: &str) -> String {
-    let (before, fragment) = match url.split_once('#') {
-        Some((before, fragment)) => (before, Some(fragment)),
-        None => (url, None),
-    };
-    let (address, query) = match before.split_once('?') {
-        Some((address, query)) => (address, Some(query)),
-        None => (before, None),
-    };
+    let (address, rest) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
     let mut shown = match user_info(url) {
-        // An @ further on than the address: there is no telling what is what.
-        Some((start, end)) if end >= address.len() => {
-            return format!("{}{REDACTED}", &url[..start]);
+        // An @ after the address: there is no telling what is what.
+        Some(user) if user.end >= address.len() => {
+            return format!("{}{REDACTED}", &url[..user.start]);
         }
-        Some((start, end)) => format!("{}{REDACTED}{}", &url[..start], &address[end..]),
+        Some(user) => format!("{}{REDACTED}{}", &url[..user.start], &address[user.end..]),
         None => address.to_owned(),
     };
-    if let Some(query) = query {
-        shown.push('?');
-        for part in query.split_inclusive(SEPARATORS) {
-            let parameter = part.trim_end_matches(SEPARATORS);
-            shown.push_str(&shown_parameter(parameter));
-            shown.push_str(&part[parameter.len()..]);
+    let (query, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    for part in query.split_inclusive(SEPARATORS) {
+        let parameter = part.trim_end_matches(SEPARATORS);
+        match parameter.split_once('=') {
+            Some((name, value)) if !value.is_empty() && !SHOWN_PARAMETERS.contains(&name) => {
+                shown.push_str(&format!("{name}={REDACTED}"));
+            }
+            None if !parameter.is_empty() => shown.push_str(REDACTED),
+            _ => shown.push_str(parameter),
         }
+        shown.push_str(&part[parameter.len()..]);
     }
-    if fragment.is_some_and(|fragment| !fragment.is_empty()) {
-        shown.push('#');
-        shown.push_str(REDACTED);
+    if !fragment.is_empty() {
+        shown.push_str(&format!("#{REDACTED}"));
     }
     shown
 }
 
-/// What ends a parameter; a second `?` too, as nothing good comes after one.
+/// What separates parameters; a second `?` too, as nothing good comes after one.
 const SEPARATORS: [char; 3] = ['&', ';', '?'];
 
-fn shown_parameter(parameter: &str) -> String {
-    match parameter.split_once('=') {
-        Some((name, value)) if value.is_empty() || SHOWN_PARAMETERS.contains(&name) => {
-            parameter.to_owned()
-        }
-        Some((name, _)) => format!("{name}={REDACTED}"),
-        None if parameter.is_empty() => String::new(),
-        None => REDACTED.to_owned(),
-    }
-}
-
-/// Returns names and values of the query.
-fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
+/// Returns names and values of the parameters that are credentials, by all appearance.
+fn secret_parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
-    query.split(SEPARATORS).filter_map(|parameter| parameter.split_once('='))
+    let parameters = query.split(SEPARATORS).filter_map(|parameter| parameter.split_once('='));
+    parameters.filter(|(name, _)| looks_secret(&percent_decoded(name)))
 }
 
 /// Returns whether a parameter of the URL's query is a credential, by all appearance.
 pub fn has_secret_parameter(url: &str) -> bool {
-    parameters(url).any(|(name, value)| !value.is_empty() && looks_secret(&percent_decoded(name)))
+    secret_parameters(url).any(|(_, value)| !value.is_empty())
 }
 
 /// Returns where user name and password are: before the `@` of the host, and before a later one
-/// where what stands in the host's place is none, because a password has a `/` in it.
-fn user_info(url: &str) -> Option<(usize, usize)> {
+/// where the host is not valid, because a password has a `/` in it.
+fn user_info(url: &str) -> Option<Range<usize>> {
     let head = url.split(['?', '#']).next().unwrap_or_default();
     let start = head.find("//").map_or(0, |at| at + 2);
-    let rest = &url[start..];
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = head[start..].split('/').next().unwrap_or_default();
     let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) || port.contains(']');
     let is_host = authority.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
-    let at = if is_host { authority.rfind('@') } else { rest.rfind('@') };
-    at.map(|at| (start, start + at))
+    let end = if is_host { authority.rfind('@') } else { url[start..].rfind('@') };
+    end.map(|end| start..start + end)
 }
 
 /// Returns whether a header or query parameter of this name holds a secret, by all appearance.
 pub fn looks_secret(name: &str) -> bool {
-    const PARTS: &[&str] = &[
-        "key",
-        "token",
-        "secret",
-        "passw",
-        "passphrase",
-        "passcode",
-        "pwd",
-        "cookie",
-        "session",
-        "signature",
-        "credential",
-        "bearer",
-        "jwt",
-    ];
-    const WORDS: &[&str] = &["pass", "p", "pw", "sig", "sid", "sas", "otp"];
+    const PARTS: &str = "key token secret passw passphrase passcode pwd cookie session signature \
+                         credential bearer jwt authoriz authoris";
+    const WORDS: [&str; 7] = ["pass", "p", "pw", "sig", "sid", "sas", "otp"];
     let name = name.to_ascii_lowercase();
-    // An author is no authorization.
-    let is_about_access = |(at, _): (usize, &str)| {
-        let rest = &name[at + "auth".len()..];
-        !rest.starts_with("or") || rest.starts_with("oriz") || rest.starts_with("oris")
-    };
-    PARTS.iter().any(|part| name.contains(part))
-        || name.match_indices("auth").any(is_about_access)
+    PARTS.split(' ').any(|part| name.contains(part))
+        // An author is no authorization.
+        || name.replace("author", "").contains("auth")
         || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
 }
 
 /// Returns the text with each `%41` as the character that it stands for.
 fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code = match (first, after.get(..2)) {
-            (b'%', Some(digits)) => str::from_utf8(digits)
-                .ok()
-                .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
-                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
-            _ => None,
-        };
-        bytes.push(code.unwrap_or(*first));
-        rest = &after[if code.is_some() { 2 } else { 0 }..];
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| !digits.starts_with('+'));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => bytes.extend([&[byte], &part.as_bytes()[2..]].concat()),
+            None => bytes.extend([b"%", part.as_bytes()].concat()),
+        }
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,10 +24,10 @@ const ADDRESSES_MAX: usize = 16;
 type Answer = io::Result<Vec<SocketAddr>>;
 type LookUp = fn(&str, u16) -> Answer;
 
-/// Looks up one host at a time; clones share what they know.
-#[derive(Clone, Debug)]
+/// Looks up one host at a time.
+#[derive(Debug)]
 pub(super) struct Resolver {
-    known: Arc<Mutex<Known>>,
+    known: Mutex<Known>,
     look_up: LookUp,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Resolver {
 struct Known {
     host: String,
     port: u16,
-    addresses: Option<(Instant, Vec<SocketAddr>)>,
+    found: Option<(Instant, Vec<SocketAddr>)>,
     under_way: Option<Receiver<Answer>>,
 }
 
@@ -44,25 +44,24 @@ impl Resolver {
     /// Returns a resolver that asks the system.
     pub(super) fn new() -> Self {
         let look_up: LookUp = |host, port| Ok((host, port).to_socket_addrs()?.collect());
-        Self { known: Arc::default(), look_up }
+        Self { known: Mutex::default(), look_up }
     }
 
-    /// Returns the addresses of a host; None where there is no answer in time.
+    /// Returns the addresses of a host; None where there is no answer within `limit`.
     fn addresses(
         &self,
         host: &str,
         port: u16,
         limit: Duration,
     ) -> io::Result<Option<Vec<SocketAddr>>> {
-        let literal = host.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = literal.parse::<IpAddr>() {
+        if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
             return Ok(Some(vec![SocketAddr::new(address, port)]));
         }
-        let mut known = self.lock();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if (known.host.as_str(), known.port) != (host, port) {
             *known = Known { host: host.into(), port, ..Known::default() };
         }
-        if let Some((since, addresses)) = &known.addresses
+        if let Some((since, addresses)) = &known.found
             && since.elapsed() < ANSWER_AGE_MAX
         {
             return Ok(Some(addresses.clone()));
@@ -74,7 +73,7 @@ impl Resolver {
         match under_way.recv_timeout(limit) {
             Ok(answer) => {
                 let addresses = answer?;
-                known.addresses = Some((Instant::now(), addresses.clone()));
+                known.found = Some((Instant::now(), addresses.clone()));
                 Ok(Some(addresses))
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -88,16 +87,11 @@ impl Resolver {
     fn start(&self, host: String, port: u16) -> io::Result<Receiver<Answer>> {
         let look_up = self.look_up;
         let (sender, receiver) = sync_channel(1);
-        // Nobody waits for an answer that comes too late.
+        // Nobody may be waiting any more when the answer comes.
         let run = move || drop(sender.send(look_up(&host, port)));
-        match thread::Builder::new().spawn(run) {
-            Ok(_) => Ok(receiver),
-            Err(error) => Err(io::Error::other(format!("no thread can be started: {error}"))),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let started = thread::Builder::new().spawn(run);
+        let failed = |error| io::Error::other(format!("no thread can be started: {error}"));
+        started.map(|_| receiver).map_err(failed)
     }
 }
 
@@ -108,16 +102,15 @@ impl resolver::Resolver for Resolver {
         _: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        let Some((host, port)) = host_and_port(uri) else { return Err(Error::HostNotFound) };
+        let (host, port) = host_and_port(uri).ok_or(Error::HostNotFound)?;
         let found = self.addresses(host, port, *timeout.after).map_err(|error| {
-            let error = error.to_string();
-            let reason = error.strip_prefix("failed to lookup address information: ");
-            let reason = reason.unwrap_or(&error);
+            let reason = error.to_string();
+            let reason = reason.trim_start_matches("failed to lookup address information: ");
             Error::Other(format!("the host name cannot be looked up: {reason}").into())
         })?;
-        let addresses = found.ok_or(Error::Timeout(timeout.reason))?;
         let mut taken = self.empty();
-        for address in addresses.into_iter().take(ADDRESSES_MAX) {
+        for address in found.ok_or(Error::Timeout(timeout.reason))?.into_iter().take(ADDRESSES_MAX)
+        {
             taken.push(address);
         }
         if taken.is_empty() { Err(Error::HostNotFound) } else { Ok(taken) }
@@ -167,8 +160,8 @@ mod tests {
         check("a", 1, 1);
         check("a", 2, 2);
         check("b", 2, 3);
-        let mut known = resolver.lock();
-        let (since, _) = known.addresses.as_mut().unwrap();
+        let mut known = resolver.known.lock().unwrap();
+        let (since, _) = known.found.as_mut().unwrap();
         *since = since.checked_sub(ANSWER_AGE_MAX).unwrap();
         drop(known);
         check("b", 2, 4);
