@@ -17,27 +17,25 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 pub enum Secret {
     /// The value itself.
     Inline(String),
+    /// The content of a pipe or the like, which gives it once.
+    Once(String),
     /// A file that holds the value; a trailing line end is not part of it.
-    File(PathBuf),
-    /// The same, as long as `path` leads into `folder`.
-    FileUnder {
+    File {
         /// The file.
         path: PathBuf,
-        /// A folder, links resolved.
-        folder: PathBuf,
+        /// The folder that it must be in or under, links resolved.
+        folder: Option<PathBuf>,
     },
-    /// What came out of a pipe or the like, which gives it once.
-    Once(String),
 }
 
 impl Secret {
-    /// Returns the secret in a file, which is read now if it is no regular one.
+    /// Returns the secret in a file, which is read now if it is not a regular one.
     ///
     /// # Errors
     /// As `read`.
     pub fn in_file(path: &Path) -> Result<Secret, Error> {
         let read = |metadata: fs::Metadata| match metadata.is_file() {
-            true => Ok(Secret::File(path.into())),
+            true => Ok(Secret::File { path: path.into(), folder: None }),
             false => read_text(path).map(Secret::Once),
         };
         fs::metadata(path).and_then(read).map_err(|source| unreadable(path, source))
@@ -49,34 +47,35 @@ impl Secret {
     /// As `read`; the file lies elsewhere.
     pub fn in_file_under(path: &Path, folder: &Path) -> Result<Secret, Error> {
         let folder = folder.canonicalize().map_err(|source| unreadable(folder, source))?;
-        let secret = Secret::FileUnder { path: path.into(), folder };
+        let secret = Secret::File { path: path.into(), folder: Some(folder) };
         secret.read().map(|_| secret)
     }
 
     /// Returns the value, which may be empty; that of a file as it is now.
     ///
     /// # Errors
-    /// When the file cannot be read, is no regular one (any more), is larger than 64 KiB, or is
-    /// not UTF-8.
+    /// When the file cannot be read, is not a regular one (any more), is larger than 64 KiB, or
+    /// is not UTF-8.
     pub fn read(&self) -> Result<String, Error> {
-        let (path, folder) = match self {
-            Secret::Inline(value) | Secret::Once(value) => return Ok(value.clone()),
-            Secret::File(path) => (path, None),
-            Secret::FileUnder { path, folder } => (path, Some(folder)),
-        };
-        let read = || {
-            if let Some(folder) = folder
-                && !path.canonicalize()?.starts_with(folder)
-            {
-                return Err(io::Error::other("it is not in or under the current directory"));
+        match self {
+            Secret::Inline(value) | Secret::Once(value) => Ok(value.clone()),
+            Secret::File { path, folder } => {
+                read_regular(path, folder.as_deref()).map_err(|source| unreadable(path, source))
             }
-            // Opening a pipe that nobody writes to would wait for ever.
-            match fs::metadata(path)?.is_file() {
-                true => read_text(path),
-                false => Err(io::Error::other("it is no regular file")),
-            }
-        };
-        read().map_err(|source| unreadable(path, source))
+        }
+    }
+}
+
+fn read_regular(path: &Path, folder: Option<&Path>) -> io::Result<String> {
+    if let Some(folder) = folder
+        && !path.canonicalize()?.starts_with(folder)
+    {
+        return Err(io::Error::other("it is not in or under the current directory"));
+    }
+    // Opening a pipe that nobody writes to would wait for ever.
+    match fs::metadata(path)?.is_file() {
+        true => read_text(path),
+        false => Err(io::Error::other("it is not a regular file")),
     }
 }
 
@@ -99,7 +98,7 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Secret::Inline(_) | Secret::Once(_) => f.write_str("***"),
-            Secret::File(path) | Secret::FileUnder { path, .. } => write!(f, "@{}", path.display()),
+            Secret::File { path, .. } => write!(f, "@{}", path.display()),
         }
     }
 }
@@ -107,7 +106,7 @@ impl fmt::Debug for Secret {
 /// What is wrong with a secret, in words that do not show it.
 pub type Problem = &'static str;
 
-/// Checks what goes behind `Bearer`.
+/// Checks what goes after `Bearer`.
 /// Source: RFC 6750, section 2.1, but for any visible ASCII.
 ///
 /// # Errors

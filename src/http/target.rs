@@ -42,7 +42,18 @@ impl Target {
 
     /// Returns the URL without what may be secret in it.
     pub fn shown_url(&self) -> String {
-        redacted(&self.url)
+        let mut secrets = Secrets::default();
+        let auth = match &self.auth {
+            Auth::None => None,
+            Auth::Bearer(secret) | Auth::Basic { password: secret, .. } => Some(secret),
+        };
+        let headers = self.headers.iter().filter(|header| is_secret_header(header));
+        for secret in headers.map(|(_, secret)| secret).chain(auth) {
+            if let Secret::Inline(value) | Secret::Once(value) = secret {
+                secrets.add(value);
+            }
+        }
+        secrets.hide(&redacted(&self.url))
     }
 
     /// Returns the headers that a request has because of its target, to be shown: secrets are
@@ -120,9 +131,7 @@ fn checked(
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Target");
-        shown.field("url", &self.shown_url()).field("source", &self.source);
-        shown.field("auth", &self.auth).finish_non_exhaustive()
+        write!(f, "Target {{ {}, {:?} }}", self.shown_url(), self.auth)
     }
 }
 

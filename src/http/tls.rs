@@ -2,8 +2,7 @@
 //!
 //! Never weakens verification unless it was asked to.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
@@ -15,8 +14,6 @@ use crate::error::BadInput;
 const CA_FILE: &str = "--ca-file or SSL_CERT_FILE";
 const CLIENT_CERT: &str = "--client-cert";
 const CLIENT_KEY: &str = "--client-key";
-/// Largest file: many times what a host's own bundle has.
-const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Returns ureq's TLS settings for `options`; the bundled roots where no file is named.
 ///
@@ -44,35 +41,25 @@ pub(super) fn config(options: &TlsOptions) -> Result<TlsConfig, BadInput> {
 fn certificates(flag: &str, path: &Path) -> Result<Vec<Certificate<'static>>, BadInput> {
     let mut certificates = Vec::new();
     for item in parse_pem(&read(flag, path)?) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-            Ok(_) => {}
-            Err(_) => return Err(unusable(flag, path, "is not PEM")),
+        if let PemItem::Certificate(certificate) =
+            item.map_err(|_| unusable(flag, path, "is not PEM"))?
+        {
+            certificates.push(certificate);
         }
     }
-    if certificates.is_empty() {
-        return Err(unusable(flag, path, "holds no certificate in PEM form"));
+    match certificates.is_empty() {
+        true => Err(unusable(flag, path, "holds no certificate in PEM form")),
+        false => Ok(certificates),
     }
-    Ok(certificates)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKey<'static>, BadInput> {
-    PrivateKey::from_pem(&read(CLIENT_KEY, path)?).map_err(|_| {
-        unusable(CLIENT_KEY, path, "holds no unencrypted private key in PEM form") //
-    })
+    let problem = "holds no unencrypted private key in PEM form";
+    PrivateKey::from_pem(&read(CLIENT_KEY, path)?).map_err(|_| unusable(CLIENT_KEY, path, problem))
 }
 
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>, BadInput> {
-    let mut bytes = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) => Err(unusable(flag, path, &format!("cannot be read: {error}"))),
-        Ok(count) if count as u64 > FILE_BYTES_MAX => {
-            Err(unusable(flag, path, "is larger than 16 MiB"))
-        }
-        Ok(_) => Ok(bytes),
-    }
+    fs::read(path).map_err(|error| unusable(flag, path, &format!("cannot be read: {error}")))
 }
 
 fn unusable(flag: &str, path: &Path, problem: &str) -> BadInput {

@@ -183,7 +183,7 @@ fn a_token_file_that_becomes_a_pipe_hangs_no_run() {
     });
     let sender = sender.flag("url", &receiver.url()).env("REMOTE_WRITE_TOKEN_FILE", "t");
     let run = sender.flag("flush-timeout", "100ms").run();
-    run.assert_code(1).assert_says("it is no regular file");
+    run.assert_code(1).assert_says("it is not a regular file");
     assert_eq!(run.summary().counts(), [2, 0, 3, 0, 0]);
 }
 

@@ -164,7 +164,7 @@ mod tests {
         let path = setup.path("");
         let with = |file: &str| format!("{path}{file}");
         let setup = setup.flags(&[URL]).variable("REMOTE_WRITE_TOKEN_FILE", &with("token"));
-        let expected = Auth::Bearer(Secret::File(with("token").into()));
+        let expected = Auth::Bearer(Secret::File { path: with("token").into(), folder: None });
         assert_eq!(setup.live().target.auth, expected);
         let setup = setup.variable("REMOTE_WRITE_TOKEN_FILE", &with("two"));
         let problem = "names a file that has a line end in it; write it again";
