@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-use crate::remote_write::STALE_NAN_BITS;
-use crate::series::{Grid, Sample, TimestampMs};
+use crate::series::{Grid, TimestampMs};
 
 /// What is taken of an answer's body, and of what it unpacks to.
 pub const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -59,13 +58,8 @@ pub enum ReadError {
         /// For the log.
         reason: String,
     },
-    /// There was no answer in time, or none that says anything of samples.
-    Unreachable {
-        /// Whether the last attempt had an answer.
-        is_answered: bool,
-        /// For the log.
-        reason: String,
-    },
+    /// There was no answer in time, or none that says anything of samples; for the log.
+    Unreachable(String),
     /// A signal came.
     Interrupted,
 }
@@ -79,24 +73,13 @@ impl fmt::Display for ReadError {
                 write!(f, "the answer cannot be read: for a single step it is over {limit} MiB")
             }
             ReadError::Refused { reason, .. } => write!(f, "refused: {reason}"),
-            ReadError::Unreachable { is_answered: false, reason } => {
-                write!(f, "no answer in time: {reason}")
-            }
-            ReadError::Unreachable { is_answered: true, reason } => {
+            ReadError::Unreachable(reason) if reason.starts_with("HTTP ") => {
                 write!(f, "the receiver answered {reason}, to the last attempt")
             }
+            ReadError::Unreachable(reason) => write!(f, "no answer in time: {reason}"),
             ReadError::Interrupted => f.write_str("interrupted"),
         }
     }
-}
-
-/// Refuses a value that no sender of ours sends. A stale marker is the one NaN that it does.
-pub(super) fn check_value(sample: Sample) -> Result<(), ReadError> {
-    if sample.value.is_nan() && sample.value.to_bits() != STALE_NAN_BITS {
-        let time = sample.timestamp.0;
-        return unreadable(format!("its sample at {time} ms is NaN, which this series never is"));
-    }
-    Ok(())
 }
 
 /// Returns the error of an answer that cannot be read.

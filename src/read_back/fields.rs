@@ -22,27 +22,33 @@ pub(super) enum Value<'a> {
 impl<'a> Value<'a> {
     /// Returns the bytes of a nested message or text.
     pub(super) fn bytes(self) -> Result<&'a [u8], ReadError> {
-        match self {
-            Value::Bytes(bytes) => Ok(bytes),
-            _ => unreadable("a field has another type than it should"),
-        }
+        if let Value::Bytes(bytes) = self { Ok(bytes) } else { wrong_type() }
     }
 
     /// Returns the bits of a double.
     pub(super) fn fixed64(self) -> Result<u64, ReadError> {
-        match self {
-            Value::Fixed64(bits) => Ok(bits),
-            _ => unreadable("a field has another type than it should"),
-        }
+        if let Value::Fixed64(bits) = self { Ok(bits) } else { wrong_type() }
     }
 
     /// Returns an integer.
     pub(super) fn varint(self) -> Result<u64, ReadError> {
-        match self {
-            Value::Varint(value) => Ok(value),
-            _ => unreadable("a field has another type than it should"),
-        }
+        if let Value::Varint(value) = self { Ok(value) } else { wrong_type() }
     }
+}
+
+fn wrong_type<T>() -> Result<T, ReadError> {
+    unreadable("a field has another type than it should")
+}
+
+/// Returns the nested messages of `message` in the fields with this number.
+pub(super) fn nested(
+    message: &[u8],
+    number: u64,
+) -> impl Iterator<Item = Result<&[u8], ReadError>> {
+    Fields::of(message).filter_map(move |field| match field {
+        Ok((found, value)) => (found == number).then(|| value.bytes()),
+        Err(error) => Some(Err(error)),
+    })
 }
 
 /// The fields of a message in the order they stand: number and value. Ends after an error.
@@ -104,13 +110,11 @@ impl<'a> Iterator for Fields<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        Some(self.field().map_or_else(
-            || {
-                self.rest = &[];
-                unreadable("its protobuf message is malformed")
-            },
-            Ok,
-        ))
+        let field = self.field();
+        if field.is_none() {
+            self.rest = &[];
+        }
+        Some(field.map_or_else(|| unreadable("its protobuf message is malformed"), Ok))
     }
 }
 

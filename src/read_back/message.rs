@@ -10,11 +10,12 @@ use quick_protobuf::{Result as WriteResult, Writer};
 use snap::raw::{Decoder, Encoder, decompress_len};
 
 use super::answer::{
-    ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, check_value, unreadable,
+    ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable,
 };
-use super::fields::Fields;
+use super::fields::{Fields, nested};
 use crate::error::Escaped;
 use crate::labels::LabelSet;
+use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Sample, TimestampMs};
 
 /// The headers of a request.
@@ -98,21 +99,16 @@ fn request(query: Query<'_>) -> WriteResult<Vec<u8>> {
     Ok(message)
 }
 
-/// Unpacks an answer into `message`, which has its length afterwards.
+/// Unpacks an answer.
 ///
 /// # Errors
-/// It is no snappy block, or says that it is too large; nothing has been allocated for it then.
-pub fn unpack(body: &[u8], message: &mut Vec<u8>) -> Result<(), ReadError> {
+/// It is not a snappy block, or says that it is too large; nothing has been allocated for it then.
+pub fn unpack(body: &[u8]) -> Result<Vec<u8>, ReadError> {
     let corrupt = |_| ReadError::Unreadable("it is not a snappy block".into());
-    let length = decompress_len(body).map_err(corrupt)?;
-    if length > ANSWER_BYTES_MAX {
-        return Err(ReadError::TooLarge);
+    match decompress_len(body).map_err(corrupt)? {
+        length if length > ANSWER_BYTES_MAX => Err(ReadError::TooLarge),
+        _ => Decoder::new().decompress_vec(body).map_err(corrupt),
     }
-    message.clear();
-    message.resize(length, 0);
-    let written = Decoder::new().decompress(body, message).map_err(corrupt)?;
-    message.truncate(written);
-    Ok(())
 }
 
 /// What an answer holds.
@@ -139,18 +135,14 @@ pub fn decode(
     samples: &mut Vec<Sample>,
 ) -> Result<Found, ReadError> {
     samples.clear();
-    let mut results = Fields::of(message).filter(|field| is_field(field, RESPONSE_RESULTS));
+    let mut results = nested(message, RESPONSE_RESULTS);
     let (Some(result), None) = (results.next(), results.next()) else {
         return unreadable("it does not hold the one result that was asked for");
     };
     let mut ours = BTreeMap::new();
     let mut others = BTreeSet::new();
-    for field in Fields::of(result?.1.bytes()?) {
-        let (number, value) = field?;
-        if number != RESULT_TIMESERIES {
-            continue;
-        }
-        let series = value.bytes()?;
+    for series in nested(result?, RESULT_TIMESERIES) {
+        let series = series?;
         let (of_metadata, more_names) = more_labels(series, query.labels)?;
         if !more_names.iter().all(|name| query.other_names.contains(name)) {
             others.extend(more_names);
@@ -173,18 +165,14 @@ pub fn decode(
     Ok(Found::Samples)
 }
 
-fn is_field<T>(field: &Result<(u64, T), ReadError>, number: u64) -> bool {
-    field.as_ref().map_or(true, |(found, _)| *found == number)
-}
-
 /// Labels that a series has beside all of ours: those of its metadata, and the others' names.
 type MoreLabels = (BTreeSet<(String, String)>, Vec<String>);
 
 fn more_labels(series: &[u8], labels: &LabelSet) -> Result<MoreLabels, ReadError> {
     let mut is_there = vec![false; labels.pairs().len()];
     let (mut of_metadata, mut more_names) = (BTreeSet::new(), Vec::new());
-    for field in Fields::of(series).filter(|field| is_field(field, TIME_SERIES_LABELS)) {
-        let (name, value) = label(field?.1.bytes()?)?;
+    for pair in nested(series, TIME_SERIES_LABELS) {
+        let (name, value) = label(pair?)?;
         match position(labels, &name) {
             None if METADATA_LABELS.contains(&name.as_str()) => {
                 of_metadata.insert((name, value));
@@ -194,8 +182,7 @@ fn more_labels(series: &[u8], labels: &LabelSet) -> Result<MoreLabels, ReadError
             Some(index) => {
                 if labels.pairs()[index].1 != value || is_there[index] {
                     let name = Escaped(&name);
-                    let problem = format!("it holds a series with another label '{name}'");
-                    return unreadable(problem);
+                    return unreadable(format!("it holds a series with another label '{name}'"));
                 }
                 is_there[index] = true;
             }
@@ -231,14 +218,21 @@ fn read_samples(
     samples: &mut Vec<Sample>,
 ) -> Result<(), ReadError> {
     let mut newest = TimestampMs(i64::MIN);
-    for field in Fields::of(series).filter(|field| is_field(field, TIME_SERIES_SAMPLES)) {
-        let sample = sample(field?.1.bytes()?)?;
-        if sample.timestamp < newest {
+    for message in nested(series, TIME_SERIES_SAMPLES) {
+        let sample = sample(message?)?;
+        let time = sample.timestamp;
+        if time < newest {
             return unreadable("its samples are not in the order of time");
         }
-        newest = sample.timestamp;
-        check_value(sample)?;
-        if range.holds(sample.timestamp) {
+        newest = time;
+        // A stale marker is the one NaN that is sent.
+        if sample.value.is_nan() && sample.value.to_bits() != STALE_NAN_BITS {
+            let time = time.0;
+            return unreadable(format!(
+                "its sample at {time} ms is NaN, which this series never is"
+            ));
+        }
+        if range.holds(time) {
             if samples.len() == SAMPLES_MAX {
                 return Err(ReadError::TooLarge);
             }
@@ -265,7 +259,6 @@ fn sample(message: &[u8]) -> Result<Sample, ReadError> {
 mod tests {
     use super::*;
     use crate::generated::Random;
-    use crate::remote_write::STALE_NAN_BITS;
 
     const RANGE: TimeRange = TimeRange { start: TimestampMs(1000), end: TimestampMs(2000) };
 
@@ -338,9 +331,7 @@ mod tests {
         let times = vec![8, 0xe8, 7, 16, 0xd0, 15];
         let matchers = [matcher("__name__", "cpu"), matcher("a", "x"), matcher("b", "")].concat();
         let expected = [field(1, &[times, matchers].concat()), vec![18, 1, 0]].concat();
-        let mut message = Vec::new();
-        unpack(&encode(query), &mut message).unwrap();
-        assert_eq!(message, expected);
+        assert_eq!(unpack(&encode(query)).unwrap(), expected);
     }
 
     #[test]
@@ -424,16 +415,13 @@ mod tests {
 
     #[test]
     fn snappy_is_checked_before_memory_is_taken() {
-        let mut message = Vec::new();
         let not_snappy = ReadError::Unreadable("it is not a snappy block".into());
         let block = Encoder::new().compress_vec(&[7; 1000]).unwrap();
-        assert_eq!(unpack(&block, &mut message), Ok(()));
-        assert_eq!(unpack(&block[..block.len() - 1], &mut message), Err(not_snappy.clone()));
-        assert_eq!(unpack(&[0xff; 9], &mut message), Err(not_snappy));
+        assert_eq!(unpack(&block), Ok(vec![7; 1000]));
+        assert_eq!(unpack(&block[..block.len() - 1]), Err(not_snappy.clone()));
+        assert_eq!(unpack(&[0xff; 9]), Err(not_snappy));
         let four_gigabytes = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
-        let mut message = Vec::new();
-        assert_eq!(unpack(&four_gigabytes, &mut message), Err(ReadError::TooLarge));
-        assert_eq!(message.capacity(), 0);
+        assert_eq!(unpack(&four_gigabytes), Err(ReadError::TooLarge));
     }
 
     #[test]
@@ -448,17 +436,14 @@ mod tests {
         let labels = labels();
         let other_names = BTreeSet::new();
         let query = Query { labels: &labels, other_names: &other_names, range: RANGE };
-        let (mut message, mut samples, mut readable) = (Vec::new(), Vec::new(), 0);
+        let (mut samples, mut readable) = (Vec::new(), 0);
         for round in 0..100_000 {
             let mut bytes = if round % 2 == 0 { valid.clone() } else { packed.clone() };
             for _ in 0..=random.below(4) {
                 mutate(&mut bytes, &mut random);
             }
-            if round % 2 == 0 {
-                message = bytes;
-            } else if unpack(&bytes, &mut message).is_err() {
-                continue;
-            }
+            let message = if round % 2 == 0 { Ok(bytes) } else { unpack(&bytes) };
+            let Ok(message) = message else { continue };
             readable += u32::from(decode(&message, query, &mut samples).is_ok());
         }
         assert!(readable > 1000, "{readable}: mutations that go unnoticed are in the values");

@@ -84,7 +84,6 @@ pub struct Reader<'a, C> {
     api: ReadApi,
     backoff: Backoff,
     other_names: BTreeSet<String>,
-    message: Vec<u8>,
 }
 
 impl<'a, C: Clock> Reader<'a, C> {
@@ -98,7 +97,6 @@ impl<'a, C: Clock> Reader<'a, C> {
             api: source.config.api,
             backoff: Backoff::new(seed),
             other_names: BTreeSet::new(),
-            message: Vec::new(),
         }
     }
 
@@ -125,25 +123,22 @@ impl<'a, C: Clock> Reader<'a, C> {
         range: TimeRange,
         samples: &mut Vec<Sample>,
     ) -> Result<(), ReadError> {
-        if self.api == ReadApi::VictoriaMetrics {
-            return self.read_victoriametrics(labels, range, samples);
-        }
-        match self.read_prometheus(labels, range, samples) {
-            Err(ReadError::Refused { reason, .. })
-                if self.api == ReadApi::Auto && reason.contains(ANSWER_TO_REMOTE_READ) =>
-            {
-                self.api = ReadApi::VictoriaMetrics;
-                let text = "A VictoriaMetrics: read by its CSV export, and compared within 2e-12 \
-                            of the value, because it keeps about 12 digits";
-                self.report.info("victoriametrics", &[], text);
-                self.read_victoriametrics(labels, range, samples)
+        if self.api != ReadApi::VictoriaMetrics {
+            match self.read_prometheus(labels, range, samples) {
+                Err(ReadError::Refused { reason, .. })
+                    if self.api == ReadApi::Auto && reason.contains(ANSWER_TO_REMOTE_READ) => {}
+                result => return result,
             }
-            Ok(()) => {
-                self.api = ReadApi::Prometheus;
-                Ok(())
-            }
-            result => result,
+            self.api = ReadApi::VictoriaMetrics;
+            let text = "A VictoriaMetrics: read by its CSV export, and compared within 2e-12 of \
+                        the value, because it keeps about 12 digits";
+            self.report.info("victoriametrics", &[], text);
         }
+        self.read_victoriametrics(labels, range, samples)
+    }
+
+    fn query<'q>(&'q self, labels: &'q LabelSet, range: TimeRange) -> Query<'q> {
+        Query { labels, other_names: &self.other_names, range }
     }
 
     fn read_prometheus(
@@ -153,15 +148,10 @@ impl<'a, C: Clock> Reader<'a, C> {
         samples: &mut Vec<Sample>,
     ) -> Result<(), ReadError> {
         loop {
-            let query = Query { labels, other_names: &self.other_names, range };
-            let request = message::encode(query);
-            let url = &self.source.config.target.url;
-            let headers = message::REQUEST_HEADERS;
-            let body = self.ask(url, headers, &request)?;
-            message::unpack(&body, &mut self.message)?;
-            drop(body);
-            let query = Query { labels, other_names: &self.other_names, range };
-            match message::decode(&self.message, query, samples)? {
+            let request = message::encode(self.query(labels, range));
+            let url = self.source.client.url();
+            let message = message::unpack(&self.ask(url, message::REQUEST_HEADERS, &request)?)?;
+            match message::decode(&message, self.query(labels, range), samples)? {
                 Found::Samples => return Ok(()),
                 Found::Others(names) => self.learn(names)?,
             }
@@ -174,15 +164,16 @@ impl<'a, C: Clock> Reader<'a, C> {
         range: TimeRange,
         samples: &mut Vec<Sample>,
     ) -> Result<(), ReadError> {
-        let read_url = &self.source.config.target.url;
+        let read_url = self.source.client.url();
         let (_, metric_name) = labels
             .pairs()
             .iter()
             .find(|(name, _)| name == "__name__")
             .expect("a label set holds the metric's name");
         loop {
-            let query = Query { labels, other_names: &self.other_names, range };
-            let csv = self.ask_form(victoriametrics::export(read_url, query, self.clock.now()))?;
+            let export =
+                victoriametrics::export(read_url, self.query(labels, range), self.clock.now());
+            let csv = self.ask_form(export)?;
             // Asked afterwards, so that no series can show in between.
             let now = self.clock.now();
             let names = self.ask_form(victoriametrics::label_names(read_url, metric_name, now))?;
@@ -244,8 +235,7 @@ impl<'a, C: Clock> Reader<'a, C> {
             let give_up_at = *give_up_at.get_or_insert(now + self.source.config.patience);
             let left = give_up_at.saturating_sub(now);
             if left.is_zero() {
-                let is_answered = reason.starts_with("HTTP ");
-                return Err(ReadError::Unreachable { is_answered, reason });
+                return Err(ReadError::Unreachable(reason));
             }
             let delay = self.backoff.failed(after).min(left);
             let text = format!("✗ Read failed: {reason}; again in {:.1} s", delay.as_secs_f64());
