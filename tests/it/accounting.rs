@@ -1,7 +1,7 @@
 //! When something is missing: counted, named, and the printed commands send exactly that.
 
 use crate::support::process::Run;
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step};
@@ -11,7 +11,7 @@ const OK: u16 = 204;
 /// Runs what `run`, which had losses, printed, each command in a shell; then nothing is missing
 /// any more.
 #[track_caller]
-fn check_printed(run: &Run, receiver: &Receiver, command_count: usize) {
+fn check_printed(run: &Run, receiver: &ScriptedReceiver, command_count: usize) {
     run.assert_code(1);
     let summary = run.summary();
     assert_eq!(summary.commands.len(), command_count, "{summary:#?}");
@@ -35,7 +35,7 @@ fn statuses(statuses: &[u16]) -> Vec<Step> {
 
 #[test]
 fn printed_commands_send_what_was_rejected() {
-    let receiver = Receiver::start(statuses(&[OK, OK, 400, OK, OK, 422, 400, OK, OK, 413]));
+    let receiver = ScriptedReceiver::start(statuses(&[OK, OK, 400, OK, OK, 422, 400, OK, OK, 413]));
     let run = Sender::to(&receiver.url()).run();
     assert_eq!(run.summary().counts(), [6, 4, 0, 0, 0]);
     check_printed(&run, &receiver, 3);
@@ -44,7 +44,7 @@ fn printed_commands_send_what_was_rejected() {
 
 #[test]
 fn printed_commands_send_every_series_of_a_fan_out() {
-    let receiver = Receiver::start(statuses(&[OK, 400, 400, OK]));
+    let receiver = ScriptedReceiver::start(statuses(&[OK, 400, 400, OK]));
     let sender = Sender::to(&receiver.url()).flag("labels", "k={1..3}");
     let run = sender.and_flag("labels", "k=other").run();
     assert_eq!(run.summary().counts(), [32, 8, 0, 0, 0]);
@@ -90,7 +90,7 @@ fn printed_commands_find_target_and_token_again() {
 
 #[test]
 fn printed_commands_keep_to_an_origin() {
-    let receiver = Receiver::start(statuses(&[OK, 400, OK]));
+    let receiver = ScriptedReceiver::start(statuses(&[OK, 400, OK]));
     let sender = Sender::to(&receiver.url())
         .flag("origin", "1700000000.5")
         .flag("interval", "250ms")
@@ -104,7 +104,7 @@ fn printed_commands_keep_to_an_origin() {
 
 #[test]
 fn ten_commands_are_printed_and_the_others_counted() {
-    let receiver = Receiver::start(statuses(&[OK, 400].repeat(12)));
+    let receiver = ScriptedReceiver::start(statuses(&[OK, 400].repeat(12)));
     let run = Sender::to(&receiver.url()).ticks(24, 10).run();
     run.assert_code(1);
     let summary = run.summary();
@@ -115,10 +115,10 @@ fn ten_commands_are_printed_and_the_others_counted() {
 #[test]
 fn a_word_is_said_about_the_out_of_order_window_where_it_is_needed() {
     let word = "out_of_order_time_window";
-    let receiver = Receiver::start(statuses(&[OK, 400, OK]));
+    let receiver = ScriptedReceiver::start(statuses(&[OK, 400, OK]));
     let run = Sender::to(&receiver.url()).run();
     assert!(run.log().messages("missing").join("").contains(word), "{}", run.stderr);
-    let receiver = Receiver::start(statuses(&[OK, OK, 400]));
+    let receiver = ScriptedReceiver::start(statuses(&[OK, OK, 400]));
     let run = Sender::to(&receiver.url()).ticks(3, 20).run();
     assert!(!run.log().messages("missing").join("").contains(word), "{}", run.stderr);
 }
@@ -165,7 +165,7 @@ fn a_receiver_that_is_never_there_is_unreachable() {
 
 #[test]
 fn nobody_listening_is_unreachable() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     receiver.close();
     let run = Sender::to(&receiver.url()).flag("flush-timeout", "200ms").run();
     run.assert_code(4);
@@ -188,7 +188,7 @@ fn a_host_that_is_not_there_is_unreachable() {
 
 #[test]
 fn the_counts_add_up_in_words_too() {
-    let receiver = Receiver::start(statuses(&[OK, 400, 503]));
+    let receiver = ScriptedReceiver::start(statuses(&[OK, 400, 503]));
     let sender = Sender::to(&receiver.url()).flag("log-format", "text");
     let run = sender.flag("labels", "k={1..3}").run();
     run.assert_code(1);
@@ -200,7 +200,7 @@ fn the_counts_add_up_in_words_too() {
 
 #[test]
 fn quiet_says_nothing_when_all_went_well() {
-    let receiver = Receiver::start(statuses(&[503, OK, 503]));
+    let receiver = ScriptedReceiver::start(statuses(&[503, OK, 503]));
     let run = Sender::to(&receiver.url()).switch("quiet").run();
     run.assert_code(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
@@ -209,7 +209,7 @@ fn quiet_says_nothing_when_all_went_well() {
 
 #[test]
 fn quiet_says_what_went_before_when_not_all_did() {
-    let receiver = Receiver::start(statuses(&[503, OK, 400]));
+    let receiver = ScriptedReceiver::start(statuses(&[503, OK, 400]));
     let run = Sender::to(&receiver.url()).switch("quiet").flag("log-format", "text").run();
     run.assert_code(1);
     let said = |text: &str| run.stderr.contains(text);
@@ -221,11 +221,11 @@ fn quiet_says_what_went_before_when_not_all_did() {
 fn another_clock_is_warned_of_once() {
     let dated = |date: &str| -> Step { Answer::status(204).header("Date", date).into() };
     let past = dated("Sun, 06 Nov 1994 08:49:37 GMT");
-    let receiver = Receiver::start([past.clone(), past, dated("garbage")]);
+    let receiver = ScriptedReceiver::start([past.clone(), past, dated("garbage")]);
     let run = Sender::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     assert!(run.log().only("clock_skew").get("message").text().contains("behind ours"));
-    let receiver = Receiver::start([dated("garbage"), dated("")]);
+    let receiver = ScriptedReceiver::start([dated("garbage"), dated("")]);
     let run = Sender::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     assert!(run.log().events("clock_skew").is_empty());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::past::{Past, SELECTOR, assert_same_bits, now, wait_for_samples};
 use crate::support::proxy::Proxy;
 use crate::support::proxy::fault::Fault;
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
 
 const DAY: i64 = 86_400;
 /// The sender's own.
@@ -26,7 +26,7 @@ fn count(past: &Past) -> usize {
     usize::try_from((past.end - past.start) / past.step).expect("it is positive")
 }
 
-fn wide_open(setup: Setup) -> Setup {
+fn wide_open(setup: RealSetup) -> RealSetup {
     setup.out_of_order_time_window("3000d")
 }
 
@@ -36,7 +36,7 @@ fn report_time(what: &str, past: &Past, took: Duration) {
 
 /// Pushes 21 days at 15 minutes and at one minute.
 #[track_caller]
-fn check_21_days(setup: impl Fn() -> Setup, relative_error_max: f64) {
+fn check_21_days(setup: impl Fn() -> RealSetup, relative_error_max: f64) {
     for step in [15 * 60, 60] {
         let Some(receiver) = setup().start() else { return };
         let past = Past::of(21 * DAY / step, step);
@@ -59,17 +59,17 @@ fn check_21_days(setup: impl Fn() -> Setup, relative_error_max: f64) {
 
 #[test]
 fn victoriametrics_has_21_days_within_its_precision() {
-    check_21_days(Receiver::victoriametrics, 2e-12);
+    check_21_days(RealReceiver::victoriametrics, 2e-12);
 }
 
 #[test]
 fn prometheus3_has_21_days_to_the_bit() {
-    check_21_days(|| Receiver::prometheus3().out_of_order_time_window("30d"), 0.0);
+    check_21_days(|| RealReceiver::prometheus3().out_of_order_time_window("30d"), 0.0);
 }
 
 #[test]
 fn live_goes_on_to_the_bit_where_backfill_ended() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let whole = Past::of(60, 60);
     let joint = whole.start + 40 * 60;
     Past { end: joint, ..whole.clone() }.backfill(&receiver.write_url()).assert_code(0);
@@ -79,7 +79,7 @@ fn live_goes_on_to_the_bit_where_backfill_ended() {
 
 #[test]
 fn trend_and_season_have_no_step_where_the_interval_changes() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let whole = Past::of(DAY / 60, 60).flags(&["--noise-std", "0"]);
     let joint = whole.end - 30 * 60;
     let coarse = Past { end: joint, step: 15 * 60, ..whole.clone() };
@@ -95,7 +95,7 @@ fn trend_and_season_have_no_step_where_the_interval_changes() {
 
 /// Kills the receiver in the middle and starts it again.
 #[track_caller]
-fn check_killed_receiver(setup: Setup) {
+fn check_killed_receiver(setup: RealSetup) {
     let Some(mut receiver) = setup.start() else { return };
     let past = long_past().flags(&["--batch-size", "100"]);
     let start = Instant::now();
@@ -118,17 +118,17 @@ fn check_killed_receiver(setup: Setup) {
 
 #[test]
 fn all_is_there_once_after_the_receiver_was_killed() {
-    check_killed_receiver(wide_open(Receiver::prometheus3()));
+    check_killed_receiver(wide_open(RealReceiver::prometheus3()));
 }
 
 #[test]
 fn all_is_there_once_after_the_receiver_was_killed_that_takes_nothing_older() {
-    check_killed_receiver(Receiver::prometheus3());
+    check_killed_receiver(RealReceiver::prometheus3());
 }
 
 #[test]
 fn the_continuation_completes_what_a_killed_sender_left() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let past = long_past().flags(&["--batch-size", "100"]);
     let run = past.start_backfill(&receiver.write_url());
     wait_for_samples(&receiver, 0.1 * count(&past) as f64);
@@ -142,7 +142,7 @@ fn the_continuation_completes_what_a_killed_sender_left() {
 
 /// Loses something of the third request; returns what ten batches of 100 came to.
 #[track_caller]
-fn check_lost(setup: Setup, fault: Fault, code: i32, unconfirmed: usize) {
+fn check_lost(setup: RealSetup, fault: Fault, code: i32, unconfirmed: usize) {
     let Some(receiver) = setup.start() else { return };
     let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
     let lose = move |n| (n == 2).then_some((fault, Duration::ZERO));
@@ -162,23 +162,23 @@ fn check_lost(setup: Setup, fault: Fault, code: i32, unconfirmed: usize) {
 
 #[test]
 fn a_batch_that_was_lost_on_the_way_is_sent_again() {
-    check_lost(Receiver::prometheus3(), Fault::LoseRequest, 0, 0);
+    check_lost(RealReceiver::prometheus3(), Fault::LoseRequest, 0, 0);
 }
 
 #[test]
 fn a_batch_whose_answer_was_lost_is_unconfirmed_where_nothing_older_is_taken() {
-    check_lost(Receiver::prometheus3(), Fault::LoseAnswer, 1, 100);
-    check_lost(Receiver::prometheus2(), Fault::LoseAnswer, 1, 100);
+    check_lost(RealReceiver::prometheus3(), Fault::LoseAnswer, 1, 100);
+    check_lost(RealReceiver::prometheus2(), Fault::LoseAnswer, 1, 100);
 }
 
 #[test]
 fn a_batch_whose_answer_was_lost_is_confirmed_where_it_is_taken_twice() {
-    check_lost(wide_open(Receiver::prometheus3()), Fault::LoseAnswer, 0, 0);
+    check_lost(wide_open(RealReceiver::prometheus3()), Fault::LoseAnswer, 0, 0);
 }
 
 #[test]
 fn what_is_refused_from_some_batch_on_is_named_as_one_range() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let receiver = Arc::new(receiver);
     let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
     // In front of the third request somebody else pushes what is newer.

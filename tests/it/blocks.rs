@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::folder::Folder;
 use crate::support::past::{Past, assert_same_bits, now};
 use crate::support::process::{self, binary, wait_until};
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
 
 fn in_root(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -37,7 +37,7 @@ fn write_day(file: &str, end: i64) {
 }
 
 /// Puts a day that ends now into a Prometheus, as the script says it should be done.
-fn check_other_series_are_whole(setup: fn() -> Setup) {
+fn check_other_series_are_whole(setup: fn() -> RealSetup) {
     let Some(mut receiver) = setup().start() else { return };
     let folder = Folder::new();
     let other = Past::of(60, 60);
@@ -68,12 +68,12 @@ fn check_other_series_are_whole(setup: fn() -> Setup) {
 
 #[test]
 fn prometheus2_keeps_its_other_series() {
-    check_other_series_are_whole(Receiver::prometheus2);
+    check_other_series_are_whole(RealReceiver::prometheus2);
 }
 
 #[test]
 fn prometheus3_keeps_its_other_series() {
-    check_other_series_are_whole(Receiver::prometheus3);
+    check_other_series_are_whole(RealReceiver::prometheus3);
 }
 
 /// Returns a folder with a file, a data folder and the tools.

@@ -12,7 +12,7 @@ use crate::support::flags::{Flags, bits};
 use crate::support::process::tail;
 use crate::support::proxy::fault::{Fault, at_random};
 use crate::support::proxy::{Proxy, Record};
-use crate::support::receivers::Receiver;
+use crate::support::real_receiver::RealReceiver;
 
 /// The sender's `--timeout`: a stall costs that much and the backoff.
 const TIMEOUT: Duration = Duration::from_millis(600);
@@ -30,7 +30,7 @@ fn chaos_ends_with_every_sample_stored_once() {
     let tick_count = variable("CHAOS_TICKS").unwrap_or(1000);
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
-    let Some(mut receiver) = Receiver::prometheus2().start() else { return };
+    let Some(mut receiver) = RealReceiver::prometheus2().start() else { return };
     let proxy = Proxy::start(receiver.address(), TIMEOUT, at_random(seed, GAP_MAX, &Fault::ALL));
     let flags = Flags::new(proxy.write_url(), "chaos", tick_count, 20);
     let begin = Instant::now();
@@ -83,7 +83,7 @@ fn failures(log: &str) -> BTreeMap<&str, usize> {
 
 /// Fails unless every planned sample is stored; says who knew what of one that is not.
 #[track_caller]
-fn check_stored(receiver: &Receiver, flags: &Flags, record: &Record, killed: &[Instant]) {
+fn check_stored(receiver: &RealReceiver, flags: &Flags, record: &Record, killed: &[Instant]) {
     let stored = bits(&receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms()));
     let planned = flags.planned();
     if stored == planned {
@@ -109,7 +109,7 @@ fn a_fan_out_over_two_requests_loses_nothing() {
     const TICK_COUNT: u64 = 60;
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("fan-out: CHAOS_SEED={seed}");
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let timeout = Duration::from_secs(2);
     let proxy = Proxy::start(receiver.address(), timeout, at_random(seed, 30, &Fault::ALL));
     let flags = Flags::new(proxy.write_url(), "{1..2001}", TICK_COUNT, 100);
@@ -136,7 +136,7 @@ fn a_fan_out_over_two_requests_loses_nothing() {
 
 #[test]
 fn an_outage_in_mid_run_delays_and_loses_nothing() {
-    let Some(mut receiver) = Receiver::prometheus2().start() else { return };
+    let Some(mut receiver) = RealReceiver::prometheus2().start() else { return };
     let flags = Flags::new(receiver.write_url(), "outage", 300, 20);
     let push = flags.start(&[]);
     push.wait_for("[5/300]", 1);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use push_live_metrics::report::on_panic;
 
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::step::{Answer, Then};
 use crate::support::time::{now_ms, seconds};
@@ -45,7 +45,7 @@ fn the_body_of_a_success_is_waited_for_a_second_at_most() {
     let stalled = Answer::status(200).body("x".repeat(500)).chunked().cut(150, Then::Stall, true);
     let garbage = Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n");
     for answer in [dribbling, stalled, garbage.meaning(200)] {
-        let receiver = Receiver::start([answer.into()]);
+        let receiver = ScriptedReceiver::start([answer.into()]);
         let run = Sender::to(&receiver.url()).flag("timeout", "60s").run();
         run.assert_all_delivered(&receiver);
         assert_eq!(run.summary().retries, 0, "{}", run.stderr);
@@ -56,7 +56,7 @@ fn the_body_of_a_success_is_waited_for_a_second_at_most() {
 #[test]
 fn errors_with_a_short_body_keep_the_connection() {
     let busy = Answer::status(503).body("busy");
-    let receiver = Receiver::start([busy.into()]);
+    let receiver = ScriptedReceiver::start([busy.into()]);
     Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
     assert_eq!(receiver.connection_count(), 1);
 }
@@ -160,7 +160,8 @@ fn a_header_that_no_request_can_have_is_named_and_nothing_is_sent() {
 #[test]
 fn sixty_kilobytes_of_response_headers_are_read_and_more_are_named() {
     let head = |bytes| Answer::status(204).header("X-Filler", &"x".repeat(bytes));
-    let receiver = Receiver::start([head(63 * KIB).into(), head(65 * KIB).meaning(0).into()]);
+    let receiver =
+        ScriptedReceiver::start([head(63 * KIB).into(), head(65 * KIB).meaning(0).into()]);
     let run = Sender::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     let log = run.log();

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::support::flags::{Flags, bits};
 use crate::support::process::{Run, Running, tail};
-use crate::support::receivers::Receiver;
+use crate::support::real_receiver::RealReceiver;
 use crate::support::time::{now_ms, seconds};
 
 #[track_caller]
-fn stored(receiver: &Receiver, flags: &Flags) -> Vec<(i64, u64)> {
+fn stored(receiver: &RealReceiver, flags: &Flags) -> Vec<(i64, u64)> {
     bits(&receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms()))
 }
 
@@ -18,7 +18,7 @@ fn stored(receiver: &Receiver, flags: &Flags) -> Vec<(i64, u64)> {
 fn a_killed_run_continues_from_its_log_alone() {
     const WORKER_COUNT: u64 = 5;
     const RUNS_EACH: u64 = 10;
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let seed = fastrand::u64(..1_000_000);
     println!("seed {seed}");
     let work = |worker: u64| {
@@ -39,7 +39,7 @@ fn a_killed_run_continues_from_its_log_alone() {
 
 /// Kills a run at some moment and continues it; returns how much was stored in between.
 #[track_caller]
-fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng) -> usize {
+fn killed_and_continued(receiver: &RealReceiver, run: &str, rng: &mut fastrand::Rng) -> usize {
     let flags = Flags::new(receiver.write_url(), run, 100, 10);
     let push = flags.start(&[]);
     push.wait_for("✓ Pushed", rng.usize(1..40));
@@ -64,7 +64,7 @@ fn killed_and_continued(receiver: &Receiver, run: &str, rng: &mut fastrand::Rng)
 /// The stale marker lies between what was pushed and what is not yet due.
 #[test]
 fn an_interrupted_run_continues_by_the_command_that_it_prints() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     // Eight datapoints are due, and the next one is three seconds away.
     let start_ms = now_ms() - 7 * 3000;
     let flags = Flags { start_ms, ..Flags::new(receiver.write_url(), "interrupted", 10, 3000) };
@@ -83,7 +83,7 @@ fn an_interrupted_run_continues_by_the_command_that_it_prints() {
 
 #[test]
 fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     // One that is an interval late is refused: they have seconds to start, and between two.
     let flags = Flags {
         start_ms: now_ms() / 1000 * 1000 + 4000,
@@ -100,7 +100,7 @@ fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
 /// said in its counts, without harm to what is stored.
 #[test]
 fn two_runs_that_overtake_each_other_leave_the_series_whole() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let flags = Flags::new(receiver.write_url(), "race", 500, 2);
     let runs = [(); 2].map(|()| flags.start(&[]));
     for Run { code, stderr, .. } in runs.map(Running::wait) {
@@ -114,7 +114,7 @@ fn two_runs_that_overtake_each_other_leave_the_series_whole() {
 fn the_cron_form_called_in_each_interval_makes_the_series() {
     const CALL_COUNT: i64 = 4;
     const INTERVAL_MS: i64 = 4000;
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let start_ms = now_ms() / 1000 * 1000 + 1000;
     let flags = Flags {
         start_ms,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::folder::Folder;
 use crate::support::past::{Past, assert_same_bits};
 use crate::support::process::{self, wait_until};
-use crate::support::receivers::Receiver;
+use crate::support::real_receiver::RealReceiver;
 
 /// Ends early enough for blocks.
 fn day() -> Past {
@@ -32,7 +32,7 @@ fn in_root(path: &str) -> std::path::PathBuf {
 #[test]
 fn promtool_takes_the_file_and_prometheus_has_every_sample() {
     let promtool = in_root("target/receivers/bin/promtool2");
-    let Some(mut receiver) = Receiver::prometheus3().start() else { return };
+    let Some(mut receiver) = RealReceiver::prometheus3().start() else { return };
     let (folder, past) = (Folder::new(), day());
     let file = folder.file("day.om");
     past.export(&["--output", &file]).assert_code(0).assert_says("Wrote 96 datapoints to ");

@@ -5,7 +5,7 @@
 
 use crate::support::nginx::Nginx;
 use crate::support::process::{Run, binary};
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::sender::Sender;
 use crate::support::time::{now_ms, seconds};
 
@@ -76,7 +76,7 @@ fn sum(matching: u64, missing: u64, different: u64) -> String {
 
 /// Pushes all of it, and finds it; returns the run.
 #[track_caller]
-fn check_all_there(setup: Setup, protocol: &str) -> Option<Run> {
+fn check_all_there(setup: RealSetup, protocol: &str) -> Option<Run> {
     let receiver = setup.start()?;
     let fleet = Fleet::new(receiver.url());
     let run = fleet.push(protocol, TICK_COUNT).run();
@@ -89,30 +89,30 @@ fn check_all_there(setup: Setup, protocol: &str) -> Option<Run> {
 
 #[test]
 fn fan_out_into_prometheus3_by_1_0() {
-    check_all_there(Receiver::prometheus3(), "1");
+    check_all_there(RealReceiver::prometheus3(), "1");
 }
 
 #[test]
 fn fan_out_into_prometheus3_by_2_0() {
-    check_all_there(Receiver::prometheus3(), "2");
+    check_all_there(RealReceiver::prometheus3(), "2");
 }
 
 #[test]
 fn fan_out_into_prometheus3_by_auto_stays_at_2_0() {
-    let Some(run) = check_all_there(Receiver::prometheus3(), "auto") else { return };
+    let Some(run) = check_all_there(RealReceiver::prometheus3(), "auto") else { return };
     assert_eq!(run.log().events("fallback").len(), 0, "{}", run.stderr);
 }
 
 #[test]
 fn fan_out_into_prometheus2_by_auto_falls_back_once() {
-    let Some(run) = check_all_there(Receiver::prometheus2(), "auto") else { return };
+    let Some(run) = check_all_there(RealReceiver::prometheus2(), "auto") else { return };
     assert_eq!(run.log().events("fallback").len(), 1, "{}", run.stderr);
     assert_eq!(run.summary().retries, 0);
 }
 
 #[test]
 fn fan_out_into_prometheus2_by_2_0_is_rejected() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let run = Fleet::new(receiver.url()).push("2", 5).run();
     run.assert_code(3);
     assert_eq!(run.summary().accepted, 0, "it answers 204 and stores nothing");
@@ -121,7 +121,7 @@ fn fan_out_into_prometheus2_by_2_0_is_rejected() {
 /// Pushes into a receiver that has another value for the first tick of one series.
 #[track_caller]
 fn check_conflict(protocol: &str, rejected: u64) {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let fleet = Fleet::new(receiver.url());
     let conflict = fleet.push("2", 1).flag("labels", "cpu=snort_avg,uuid=device-123");
     conflict.flag("seed", "7").run().assert_code(0);
@@ -153,7 +153,7 @@ fn one_conflict_by_1_0_costs_the_whole_request() {
 #[test]
 fn tenants_behind_nginx_have_their_own_receivers() {
     let (Some(first), Some(second)) =
-        (Receiver::prometheus3().start(), Receiver::prometheus2().start())
+        (RealReceiver::prometheus3().start(), RealReceiver::prometheus2().start())
     else {
         return;
     };
@@ -172,7 +172,7 @@ fn tenants_behind_nginx_have_their_own_receivers() {
     run.assert_code(0);
     assert_eq!(run.log().events("fallback").len(), 1, "{}", run.stderr);
     assert_eq!(theirs.verify(5), (0, sum(count, 0, 0)));
-    let direct = |receiver: &Receiver| Fleet {
+    let direct = |receiver: &RealReceiver| Fleet {
         base_url: receiver.url(),
         origin: theirs.origin.clone(),
         header: None,
@@ -191,7 +191,8 @@ fn tenants_behind_nginx_have_their_own_receivers() {
 /// The description of a 2.0 message: docs/receivers.md says what becomes of it.
 #[test]
 fn prometheus3_keeps_the_description_and_does_not_list_it() {
-    let Some(receiver) = Receiver::prometheus3().flag("--no-storage.tsdb.wal-compression").start()
+    let Some(receiver) =
+        RealReceiver::prometheus3().flag("--no-storage.tsdb.wal-compression").start()
     else {
         return;
     };
@@ -216,7 +217,7 @@ fn long_labels() -> String {
 /// Prometheus takes 32 MiB.
 #[test]
 fn a_request_has_16_mib_at_most() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     for (verb, window) in [(None, ["--duration", "1s"]), (Some("backfill"), ["--since", "4s"])] {
         let mut command = binary();
         command.args(verb).args(["--metric-name", verb.unwrap_or("live")]);

@@ -6,8 +6,8 @@ use crate::support::past::{Past, assert_same_bits};
 use crate::support::process::Run;
 use crate::support::proxy::Proxy;
 use crate::support::proxy::fault::Fault;
-use crate::support::receiver::{Receiver as Scripted, Script};
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Step};
@@ -44,7 +44,7 @@ fn backfill(flags: &[&str], steps: impl IntoIterator<Item = Step>) -> Run {
 fn a_400_after_any_5xx_is_unconfirmed() {
     let cases = [500, 501, 502, 503, 504, 505, 529].map(|status| [status, 400]);
     side_by_side(cases.into_iter().chain([[503, 409]]), |[first, second]| {
-        let receiver = Scripted::start(statuses(&[204, first, second]));
+        let receiver = ScriptedReceiver::start(statuses(&[204, first, second]));
         let run = Sender::to(&receiver.url()).run();
         run.assert_code(1);
         assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{first}: {}", run.stderr);
@@ -54,7 +54,7 @@ fn a_400_after_any_5xx_is_unconfirmed() {
 #[test]
 fn a_400_after_429_is_rejected() {
     // Refused as too much, nothing of it is stored.
-    let receiver = Scripted::start(statuses(&[204, 429, 400]));
+    let receiver = ScriptedReceiver::start(statuses(&[204, 429, 400]));
     let run = Sender::to(&receiver.url()).run();
     assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
 }
@@ -89,7 +89,7 @@ fn a_backfill_goes_on_after_an_unknown_fate() {
 
 /// Stores the fourth of ten batches, and loses what the receiver said of it.
 #[track_caller]
-fn check_stored(setup: Setup, fault: Fault) {
+fn check_stored(setup: RealSetup, fault: Fault) {
     let Some(receiver) = setup.start() else { return };
     let past = thousand();
     let lose = move |n| (n == 3).then_some((fault, Duration::ZERO));
@@ -103,8 +103,8 @@ fn check_stored(setup: Setup, fault: Fault) {
 #[test]
 fn a_batch_that_was_stored_before_a_5xx_is_unconfirmed() {
     for status in [500, 503] {
-        check_stored(Receiver::prometheus2(), Fault::StoreThen(status));
-        check_stored(Receiver::prometheus3(), Fault::StoreThen(status));
+        check_stored(RealReceiver::prometheus2(), Fault::StoreThen(status));
+        check_stored(RealReceiver::prometheus3(), Fault::StoreThen(status));
     }
 }
 
@@ -129,7 +129,7 @@ fn a_run_of_which_every_datapoint_is_unconfirmed_by_an_answer_ends_with_1() {
 
 #[test]
 fn the_oldest_of_a_batch_that_was_taken_in_part_are_the_refused_ones() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let past = thousand().flags(&["--protocol", "2"]);
     let there = Past { end: past.start + 60 * MINUTE, ..past.clone() };
     there.backfill(&receiver.write_url()).assert_code(0);
@@ -179,7 +179,7 @@ fn a_part_after_an_unknown_fate_leaves_the_rest_unconfirmed() {
 
 #[test]
 fn a_gateway_that_strips_the_written_headers_leaves_a_batch_open() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let strip = |_| Some((Fault::StripWritten, Duration::ZERO));
     let proxy = Proxy::start(receiver.address(), TIMEOUT, strip);
     let past = thousand().flags(&["--protocol", "auto"]);
@@ -193,7 +193,7 @@ fn a_gateway_that_strips_the_written_headers_leaves_a_batch_open() {
 #[test]
 fn a_415_of_which_the_samples_are_stored_leaves_a_batch_open() {
     let only_1_0 = "--web.remote-write-receiver.accepted-protobuf-messages=prometheus.WriteRequest";
-    let Some(receiver) = Receiver::prometheus3().flag(only_1_0).start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().flag(only_1_0).start() else { return };
     let past = thousand().flags(&["--protocol", "auto"]);
     let run = past.backfill(&receiver.write_url());
     assert_same_bits(&past.stored(&receiver), &past.planned());
@@ -203,7 +203,7 @@ fn a_415_of_which_the_samples_are_stored_leaves_a_batch_open() {
 
 #[test]
 fn a_live_run_through_such_a_gateway_loses_nothing() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let strip = |_| Some((Fault::StripWritten, Duration::ZERO));
     let proxy = Proxy::start(receiver.address(), TIMEOUT, strip);
     let past = Past::of(10, MINUTE).flags(&["--protocol", "auto"]);
@@ -230,7 +230,7 @@ fn a_2xx_that_counts_exemplars_or_histograms_only_is_of_2_0() {
 fn what_the_receiver_says_of_a_conflict_is_shown_with_its_own_hint() {
     let text = "duplicate sample for timestamp 1; overrides not allowed: existing 1, new value 2";
     let conflict: Step = Answer::status(400).body(text).into();
-    let receiver = Scripted::start([Step::status(204), conflict]);
+    let receiver = ScriptedReceiver::start([Step::status(204), conflict]);
     let run = Sender::to(&receiver.url()).run();
     run.assert_code(1).assert_says("Hint: another run has put another value there");
     assert!(!run.stderr.contains("out_of_order_time_window"), "{}", run.stderr);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::receiver::Receiver;
+use crate::support::scripted_receiver::ScriptedReceiver;
 use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step, Then};
@@ -13,7 +13,7 @@ const MS: Duration = Duration::from_millis(1);
 /// Ten datapoints get to a receiver that does this first, after so many more attempts.
 #[track_caller]
 fn check(steps: impl IntoIterator<Item = Step>, retries: u64) {
-    let receiver = Receiver::start(steps);
+    let receiver = ScriptedReceiver::start(steps);
     let run = Sender::to(&receiver.url()).flag("timeout", "30s").run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, retries, "{}", run.stderr);
@@ -23,7 +23,7 @@ fn check(steps: impl IntoIterator<Item = Step>, retries: u64) {
 /// The same, with little patience for an answer.
 #[track_caller]
 fn check_impatient(steps: impl IntoIterator<Item = Step>) {
-    let receiver = Receiver::start(steps);
+    let receiver = ScriptedReceiver::start(steps);
     let run = Sender::to(&receiver.url()).flag("timeout", "2s").run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, 1, "{}", run.stderr);
@@ -33,7 +33,7 @@ fn check_impatient(steps: impl IntoIterator<Item = Step>) {
 /// Ten datapoints get to a receiver that does this first, and then closes for a while.
 #[track_caller]
 fn check_closed(steps: impl IntoIterator<Item = Step>) {
-    let receiver = Receiver::start(steps.into_iter().chain([Step::Refuse]));
+    let receiver = ScriptedReceiver::start(steps.into_iter().chain([Step::Refuse]));
     let running = Sender::to(&receiver.url()).start();
     running.wait_for_event("retry", 1);
     receiver.open();
@@ -82,7 +82,7 @@ fn the_connection_ends_without_an_answer() {
 fn a_connection_that_ends_between_datapoints_costs_nothing() {
     // It has ended by the time that the next one is due.
     let one: Step = Answer::status(204).then(Then::Close).into();
-    let receiver = Receiver::start(vec![one; 3]);
+    let receiver = ScriptedReceiver::start(vec![one; 3]);
     let run = Sender::to(&receiver.url()).ticks(3, 1000).starting_now().run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, 0, "{}", run.stderr);
@@ -169,7 +169,8 @@ fn a_header_that_does_not_end_is_not_read_to_its_end() {
 
 #[test]
 fn an_error_of_ten_megabytes_is_shown_to_its_first_kilobyte() {
-    let receiver = Receiver::start([Answer::status(503).body(vec![b'x'; 10_000_000]).into()]);
+    let receiver =
+        ScriptedReceiver::start([Answer::status(503).body(vec![b'x'; 10_000_000]).into()]);
     let run = Sender::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     let log = run.log();
@@ -180,7 +181,7 @@ fn an_error_of_ten_megabytes_is_shown_to_its_first_kilobyte() {
 #[test]
 fn an_error_that_stops_behind_its_first_kilobyte_is_not_waited_for() {
     let error = Answer::status(503).body("x".repeat(2000));
-    let receiver = Receiver::start([error.cut(1200, Then::Stall, true).into()]);
+    let receiver = ScriptedReceiver::start([error.cut(1200, Then::Stall, true).into()]);
     let run = Sender::to(&receiver.url()).flag("timeout", "35s").run();
     run.assert_all_delivered(&receiver);
     assert!(run.took() < 30_000 * MS, "{:?}", run.took());
@@ -207,8 +208,10 @@ fn http_1_0_is_http() {
 #[test]
 fn a_body_in_chunks_is_one() {
     check([Answer::status(200).body("all right, thank you").chunked().into()], 0);
-    let receiver =
-        Receiver::start([Answer::status(503).body("come back in a while").chunked().into()]);
+    let receiver = ScriptedReceiver::start([Answer::status(503)
+        .body("come back in a while")
+        .chunked()
+        .into()]);
     let run = Sender::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     assert!(run.stderr.contains(": come back in a while;"), "{}", run.stderr);
@@ -240,7 +243,7 @@ fn one_fault_after_the_other() {
 #[test]
 fn the_series_of_a_fan_out_share_their_fate() {
     let steps = [Step::status(503), Step::status(204), Step::Reset];
-    let receiver = Receiver::start(steps);
+    let receiver = ScriptedReceiver::start(steps);
     let run = Sender::to(&receiver.url()).flag("labels", "k={1..3}").run();
     run.assert_all_delivered(&receiver);
     assert_eq!(receiver.requests().len(), 12, "ten ticks, one request each, two again");
@@ -250,7 +253,7 @@ fn the_series_of_a_fan_out_share_their_fate() {
 #[test]
 fn a_tick_of_two_requests_is_finished_before_the_next() {
     let steps = [Step::status(204), Step::status(503), Step::status(204), Step::Reset];
-    let receiver = Receiver::start(steps);
+    let receiver = ScriptedReceiver::start(steps);
     let sender = Sender::to(&receiver.url()).flag("labels", "k={1..2001}").ticks(3, 20);
     sender.run().assert_all_delivered(&receiver);
     let sizes: Vec<usize> =
@@ -261,7 +264,7 @@ fn a_tick_of_two_requests_is_finished_before_the_next() {
 
 #[test]
 fn a_tick_is_cut_by_the_batch_size() {
-    let receiver = Receiver::start([Step::status(204), Step::status(503)]);
+    let receiver = ScriptedReceiver::start([Step::status(204), Step::status(503)]);
     let sender = Sender::to(&receiver.url()).flag("labels", "k={1..7}").ticks(2, 20);
     sender.flag("batch-size", "3").run().assert_all_delivered(&receiver);
     let sizes: Vec<usize> =

@@ -11,7 +11,7 @@ use push_live_metrics::series::TimestampMs;
 
 use crate::support::json::Json;
 use crate::support::library::live_config;
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step, Then};
 
@@ -62,12 +62,12 @@ fn attempt(http: &Http) -> Outcome {
     outcome
 }
 
-fn target(receiver: &Receiver) -> Target {
+fn target(receiver: &ScriptedReceiver) -> Target {
     let sender = Sender::to(&receiver.url()).flag("timeout", "30s");
     live_config(&sender.args(), NOW.0).0.target
 }
 
-fn receiver(steps: Vec<Step>) -> Receiver {
+fn receiver(steps: Vec<Step>) -> ScriptedReceiver {
     // What is posted here is no request, which is not the question.
     Script::new(steps).unchecked().start()
 }

@@ -16,7 +16,7 @@ use push_live_metrics::report::Report;
 use crate::support::clock::FakeClock;
 use crate::support::library::{live_config, points};
 use crate::support::log::{Log, Summary};
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::wire::Point;
@@ -46,7 +46,7 @@ impl Hours {
     }
 
     #[track_caller]
-    fn assert_all_delivered(&self, receiver: &Receiver) {
+    fn assert_all_delivered(&self, receiver: &ScriptedReceiver) {
         assert_eq!(self.exit, Exit::Success, "{:?}", self.summary());
         assert_eq!(receiver.stored(), self.planned);
         assert_eq!(self.summary().accepted, self.planned.len() as u64);
@@ -72,17 +72,17 @@ impl Write for Shared {
 }
 
 /// Returns a run of one datapoint a minute.
-fn minutes(receiver: &Receiver, count: u64) -> Sender {
+fn minutes(receiver: &ScriptedReceiver, count: u64) -> Sender {
     Sender::to(&receiver.url()).ticks(count, 60_000)
 }
 
 /// Returns a receiver that goes by the clock.
-fn receiver(clock: &FakeClock, steps: impl IntoIterator<Item = Step>) -> Receiver {
+fn receiver(clock: &FakeClock, steps: impl IntoIterator<Item = Step>) -> ScriptedReceiver {
     Script::new(steps).now(clock.now_fn()).start()
 }
 
 /// Returns when each request arrived, in milliseconds after the start.
-fn arrivals_ms(receiver: &Receiver) -> Vec<i64> {
+fn arrivals_ms(receiver: &ScriptedReceiver) -> Vec<i64> {
     receiver.requests().iter().map(|request| request.at_ms - START_MS).collect()
 }
 

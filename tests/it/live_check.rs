@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::flags::{Flags, bits};
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::time::now_ms;
 
 const TOKEN: &str = "t0ken-that-must-not-show";
@@ -25,7 +25,7 @@ fn ticks() -> (u64, u64) {
 
 /// Runs against one receiver; no value may be further off than this.
 #[track_caller]
-fn check_receiver(setup: Setup, relative_error_max: f64) {
+fn check_receiver(setup: RealSetup, relative_error_max: f64) {
     let Some(receiver) = setup.start() else { return };
     let (tick_count, interval_ms) = ticks();
     let flags = Flags {
@@ -86,17 +86,17 @@ fn assert_token_is_not_listed(pid: u32) {
 
 #[test]
 fn live_values_are_those_of_the_series_in_prometheus2() {
-    check_receiver(Receiver::prometheus2(), 0.0);
+    check_receiver(RealReceiver::prometheus2(), 0.0);
 }
 
 #[test]
 fn live_values_are_those_of_the_series_in_prometheus3() {
-    check_receiver(Receiver::prometheus3(), 0.0);
+    check_receiver(RealReceiver::prometheus3(), 0.0);
 }
 
 #[test]
 fn live_values_are_those_of_the_series_in_victoriametrics() {
-    check_receiver(Receiver::victoriametrics(), 2e-12);
+    check_receiver(RealReceiver::victoriametrics(), 2e-12);
 }
 
 /// Interrupts runs at tick 3 of 5, while each sleeps for most of a minute.
@@ -104,7 +104,7 @@ fn live_values_are_those_of_the_series_in_victoriametrics() {
 fn live_ctrl_c_at_tick_3_of_5_ends_the_run_and_counts_right() {
     const RUN_COUNT: u64 = 20;
     const LIMIT: Duration = Duration::from_secs(20);
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let interrupted = |i: u64| {
         // Three are due.
         let start_ms = now_ms() - 125_000;

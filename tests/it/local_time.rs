@@ -4,7 +4,7 @@ use push_live_metrics::report::utc_time;
 use push_live_metrics::series::TimestampMs;
 
 use crate::support::process::Run;
-use crate::support::receiver::Receiver;
+use crate::support::scripted_receiver::ScriptedReceiver;
 use crate::support::sender::Sender;
 use crate::support::time::{now_ms, seconds};
 
@@ -63,7 +63,7 @@ fn summer_from(change_ms: i64) -> String {
 
 #[test]
 fn the_offset_changes_during_a_run() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let start = now_ms() / 1000 * 1000;
     let change = start + 2000;
     let sender = Sender::to(&receiver.url()).ticks(12, 250).flag("log-format", "text");

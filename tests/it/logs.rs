@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::support::json::Json;
 use crate::support::process::{Run, Surroundings};
-use crate::support::receiver::{Receiver, Script};
-use crate::support::receivers::Receiver as RealReceiver;
+use crate::support::real_receiver::RealReceiver;
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::tidy::sources;
@@ -138,10 +138,10 @@ fn runs_log_what_the_tables_have() {
     let tables = Tables::read();
     let mut seen = BTreeSet::new();
     let final_status = Answer::status(400).body("no").into();
-    let receiver = Receiver::start([Step::status(204), Step::status(503), final_status]);
+    let receiver = ScriptedReceiver::start([Step::status(204), Step::status(503), final_status]);
     seen.extend(tables.check(&Sender::to(&receiver.url()).switch("verbose").run()));
     receiver.finish();
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let run = Sender::to(&receiver.url()).flag("labels", "a={1..5}").switch("verbose").run();
     seen.extend(tables.check(&run));
     receiver.finish();

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use crate::support::process::Run;
-use crate::support::receiver::{BlackHole, Receiver, Script};
+use crate::support::scripted_receiver::{BlackHole, Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Read as How, Step};
@@ -28,7 +28,7 @@ fn check(proxy: SocketAddr, code: i32, text: &str) -> Run {
     quiet
 }
 
-fn answering(step: impl Into<Step>) -> Receiver {
+fn answering(step: impl Into<Step>) -> ScriptedReceiver {
     Script::new([]).unchecked().otherwise(step).start()
 }
 
@@ -94,7 +94,7 @@ fn connect(mut client: TcpStream, receiver: SocketAddr) -> std::io::Result<()> {
 
 #[test]
 fn a_tunnel_is_used_and_named_when_the_receiver_is_silent() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let run = sender("http://192.0.2.1:9/", tunnel(receiver.address())).run();
     run.assert_all_delivered(&receiver);
     let receiver = answering(Step::Stall);
@@ -107,6 +107,6 @@ fn a_tunnel_is_used_and_named_when_the_receiver_is_silent() {
 #[test]
 fn names_are_sent_in_lower_case() {
     let proxy = answering(Step::status(502));
-    sender("http://Receiver.Example:9/Path", proxy.address()).run().assert_code(4);
+    sender("http://ScriptedReceiver.Example:9/Path", proxy.address()).run().assert_code(4);
     assert_eq!(proxy.requests()[0].line, "CONNECT receiver.example:9 HTTP/1.1");
 }

@@ -1,7 +1,7 @@
 //! The real receivers start, answer, die and come back as the tests that use them rely on.
 //! The samples are written by hand-made bytes, so the sender is not involved.
 
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::time::now_ms;
 
 /// A value with all its bits in use, and one that a sloppy reader would round.
@@ -29,7 +29,7 @@ fn varint(value: i64) -> Vec<u8> {
     (0..=groups).map(|i| if i == groups { group(i) } else { group(i) | 0x80 }).collect()
 }
 
-fn write(receiver: &Receiver, timestamp_ms: i64, value: f64) -> u16 {
+fn write(receiver: &RealReceiver, timestamp_ms: i64, value: f64) -> u16 {
     let headers = [
         "Content-Encoding: snappy",
         "Content-Type: application/x-protobuf",
@@ -40,14 +40,14 @@ fn write(receiver: &Receiver, timestamp_ms: i64, value: f64) -> u16 {
 
 /// Writes, stops, starts, writes, crashes, starts: what was accepted is there each time.
 #[track_caller]
-fn check_keeps_its_samples(setup: Setup, keeps_through_a_crash: bool, relative_error_max: f64) {
+fn check_keeps_its_samples(setup: RealSetup, keeps_through_a_crash: bool, relative_error_max: f64) {
     let Some(mut receiver) = setup.start() else {
         return;
     };
     let write_url = format!("http://{}/api/v1/write", receiver.address());
     let start_ms = now_ms() - 2000;
     let stored =
-        |receiver: &Receiver| receiver.samples("smoke{a=\"b\"}", start_ms, start_ms + 1001);
+        |receiver: &RealReceiver| receiver.samples("smoke{a=\"b\"}", start_ms, start_ms + 1001);
     assert_eq!(stored(&receiver), []);
 
     assert_eq!(write(&receiver, start_ms, VALUES[0]), 204);
@@ -75,21 +75,21 @@ fn check_keeps_its_samples(setup: Setup, keeps_through_a_crash: bool, relative_e
 
 #[test]
 fn prometheus2_keeps_its_samples() {
-    check_keeps_its_samples(Receiver::prometheus2(), true, 0.0);
+    check_keeps_its_samples(RealReceiver::prometheus2(), true, 0.0);
 }
 
 #[test]
 fn prometheus3_keeps_its_samples() {
-    check_keeps_its_samples(Receiver::prometheus3(), true, 0.0);
+    check_keeps_its_samples(RealReceiver::prometheus3(), true, 0.0);
 }
 
 #[test]
 fn victoriametrics_keeps_its_samples() {
-    check_keeps_its_samples(Receiver::victoriametrics(), false, 2e-12);
+    check_keeps_its_samples(RealReceiver::victoriametrics(), false, 2e-12);
 }
 
 #[track_caller]
-fn check_out_of_order_time_window(setup: fn() -> Setup) {
+fn check_out_of_order_time_window(setup: fn() -> RealSetup) {
     let now_ms = now_ms();
     for (window, status) in [(None, 400), (Some("30m"), 204)] {
         let setup = window.map_or_else(setup, |window| setup().out_of_order_time_window(window));
@@ -103,10 +103,10 @@ fn check_out_of_order_time_window(setup: fn() -> Setup) {
 
 #[test]
 fn prometheus2_takes_late_samples_when_told() {
-    check_out_of_order_time_window(Receiver::prometheus2);
+    check_out_of_order_time_window(RealReceiver::prometheus2);
 }
 
 #[test]
 fn prometheus3_takes_late_samples_when_told() {
-    check_out_of_order_time_window(Receiver::prometheus3);
+    check_out_of_order_time_window(RealReceiver::prometheus3);
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::support::library::{empty_environment, only_samples, plan};
 use crate::support::process::Run;
 use crate::support::proxy::Proxy;
-use crate::support::receiver::Script;
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::scripted_receiver::Script;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::Step;
 use crate::support::time::now_ms;
@@ -19,7 +19,7 @@ use crate::verify::{Series, run_printed_commands};
 /// Ticks of a window; a second apart, so that it is younger than what a Prometheus refuses.
 const TICKS: i64 = 1000;
 
-fn series(receiver: &Receiver, labels: &str) -> Series {
+fn series(receiver: &RealReceiver, labels: &str) -> Series {
     let mut series = Series::new(&receiver.write_url(), (TICKS + 10) * 1000);
     series.step_ms = 1000;
     series.labels = labels.into();
@@ -40,7 +40,7 @@ fn check_whole(series: &Series, planned: usize) {
 
 #[test]
 fn what_is_missing_is_sent_and_no_more() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let series = series(&receiver, "a=b");
     series.push(0, 250);
     let run = resume(&series);
@@ -54,7 +54,7 @@ fn what_is_missing_is_sent_and_no_more() {
 
 #[test]
 fn nothing_there_is_a_plain_backfill() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let series = series(&receiver, "a=b");
     resume(&series).assert_code(0).assert_says("Summary: 1000 planned = 1000 accepted");
     check_whole(&series, 1000);
@@ -62,7 +62,7 @@ fn nothing_there_is_a_plain_backfill() {
 
 #[test]
 fn a_refusal_of_the_first_batch_ends_it_where_nothing_is_there() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let writing = Script::new([]).unchecked().otherwise(Step::status(400)).start();
     let series = Series { url: writing.url(), ..series(&receiver, "a=b") };
     let read_url = receiver.url() + "/api/v1/read";
@@ -76,7 +76,7 @@ fn a_refusal_of_the_first_batch_ends_it_where_nothing_is_there() {
 #[test]
 fn of_a_fan_out_each_series_gets_what_it_lacks() {
     side_by_side(["1", "2"], |protocol| {
-        let Some(receiver) = Receiver::prometheus3().start() else { return };
+        let Some(receiver) = RealReceiver::prometheus3().start() else { return };
         let all = series(&receiver, "n={1..4}");
         let one = |n: i64| {
             let seed = (41 + n).to_string();
@@ -101,9 +101,9 @@ fn of_a_fan_out_each_series_gets_what_it_lacks() {
 
 #[test]
 fn holes_are_filled_where_late_samples_are_taken() {
-    let prometheus = Receiver::prometheus3().out_of_order_time_window("1h");
-    let kinds = [(prometheus, 4), (Receiver::victoriametrics(), 1)];
-    side_by_side(kinds, |(setup, command_count): (Setup, usize)| {
+    let prometheus = RealReceiver::prometheus3().out_of_order_time_window("1h");
+    let kinds = [(prometheus, 4), (RealReceiver::victoriametrics(), 1)];
+    side_by_side(kinds, |(setup, command_count): (RealSetup, usize)| {
         let Some(receiver) = setup.start() else { return };
         let series = series(&receiver, "a=b");
         for first in [5, 300, 700] {
@@ -124,7 +124,7 @@ fn holes_are_filled_where_late_samples_are_taken() {
 
 #[test]
 fn a_different_value_is_said_before_anything_is_sent() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let series = series(&receiver, "a=b");
     series.push(0, 500);
     series.clone().and(&["--seed", "7"]).push(500, 501);
@@ -148,10 +148,10 @@ fn a_receiver_that_cannot_be_read_is_named_with_the_flag() {
 #[test]
 fn what_came_meanwhile_takes_nothing_with_it() {
     side_by_side(["1", "2"], |protocol| {
-        let Some(receiver) = Receiver::prometheus2().start() else { return };
+        let Some(receiver) = RealReceiver::prometheus2().start() else { return };
         // Prometheus 2.42 has no 2.0.
         let Some(receiver) = (match protocol {
-            "2" => Receiver::prometheus3().start(),
+            "2" => RealReceiver::prometheus3().start(),
             _ => Some(receiver),
         }) else {
             return;
@@ -195,7 +195,7 @@ struct Kill {
 
 /// Kills a backfill, runs the command that its log has, and compares what is there.
 #[track_caller]
-fn check_kill(receiver: &Receiver, kill: Kill, relative_error_max: f64) -> usize {
+fn check_kill(receiver: &RealReceiver, kill: Kill, relative_error_max: f64) -> usize {
     let labels = format!("kill={},n={{1..{}}}", kill.number, kill.series_count);
     let batch_size = if kill.series_count == 1 { "20" } else { "500" };
     let mut series = series(receiver, &labels);
@@ -258,7 +258,8 @@ fn a_backfill_that_is_killed_is_completed_by_its_own_command() {
         after: Duration::from_micros(rng.u64(..120_000)),
     };
     let kills: Vec<Kill> = (0..kill_count).map(kill).collect();
-    let receivers = [Receiver::prometheus2(), Receiver::prometheus3(), Receiver::victoriametrics()];
+    let receivers =
+        [RealReceiver::prometheus2(), RealReceiver::prometheus3(), RealReceiver::victoriametrics()];
     let untouched = Mutex::new([0, 0, 0]);
     side_by_side(receivers.into_iter().enumerate(), |(k, setup)| {
         let Some(receiver) = setup.start() else { return };

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::support::process::Run;
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step};
@@ -306,7 +306,7 @@ fn a_secret_header_is_not_in_the_printed_commands() {
 
 #[test]
 fn never_to_where_a_redirect_points() {
-    let other = Receiver::start([]);
+    let other = ScriptedReceiver::start([]);
     for status in [301, 302, 303, 307, 308] {
         let step = Answer::status(status).header("Location", &other.url());
         let receiver = Script::new([step.into()]).header("Authorization").start();

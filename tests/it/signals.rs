@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::fifo::Fifo;
 use crate::support::process::{Run, Running, shell};
-use crate::support::receiver::{BlackHole, Receiver, Script, wait_for_connecting};
+use crate::support::scripted_receiver::{BlackHole, Script, ScriptedReceiver, wait_for_connecting};
 use crate::support::sender::Sender;
 use crate::support::step::{Answer, Read, Step, Then};
 use crate::support::time::{now_ms, seconds};
@@ -36,7 +36,7 @@ fn sleepy(url: &str) -> Sender {
 #[test]
 fn while_it_sleeps() {
     for signal in ["INT", "TERM", "HUP"] {
-        let receiver = Receiver::start([]);
+        let receiver = ScriptedReceiver::start([]);
         let running = sleepy(&receiver.url()).start();
         running.wait_for_event("sleeping", 1);
         let run = end(running, signal);
@@ -48,7 +48,7 @@ fn while_it_sleeps() {
 
 #[test]
 fn before_its_first_datapoint() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let running = sleepy(&receiver.url()).flag("start-epoch", "4102444800").start();
     running.wait_for_event("sleeping", 1);
     let run = end(running, "INT");
@@ -58,7 +58,7 @@ fn before_its_first_datapoint() {
 /// Interrupts it after attempts that came to this, the last of which has the next one wait.
 #[track_caller]
 fn check_backing_off<const COUNT: usize>(steps: [Step; COUNT], counts: [u64; 5]) {
-    let receiver = Receiver::start(steps);
+    let receiver = ScriptedReceiver::start(steps);
     let running = sleepy(&receiver.url()).start();
     running.wait_for_event("retry", COUNT);
     let run = end(running, "INT");
@@ -78,7 +78,7 @@ fn while_it_backs_off_after_silence() {
 
 #[test]
 fn while_it_waits_for_an_answer() {
-    let receiver = Receiver::start([Step::Stall]);
+    let receiver = ScriptedReceiver::start([Step::Stall]);
     let running = sleepy(&receiver.url()).start();
     receiver.wait_for_requests(1);
     let run = end(running, "INT");
@@ -89,7 +89,7 @@ fn while_it_waits_for_an_answer() {
 fn while_an_answer_comes() {
     // It is waited for: what was accepted counts.
     let answer = Answer::status(204).paced(10, 20 * MS);
-    let receiver = Receiver::start([answer.into()]);
+    let receiver = ScriptedReceiver::start([answer.into()]);
     let running = sleepy(&receiver.url()).start();
     receiver.wait_for_requests(1);
     let run = end(running, "INT");
@@ -110,7 +110,7 @@ fn while_it_connects() {
 fn while_it_connects_after_silence() {
     // The first attempt had no answer; the third one gets no connection.
     let later = Answer::status(429).header("Retry-After", "4").then(Then::Close);
-    let receiver = Receiver::start([Step::Close(Read::All), later.into()]);
+    let receiver = ScriptedReceiver::start([Step::Close(Read::All), later.into()]);
     let running = sleepy(&receiver.url()).start();
     running.wait_for_event("retry", 2);
     let _backlog = receiver.deafen();
@@ -164,7 +164,7 @@ fn while_it_catches_up() {
 
 #[test]
 fn between_datapoints_in_quick_succession() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let running = Sender::to(&receiver.url()).ticks(80, 100).starting_now().start();
     receiver.wait_for_requests(5);
     let run = end(running, "INT");
@@ -194,7 +194,7 @@ fn signal_twice(running: Running, signals: [&str; 2], pause: &str) -> Run {
 fn a_signal_that_comes_twice_at_once_is_one() {
     // As a closing terminal sends it.
     for signals in [["TERM", "TERM"], ["HUP", "HUP"], ["HUP", "TERM"]] {
-        let receiver = Receiver::start([Step::Stall]);
+        let receiver = ScriptedReceiver::start([Step::Stall]);
         let running = sleepy(&receiver.url()).start();
         receiver.wait_for_requests(1);
         let run = signal_twice(running, signals, "");
@@ -205,9 +205,9 @@ fn a_signal_that_comes_twice_at_once_is_one() {
 #[test]
 fn timeout_leaves_a_summary() {
     // It signals the process, and then its group: two signals, or one where it is quick.
-    let receivers = [(); 12].map(|()| Receiver::start([Step::Stall]));
+    let receivers = [(); 12].map(|()| ScriptedReceiver::start([Step::Stall]));
     let timeout = r#"exec timeout 3 "$0" "$@""#;
-    let start = |receiver: &Receiver| sleepy(&receiver.url()).shell(timeout).start();
+    let start = |receiver: &ScriptedReceiver| sleepy(&receiver.url()).shell(timeout).start();
     for run in receivers.each_ref().map(start).map(Running::wait) {
         run.assert_code(124);
         assert_eq!(run.summary().counts(), [0, 0, 0, 1, 9], "{}", run.stderr);
@@ -232,7 +232,7 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn under_nohup_it_outlives_the_terminal() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let sender = Sender::to(&receiver.url()).ticks(30, 20);
     let running = sender.shell(r#"trap '' HUP; exec "$0" "$@""#).start();
     receiver.wait_for_requests(3);
@@ -242,7 +242,7 @@ fn under_nohup_it_outlives_the_terminal() {
 
 #[test]
 fn under_nohup_another_signal_still_ends_it() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let running = sleepy(&receiver.url()).shell(r#"exec nohup "$0" "$@""#).start();
     running.wait_for_event("sleeping", 1);
     running.signal("TERM");
@@ -252,7 +252,7 @@ fn under_nohup_another_signal_still_ends_it() {
 
 #[test]
 fn after_a_stop_everything_due_goes_out_oldest_first() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let running = Sender::to(&receiver.url()).ticks(40, 100).starting_now().start();
     receiver.wait_for_requests(3);
     running.signal("STOP");
@@ -267,7 +267,7 @@ fn after_a_stop_everything_due_goes_out_oldest_first() {
 
 #[test]
 fn a_stop_during_a_request_loses_nothing() {
-    let receiver = Receiver::start([Step::status(204), Step::Stall]);
+    let receiver = ScriptedReceiver::start([Step::status(204), Step::Stall]);
     let running = Sender::to(&receiver.url()).ticks(40, 20).flag("timeout", "2s").start();
     receiver.wait_for_requests(2);
     running.signal("STOP");
@@ -280,7 +280,7 @@ fn a_stop_during_a_request_loses_nothing() {
 /// Runs ten datapoints with this redirection, by a shell.
 #[track_caller]
 fn check_redirected(redirection: &str) {
-    let receiver = Receiver::start([Step::status(204), Step::status(503)]);
+    let receiver = ScriptedReceiver::start([Step::status(204), Step::status(503)]);
     let sender = Sender::to(&receiver.url());
     let code = sender.folder().join("code");
     let script = format!(r#"{{ "$0" "$@"; echo $? >'{}'; }} {redirection}"#, code.display());
@@ -312,17 +312,17 @@ fn check_unread_log(sender: Sender, until: impl FnOnce(&Running, &mut Fifo)) {
 #[test]
 fn a_log_that_nobody_reads_does_not_keep_it_from_ending() {
     // In the write of a line, with the log's lock held.
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     check_unread_log(sleepy(&receiver.url()), |running, log| {
         log.fill();
         running.wait_for_handler();
     });
     // Sleeping and backing off: the summary is what it gets stuck in, with the counts held.
     check_unread_log(sleepy(&receiver.url()), |_, log| log.wait_for("sleeping"));
-    let receiver = Receiver::start([Step::retry_after(503, "60")]);
+    let receiver = ScriptedReceiver::start([Step::retry_after(503, "60")]);
     check_unread_log(sleepy(&receiver.url()), |_, log| log.wait_for("retry"));
     // In a request, and in a connect.
-    let receiver = Receiver::start([Step::Stall]);
+    let receiver = ScriptedReceiver::start([Step::Stall]);
     check_unread_log(sleepy(&receiver.url()), |_, _| receiver.wait_for_requests(1));
     let hole = BlackHole::open();
     check_unread_log(sleepy(&hole.url()), |_, _| wait_for_connecting(hole.address()));

@@ -5,7 +5,7 @@
 
 use crate::support::ledger::{Request, STALE_NAN_BITS};
 use crate::support::process::Run;
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::wire;
@@ -21,7 +21,7 @@ fn run_with(
     steps: impl IntoIterator<Item = Step>,
     change: impl FnOnce(Sender) -> Sender,
 ) -> (Run, Vec<Request>) {
-    let receiver = Receiver::start(steps);
+    let receiver = ScriptedReceiver::start(steps);
     let run = change(Sender::to(&receiver.url())).run();
     let requests = receiver.requests();
     receiver.finish();
@@ -339,7 +339,7 @@ fn must_not_1_17_use_its_value_otherwise() {
 
 #[test]
 fn should_1_18_keep_samples_during_an_outage() {
-    let receiver = Receiver::start([Step::status(204), Step::Refuse]);
+    let receiver = ScriptedReceiver::start([Step::status(204), Step::Refuse]);
     let running = Sender::to(&receiver.url()).start();
     running.wait_for_event("retry", 1);
     receiver.open();

@@ -6,7 +6,7 @@
 
 use crate::support::ledger::{Messages, Request, STALE_NAN_BITS};
 use crate::support::process::Run;
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::{wire, wire_v2};
@@ -25,7 +25,7 @@ fn auto(steps: impl IntoIterator<Item = Step>) -> Script {
 }
 
 /// Returns ten datapoints of three series, 20 ms apart, by 2.0.
-fn sender(receiver: &Receiver) -> Sender {
+fn sender(receiver: &ScriptedReceiver) -> Sender {
     Sender::to(&receiver.url()).flag("labels", "k={1..3}").flag("protocol", "2")
 }
 

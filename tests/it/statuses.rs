@@ -2,7 +2,7 @@
 //! code 3. The receiver sees to it that nothing final is sent again (support/ledger.rs).
 
 use crate::support::process::Run;
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Step};
@@ -15,7 +15,7 @@ fn answer(status: u16) -> Step {
 fn any_2xx_is_a_success() {
     side_by_side([200, 201, 202, 204, 205, 206, 226, 299], |status| {
         let body = if [204, 205].contains(&status) { "" } else { "ignore me" };
-        let receiver = Receiver::start(vec![Answer::status(status).body(body).into(); 10]);
+        let receiver = ScriptedReceiver::start(vec![Answer::status(status).body(body).into(); 10]);
         let run = Sender::to(&receiver.url()).run();
         run.assert_all_delivered(&receiver);
         assert!(!run.stderr.contains("ignore me"), "{}", run.stderr);
@@ -26,7 +26,7 @@ fn any_2xx_is_a_success() {
 #[test]
 fn what_may_come_right_is_tried_again() {
     side_by_side([429, 500, 501, 502, 503, 504, 505, 507, 529, 599], |status| {
-        let receiver = Receiver::start([Step::status(204), answer(status)]);
+        let receiver = ScriptedReceiver::start([Step::status(204), answer(status)]);
         let run = Sender::to(&receiver.url()).run();
         run.assert_all_delivered(&receiver);
         assert_eq!(run.summary().retries, 1);
@@ -41,7 +41,7 @@ fn what_may_come_right_is_tried_again() {
 /// The third of ten datapoints is rejected; the others are not.
 #[track_caller]
 fn check_rejected_later(status: u16, step: Step) -> Run {
-    let receiver = Receiver::start([Step::status(204), Step::status(204), step]);
+    let receiver = ScriptedReceiver::start([Step::status(204), Step::status(204), step]);
     let run = Sender::to(&receiver.url()).run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
@@ -78,7 +78,7 @@ fn after_a_success_nothing_is_fatal() {
 #[track_caller]
 fn check_fatal(status: u16, hint: &str) {
     let location = Answer::status(status).header("Location", "https://other.example/x?db=b");
-    let receiver = Receiver::start([location.body(format!("text of {status}")).into()]);
+    let receiver = ScriptedReceiver::start([location.body(format!("text of {status}")).into()]);
     let run = Sender::to(&receiver.url()).ticks(10, 60_000).run();
     run.assert_code(3);
     assert_eq!(run.summary().counts(), [0, 1, 0, 0, 9], "{}", run.stderr);
@@ -116,7 +116,7 @@ fn access_problems_and_redirects_end_the_run_at_its_start() {
 fn a_redirect_is_not_followed() {
     let other = Script::new([]).start();
     let step = Answer::status(308).header("Location", &other.url());
-    let receiver = Receiver::start([step.into()]);
+    let receiver = ScriptedReceiver::start([step.into()]);
     Sender::to(&receiver.url()).run().assert_code(3);
     assert_eq!(other.attempt_count(), 0);
 }
@@ -124,7 +124,7 @@ fn a_redirect_is_not_followed() {
 #[test]
 fn three_rejections_in_a_row_end_the_run_at_its_start() {
     side_by_side([400, 402, 409, 413, 415, 422], |status| {
-        let receiver = Receiver::start([answer(status), answer(status), answer(status)]);
+        let receiver = ScriptedReceiver::start([answer(status), answer(status), answer(status)]);
         let run = Sender::to(&receiver.url()).run();
         run.assert_code(3);
         let counts = run.summary().counts();
@@ -138,7 +138,7 @@ fn three_rejections_in_a_row_end_the_run_at_its_start() {
 fn two_rejections_in_a_row_do_not() {
     let steps =
         [answer(400), answer(422), Step::status(204), answer(400), answer(400), answer(400)];
-    let receiver = Receiver::start(steps);
+    let receiver = ScriptedReceiver::start(steps);
     let run = Sender::to(&receiver.url()).run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [5, 5, 0, 0, 0]);
@@ -146,7 +146,7 @@ fn two_rejections_in_a_row_do_not() {
 
 #[test]
 fn a_fatal_status_after_a_retry_is_as_fatal() {
-    let receiver = Receiver::start([Step::status(429), answer(401)]);
+    let receiver = ScriptedReceiver::start([Step::status(429), answer(401)]);
     let run = Sender::to(&receiver.url()).run();
     run.assert_code(3);
     assert_eq!(run.summary().rejected, 1, "{}", run.stderr);
@@ -156,7 +156,7 @@ fn a_fatal_status_after_a_retry_is_as_fatal() {
 fn a_rejection_after_silence_is_unconfirmed() {
     // The first attempt may have been stored: then this is a duplicate, or out of order.
     side_by_side([400, 409, 413, 422], |status| {
-        let receiver = Receiver::start([Step::status(204), Step::Reset, answer(status)]);
+        let receiver = ScriptedReceiver::start([Step::status(204), Step::Reset, answer(status)]);
         let run = Sender::to(&receiver.url()).run();
         run.assert_code(1);
         assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
@@ -190,7 +190,7 @@ fn a_fallback_after_silence_leaves_it_open() {
 
 #[test]
 fn a_rejected_fan_out_is_rejected_whole() {
-    let receiver = Receiver::start([Step::status(204), answer(400)]);
+    let receiver = ScriptedReceiver::start([Step::status(204), answer(400)]);
     let run = Sender::to(&receiver.url()).flag("labels", "k={1..3}").run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [27, 3, 0, 0, 0], "{}", run.stderr);
@@ -199,7 +199,8 @@ fn a_rejected_fan_out_is_rejected_whole() {
 #[test]
 fn the_body_of_a_rejection_is_shown_on_one_line() {
     let body = "out of order\nsample\t\u{1b}[31mred\u{202e}\u{0} \"quoted\" \\ ✓ end\n";
-    let receiver = Receiver::start([Step::status(204), Answer::status(400).body(body).into()]);
+    let receiver =
+        ScriptedReceiver::start([Step::status(204), Answer::status(400).body(body).into()]);
     let run = Sender::to(&receiver.url()).flag("log-format", "text").run();
     let line = run.stderr.lines().find(|line| line.contains("rejected: ")).unwrap();
     let shown = r#"out of order\nsample\t\u{1b}[31mred\u{202e}\u{0} "quoted" \ ✓ end"#;
@@ -208,8 +209,10 @@ fn the_body_of_a_rejection_is_shown_on_one_line() {
 
 #[test]
 fn a_body_that_is_not_utf_8_is_shown_as_far_as_it_is() {
-    let receiver =
-        Receiver::start([Step::status(204), Answer::status(400).body(b"caf\xe9 \xff!").into()]);
+    let receiver = ScriptedReceiver::start([
+        Step::status(204),
+        Answer::status(400).body(b"caf\xe9 \xff!").into(),
+    ]);
     let run = Sender::to(&receiver.url()).run();
     assert!(run.stderr.contains("caf\u{fffd} \u{fffd}!"), "{}", run.stderr);
 }

@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 use crate::support::folder::Folder;
 use crate::support::process::{BINARY, binary};
-use crate::support::receiver::Receiver;
+use crate::support::scripted_receiver::ScriptedReceiver;
 use crate::support::time::{now_ms, seconds};
 
 /// Returns a run of two datapoints, the first of them due in a while: it waits for it, however
 /// long it takes to start.
-fn run(receiver: &Receiver) -> String {
+fn run(receiver: &ScriptedReceiver) -> String {
     let start = seconds(now_ms() + 5000);
     let window = format!("--duration 2s --interval 1s --start-epoch {start}");
     format!("--metric-name cpu --labels a=1 --url {} {window}", receiver.url())
@@ -41,7 +41,7 @@ fn on_terminal(run: &str, term: &str) -> Option<String> {
 
 #[test]
 fn a_terminal_has_a_status_line_that_leaves_no_trace() {
-    let receiver = Receiver::start([]);
+    let receiver = ScriptedReceiver::start([]);
     let Some(text) = on_terminal(&run(&receiver), "xterm") else { return };
     let statuses = (1..=5).map(|left| format!("next push in {left} s, 0/2, 0 pending\r\x1b[K"));
     assert!(statuses.clone().any(|status| text.contains(&status)), "{text:?}");
@@ -56,7 +56,7 @@ fn a_terminal_has_a_status_line_that_leaves_no_trace() {
 #[test]
 fn a_dumb_terminal_json_and_quiet_have_none() {
     for (flags, term) in [("", "dumb"), (" --log-format json", "xterm"), (" --quiet", "xterm")] {
-        let receiver = Receiver::start([]);
+        let receiver = ScriptedReceiver::start([]);
         let Some(text) = on_terminal(&(run(&receiver) + flags), term) else { return };
         assert!(!text.contains('\x1b') && !text.contains("next push"), "{text:?}");
     }
@@ -64,7 +64,7 @@ fn a_dumb_terminal_json_and_quiet_have_none() {
 
 #[test]
 fn a_file_has_none_and_rules_of_80_columns() {
-    let (receiver, folder) = (Receiver::start([]), Folder::new());
+    let (receiver, folder) = (ScriptedReceiver::start([]), Folder::new());
     let path = folder.path().join("log");
     let status = binary()
         .args(run(&receiver).split(' '))

@@ -12,7 +12,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::certificates::{Certificates, certificates};
 use crate::support::process::Run;
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step, Then};
 use crate::support::transport::{Stream, Wrap};
@@ -37,17 +37,17 @@ fn tls(configs: Vec<Arc<ServerConfig>>) -> Wrap {
 }
 
 /// Returns a receiver with this certificate.
-fn receiver(certificates: &Certificates, name: &str) -> Receiver {
+fn receiver(certificates: &Certificates, name: &str) -> ScriptedReceiver {
     Script::new([]).wrapped(tls(vec![certificates.server(name, None, &[&TLS12, &TLS13])])).start()
 }
 
-fn sender(receiver: &Receiver, certificates: &Certificates) -> Sender {
+fn sender(receiver: &ScriptedReceiver, certificates: &Certificates) -> Sender {
     Sender::to(&receiver.url()).flag("ca-file", &certificates.typed("ca.pem"))
 }
 
 /// Ends at once with exit 3, after one line with this text.
 #[track_caller]
-fn check_refused(receiver: &Receiver, sender: Sender, text: &str) -> Run {
+fn check_refused(receiver: &ScriptedReceiver, sender: Sender, text: &str) -> Run {
     let run = sender.ticks(10, 60_000).run();
     run.assert_code(3);
     assert_eq!(run.summary().counts(), [0, 0, 1, 0, 9], "{}", run.stderr);

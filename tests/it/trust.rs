@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::process::Run;
-use crate::support::receiver::{Receiver, Script};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::Step;
@@ -43,7 +43,7 @@ fn a_found_proxy_gets_nothing() {
 
 #[test]
 fn a_found_address_gets_no_secret_that_was_asked_for() {
-    let found = Receiver::start([]);
+    let found = ScriptedReceiver::start([]);
     let url = format!("REMOTE_WRITE_URL={}\n", found.url());
     let sender = || Sender::to("").without("url").file(".env", &url);
     for sender in [
@@ -63,7 +63,7 @@ fn a_found_address_gets_no_secret_that_was_asked_for() {
 
 #[test]
 fn a_found_file_sends_no_file_of_another_folder() {
-    let found = Receiver::start([]);
+    let found = ScriptedReceiver::start([]);
     let elsewhere = Sender::to("").file("one-line", SECRET);
     let outside = elsewhere.folder().join("one-line");
     let outside = outside.to_str().unwrap();
@@ -101,7 +101,7 @@ fn a_foreign_dotenv_stops_nobody() {
         "A='never closed\n",
     ];
     side_by_side(contents, |content| {
-        let receiver = Receiver::start([]);
+        let receiver = ScriptedReceiver::start([]);
         let run = Sender::to(&receiver.url()).file(".env", content).run();
         run.assert_all_delivered(&receiver);
     });
@@ -122,7 +122,7 @@ fn a_dotenv_that_cannot_be_read_stops_nobody_who_needs_nothing_of_it() {
         },
     ];
     side_by_side(makers, |make| {
-        let receiver = Receiver::start([]);
+        let receiver = ScriptedReceiver::start([]);
         let sender = Sender::to(&receiver.url());
         make(&sender.folder().join(".env"));
         sender.run().assert_all_delivered(&receiver);
@@ -161,7 +161,7 @@ fn a_secret_in_a_pipe_is_read_once() {
 fn changing_at_the_second_request(
     path: &Path,
     change: impl Fn(&Path) + Send + Sync + 'static,
-) -> Receiver {
+) -> ScriptedReceiver {
     let (path, count) = (path.to_owned(), AtomicU32::new(0));
     let script = Script::new([]).header("Authorization").giving_up().choose(move |_, _| {
         if count.fetch_add(1, Ordering::SeqCst) == 1 {

@@ -14,7 +14,7 @@ use crate::support::past::Past;
 use crate::support::process::{Run, tail};
 use crate::support::proxy::fault::{Fault, Injected, at_random};
 use crate::support::proxy::{Entry, Proxy};
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
 
 /// The sender's `--timeout`; an answer later than half of it may come too late.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -87,7 +87,13 @@ struct Truth {
 }
 
 impl Truth {
-    fn of(receiver: &Receiver, number: u64, requests: usize, protocol: &str, seed: u64) -> Truth {
+    fn of(
+        receiver: &RealReceiver,
+        number: u64,
+        requests: usize,
+        protocol: &str,
+        seed: u64,
+    ) -> Truth {
         let is_live = number % 4 == 3;
         let sample_count = if is_live { 1 } else { BATCH_SIZE };
         let past = Past::of(i64::try_from(requests * sample_count).unwrap(), 1);
@@ -105,7 +111,7 @@ impl Truth {
     }
 
     /// Returns how many samples are counted wrong.
-    fn wrong(&self, receiver: &Receiver, totals: &mut Counts) -> usize {
+    fn wrong(&self, receiver: &RealReceiver, totals: &mut Counts) -> usize {
         let counted =
             ["accepted", "rejected", "undelivered", "unconfirmed"].map(|word| self.run.count(word));
         let verdicts: Vec<Verdict> =
@@ -139,7 +145,7 @@ fn faults(seed: u64) -> impl FnMut(usize) -> Option<Injected> + Send + 'static {
 }
 
 #[track_caller]
-fn check(setup: Setup, protocols: &[&'static str]) {
+fn check(setup: RealSetup, protocols: &[&'static str]) {
     let requests = variable("TRUTH_REQUESTS").unwrap_or(240_u64).div_ceil(RUN_COUNT);
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     let Some(receiver) = setup.start() else { return };
@@ -172,10 +178,10 @@ fn check(setup: Setup, protocols: &[&'static str]) {
 
 #[test]
 fn the_counts_are_true_of_prometheus2() {
-    check(Receiver::prometheus2(), &["1"]);
+    check(RealReceiver::prometheus2(), &["1"]);
 }
 
 #[test]
 fn the_counts_are_true_of_prometheus3() {
-    check(Receiver::prometheus3(), &["1", "2", "2"]);
+    check(RealReceiver::prometheus3(), &["1", "2", "2"]);
 }

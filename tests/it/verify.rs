@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::process::{Run, Running, Surroundings};
-use crate::support::receiver::Script;
-use crate::support::receivers::{Receiver, Setup};
+use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::scripted_receiver::Script;
 use crate::support::step::{Answer, Step, Then};
 use crate::support::time::{now_ms, seconds};
 
@@ -86,7 +86,7 @@ pub(crate) fn run_printed_commands(run: &Run) -> usize {
 }
 
 #[track_caller]
-fn check_verify(setup: Setup) {
+fn check_verify(setup: RealSetup) {
     let Some(receiver) = setup.start() else { return };
     let series = || Series::new(&receiver.write_url(), 3 * TICKS * STEP_MS);
     let ours = series();
@@ -112,22 +112,22 @@ fn check_verify(setup: Setup) {
 
 #[test]
 fn verify_prometheus2() {
-    check_verify(Receiver::prometheus2());
+    check_verify(RealReceiver::prometheus2());
 }
 
 #[test]
 fn verify_prometheus3() {
-    check_verify(Receiver::prometheus3());
+    check_verify(RealReceiver::prometheus3());
 }
 
 #[test]
 fn verify_victoriametrics() {
-    check_verify(Receiver::victoriametrics());
+    check_verify(RealReceiver::victoriametrics());
 }
 
 #[test]
 fn gaps_are_repaired_where_late_samples_are_taken() {
-    let setup = Receiver::prometheus3().out_of_order_time_window("1h");
+    let setup = RealReceiver::prometheus3().out_of_order_time_window("1h");
     let Some(receiver) = setup.start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     for first in [1, 20, 40] {
@@ -141,7 +141,7 @@ fn gaps_are_repaired_where_late_samples_are_taken() {
 
 #[test]
 fn samples_off_the_grid_are_unexpected_and_stale_markers_are_not() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, 10);
     series.origin_ms += 50;
@@ -157,7 +157,7 @@ fn samples_off_the_grid_are_unexpected_and_stale_markers_are_not() {
 
 #[test]
 fn a_fan_out_is_read_series_by_series() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.labels = "host=web-{01..20}".into();
     let series = series.and(&["--verify"]);
@@ -168,7 +168,7 @@ fn a_fan_out_is_read_series_by_series() {
 /// The labels that a Prometheus adds to what is read from it do not hide a series.
 #[test]
 fn external_labels_of_the_receiver_are_passed_over() {
-    let Some(receiver) = Receiver::prometheus3().external_label("region", "eu").start() else {
+    let Some(receiver) = RealReceiver::prometheus3().external_label("region", "eu").start() else {
         return;
     };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
@@ -179,7 +179,7 @@ fn external_labels_of_the_receiver_are_passed_over() {
 /// It keeps what it is sent twice, and shows nothing that is older than it keeps.
 #[test]
 fn a_victoriametrics_has_its_own_warnings() {
-    let Some(receiver) = Receiver::victoriametrics().start() else { return };
+    let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
     let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, 10);
     series.push(0, 10);
@@ -193,7 +193,7 @@ fn a_victoriametrics_has_its_own_warnings() {
 /// Behind a vmagent it takes that long.
 #[test]
 fn what_a_victoriametrics_shows_late_is_waited_for() {
-    let Some(receiver) = Receiver::victoriametrics().start() else { return };
+    let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     let reading = series.start("verify", 0, 10);
     reading.wait_for("A VictoriaMetrics: ", 1);
@@ -204,7 +204,7 @@ fn what_a_victoriametrics_shows_late_is_waited_for() {
 
 #[test]
 fn verify_follows_a_push() {
-    let Some(receiver) = Receiver::victoriametrics().start() else { return };
+    let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS).and(&["--verify"]);
     for (verb, first, end) in [("backfill", 0, 50), ("", 50, 60)] {
         let run = series.run(verb, first, end);
@@ -214,7 +214,7 @@ fn verify_follows_a_push() {
 
 /// Kills the run twenty times, in other moments each time, and starts the same command again.
 #[track_caller]
-fn check_resume(setup: Setup) {
+fn check_resume(setup: RealSetup) {
     let Some(receiver) = setup.start() else { return };
     let mut series = Series::new(&receiver.write_url(), 0);
     // The kills are over long before the window is, so that each run has something to push.
@@ -234,17 +234,17 @@ fn check_resume(setup: Setup) {
 
 #[test]
 fn resume_after_twenty_kills_prometheus2() {
-    check_resume(Receiver::prometheus2());
+    check_resume(RealReceiver::prometheus2());
 }
 
 #[test]
 fn resume_after_twenty_kills_prometheus3() {
-    check_resume(Receiver::prometheus3());
+    check_resume(RealReceiver::prometheus3());
 }
 
 #[test]
 fn resume_has_nothing_to_do_when_all_is_there() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, TICKS);
     let run = series.clone().and(&["--resume", "--verify"]).run("", 0, TICKS);
@@ -257,7 +257,7 @@ fn resume_has_nothing_to_do_when_all_is_there() {
 /// The newest sample of the window is of another seed: in the middle, and at its end.
 #[test]
 fn a_different_value_is_not_resumed_after() {
-    for setup in [Receiver::prometheus2(), Receiver::victoriametrics()] {
+    for setup in [RealReceiver::prometheus2(), RealReceiver::victoriametrics()] {
         let Some(receiver) = setup.start() else { return };
         let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
         series.push(0, 50);
@@ -275,7 +275,7 @@ fn a_different_value_is_not_resumed_after() {
 /// One has half of the window, the other nothing: what it lacks is not sent to both again.
 #[test]
 fn resume_goes_on_behind_the_series_that_has_most() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, TICKS / 2);
     let both = series.and(&["--labels", "cpu=b", "--resume"]);
@@ -386,7 +386,7 @@ fn a_type_label_made_of_our_metadata_does_not_hide_a_series() {
 
 #[test]
 fn access_that_is_refused_and_receivers_that_are_gone_have_their_codes() {
-    let Some(receiver) = Receiver::prometheus3().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     let url = format!("--read-url={}/nowhere", receiver.url());
     let run = series.and(&[&url]).run("verify", 0, 1);
@@ -441,7 +441,7 @@ fn with_body(body: &str) -> String {
 
 #[test]
 fn a_victoriametrics_is_asked_for_labels_of_any_length() {
-    let Some(receiver) = Receiver::victoriametrics().start() else { return };
+    let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
     let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
     // Percent-encoded they are 21 KB, more than any server takes of an address.
     let value = "é,".repeat(600);
@@ -480,7 +480,7 @@ fn a_victoriametrics_that_names_other_labels_each_time_is_not_asked_for_ever() {
 /// Reads a window of a million samples. The peak of its memory is that of the whole run.
 #[test]
 fn a_million_samples_take_little_memory() {
-    let Some(receiver) = Receiver::prometheus2().start() else { return };
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let mut series = Series::new(&receiver.write_url(), 10_100_000);
     series.step_ms = 10;
     series.push(0, 1_000_000);

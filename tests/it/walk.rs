@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::process::Surroundings;
-use crate::support::receivers::free_port;
+use crate::support::real_receiver::free_port;
 
 /// Returns the shell commands of a document, block by block.
 fn blocks(path: &str) -> Vec<String> {

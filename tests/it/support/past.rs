@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::library::{empty_environment, only_samples, plan};
 use super::process::{self, BINARY, Run, Running, Surroundings};
-use super::receivers::Receiver;
+use super::real_receiver::RealReceiver;
 use super::time::now_ms;
 
 /// The series of every run here that names no other.
@@ -86,7 +86,7 @@ impl Past {
     }
 
     /// Returns what a receiver has between start and end.
-    pub(crate) fn stored(&self, receiver: &Receiver) -> Vec<(i64, f64)> {
+    pub(crate) fn stored(&self, receiver: &RealReceiver) -> Vec<(i64, f64)> {
         let selector = format!("cpu{{a=\"{}\"}}", self.label);
         receiver.samples(&selector, self.start * 1000, self.end * 1000 - 1)
     }
@@ -140,7 +140,7 @@ pub(crate) fn assert_same_bits(stored: &[(i64, f64)], planned: &[(i64, f64)]) {
 }
 
 /// Waits until a Prometheus has taken more than `count` samples.
-pub(crate) fn wait_for_samples(receiver: &Receiver, count: f64) {
+pub(crate) fn wait_for_samples(receiver: &RealReceiver, count: f64) {
     let deadline = Instant::now() + Duration::from_secs(120);
     let is_there = || {
         let (_, metrics) = receiver.get("/metrics");

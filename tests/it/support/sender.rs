@@ -9,7 +9,7 @@ use push_live_metrics::cli::Environment;
 use super::library;
 use super::log::{Log, Summary};
 use super::process::{Run, Running, Surroundings};
-use super::receiver::Receiver;
+use super::scripted_receiver::ScriptedReceiver;
 use super::time::{now_ms, seconds};
 use super::wire::Point;
 
@@ -143,7 +143,7 @@ impl Run {
 
     /// Fails unless the receiver holds every datapoint, once, to the bit, and the counts say so.
     #[track_caller]
-    pub(crate) fn assert_all_delivered(&self, receiver: &Receiver) -> &Run {
+    pub(crate) fn assert_all_delivered(&self, receiver: &ScriptedReceiver) -> &Run {
         self.assert_code(0);
         let planned = self.planned();
         assert_eq!(receiver.stored(), planned, "what is stored, and what was planned");

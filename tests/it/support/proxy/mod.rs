@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::receiver::own_address;
+use super::scripted_receiver::own_address;
 use fault::{Fault, Injected};
 use http::{exchange, peek_request, response, seen, status_of, without_written};
-use record::{Attempt, Ledger};
+use record::{Attempt, Ticks};
 pub(crate) use record::{Entry, Record};
 
 const POLL: Duration = Duration::from_micros(200);
@@ -30,7 +30,7 @@ type Choose = Box<dyn FnMut(usize) -> Option<Injected> + Send>;
 struct State {
     choose: Choose,
     request_count: usize,
-    ledger: Ledger,
+    ticks: Ticks,
     faults: Vec<Fault>,
     gone_count: u32,
     /// The listener is, or is to be, closed until then.
@@ -69,7 +69,7 @@ impl Proxy {
         let state = State {
             choose: Box::new(choose),
             request_count: 0,
-            ledger: Ledger::default(),
+            ticks: Ticks::default(),
             faults: Vec::new(),
             gone_count: 0,
             refuse_until: None,
@@ -91,17 +91,17 @@ impl Proxy {
 
     /// Returns the number of ticks that came so far.
     pub(crate) fn tick_count(&self) -> usize {
-        self.shared.state().ledger.entries.len()
+        self.shared.state().ticks.entries.len()
     }
 
     /// Returns what it has seen and done so far.
     pub(crate) fn record(&self) -> Record {
         let state = self.shared.state();
         Record {
-            entries: state.ledger.entries.clone(),
+            entries: state.ticks.entries.clone(),
             faults: state.faults.clone(),
             gone_count: state.gone_count,
-            violations: state.ledger.violations.clone(),
+            violations: state.ticks.violations.clone(),
         }
     }
 }
@@ -161,7 +161,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         let begin = Instant::now();
         let (place, injected) = {
             let mut state = shared.state();
-            let place = state.ledger.attempt(&request[body_start..]);
+            let place = state.ticks.attempt(&request[body_start..]);
             let number = state.request_count;
             state.request_count += 1;
             let injected = (state.choose)(number);
@@ -246,7 +246,7 @@ impl Exchange<'_> {
         let (status, written) = seen(answer);
         // Noted first: the next request may come before this thread goes on.
         let attempt = Attempt { status, written, is_late };
-        self.shared.state().ledger.answer(self.place, attempt);
+        self.shared.state().ticks.answer(self.place, attempt);
         let mut stream = self.stream;
         stream.read_exact(&mut vec![0; self.request.len()])?;
         stream.write_all(answer)
@@ -259,7 +259,7 @@ impl Exchange<'_> {
         match &answer {
             Err(_) => state.gone_count += 1,
             Ok(answer) if status_of(answer).is_some_and(|status| status / 100 == 2) => {
-                state.ledger.entries[self.place.0].stored.push(Instant::now());
+                state.ticks.entries[self.place.0].stored.push(Instant::now());
             }
             Ok(_) => {}
         }

@@ -36,14 +36,14 @@ pub(super) enum Told {
 }
 
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct Ticks {
     last_body: Vec<u8>,
     /// One for each tick, in the order of their first attempts.
     pub(super) entries: Vec<Entry>,
     pub(super) violations: Vec<String>,
 }
 
-impl Ledger {
+impl Ticks {
     /// Notes an attempt; returns its tick's place, and its own there.
     pub(super) fn attempt(&mut self, body: &[u8]) -> (usize, usize) {
         let told = self.entries.last().map(|entry| entry.told);

@@ -53,35 +53,35 @@ impl Kind {
 
 /// A receiver that is not started yet.
 #[derive(Debug)]
-pub(crate) struct Setup {
+pub(crate) struct RealSetup {
     kind: Kind,
     flags: Vec<String>,
     external_labels: String,
     out_of_order_time_window: Option<String>,
 }
 
-impl Setup {
+impl RealSetup {
     /// Adds a command-line flag.
-    pub(crate) fn flag(mut self, flag: &str) -> Setup {
+    pub(crate) fn flag(mut self, flag: &str) -> RealSetup {
         self.flags.push(flag.to_owned());
         self
     }
 
     /// Has Prometheus add a label to whatever is read from it.
-    pub(crate) fn external_label(mut self, name: &str, value: &str) -> Setup {
+    pub(crate) fn external_label(mut self, name: &str, value: &str) -> RealSetup {
         self.external_labels = format!("external_labels: {{{name}: {value}}}");
         self
     }
 
     /// Lets Prometheus take samples that are this much older than the newest ("30m").
     /// VictoriaMetrics takes them anyway.
-    pub(crate) fn out_of_order_time_window(mut self, window: &str) -> Setup {
+    pub(crate) fn out_of_order_time_window(mut self, window: &str) -> RealSetup {
         self.out_of_order_time_window = Some(window.to_owned());
         self
     }
 
     /// Starts it and returns when it is ready; None, said aloud, when it is not installed.
-    pub(crate) fn start(self) -> Option<Receiver> {
+    pub(crate) fn start(self) -> Option<RealReceiver> {
         let binary = self.kind.binary();
         if !binary.is_file() {
             let name = self.kind.name();
@@ -94,7 +94,7 @@ impl Setup {
         }
         let port = free_port();
         let folder = Folder::new();
-        let mut receiver = Receiver { setup: self, binary, port, folder, child: None };
+        let mut receiver = RealReceiver { setup: self, binary, port, folder, child: None };
         receiver.launch();
         Some(receiver)
     }
@@ -103,33 +103,33 @@ impl Setup {
 /// A receiver with its port and folder, usually running. Dropping it kills the process and
 /// removes the folder.
 #[derive(Debug)]
-pub(crate) struct Receiver {
-    setup: Setup,
+pub(crate) struct RealReceiver {
+    setup: RealSetup,
     binary: PathBuf,
     port: u16,
     folder: Folder,
     child: Option<Child>,
 }
 
-impl Receiver {
+impl RealReceiver {
     /// Prepares a Prometheus 2 with the remote-write receiver on.
-    pub(crate) fn prometheus2() -> Setup {
-        Receiver::of(Kind::Prometheus2)
+    pub(crate) fn prometheus2() -> RealSetup {
+        RealReceiver::of(Kind::Prometheus2)
     }
 
     /// Prepares a Prometheus 3 with the remote-write receiver on.
-    pub(crate) fn prometheus3() -> Setup {
-        Receiver::of(Kind::Prometheus3)
+    pub(crate) fn prometheus3() -> RealSetup {
+        RealReceiver::of(Kind::Prometheus3)
     }
 
     /// Prepares a VictoriaMetrics. It keeps about 12 digits of a value.
-    pub(crate) fn victoriametrics() -> Setup {
-        Receiver::of(Kind::VictoriaMetrics)
+    pub(crate) fn victoriametrics() -> RealSetup {
+        RealReceiver::of(Kind::VictoriaMetrics)
     }
 
-    fn of(kind: Kind) -> Setup {
+    fn of(kind: Kind) -> RealSetup {
         let external_labels = String::new();
-        Setup { kind, flags: Vec::new(), external_labels, out_of_order_time_window: None }
+        RealSetup { kind, flags: Vec::new(), external_labels, out_of_order_time_window: None }
     }
 
     /// Returns the base URL, without a slash at the end.
@@ -317,7 +317,7 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
+impl Drop for RealReceiver {
     fn drop(&mut self) {
         self.kill();
     }

@@ -101,7 +101,7 @@ impl Script {
     }
 
     /// Starts the receiver on a free port.
-    pub(crate) fn start(mut self) -> Receiver {
+    pub(crate) fn start(mut self) -> ScriptedReceiver {
         let is_refusing = |step: &Step| matches!(step, Step::Refuse);
         self.allowed.unseen_attempts |= self.steps.iter().any(is_refusing);
         // Certificates are for the usual address.
@@ -132,7 +132,7 @@ impl Script {
         };
         // A script that begins with a closed door.
         shared.prepare_next();
-        Receiver { shared, path: self.path, acceptor: Some(acceptor) }
+        ScriptedReceiver { shared, path: self.path, acceptor: Some(acceptor) }
     }
 }
 
@@ -146,15 +146,15 @@ pub(crate) fn own_address() -> Ipv4Addr {
 }
 
 /// A receiver that is running. Dropping it stops it and says what was against the rules.
-pub(crate) struct Receiver {
+pub(crate) struct ScriptedReceiver {
     shared: Arc<Shared>,
     path: String,
     acceptor: Option<JoinHandle<()>>,
 }
 
-impl Receiver {
+impl ScriptedReceiver {
     /// Starts a receiver that takes these steps, and then answers with 204.
-    pub(crate) fn start(steps: impl IntoIterator<Item = Step>) -> Receiver {
+    pub(crate) fn start(steps: impl IntoIterator<Item = Step>) -> ScriptedReceiver {
         Script::new(steps).start()
     }
 
@@ -279,7 +279,7 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
+impl Drop for ScriptedReceiver {
     fn drop(&mut self) {
         let is_checked = self.acceptor.is_none();
         self.stop();
