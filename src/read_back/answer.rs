@@ -1,4 +1,4 @@
-//! What an answer may hold, and why it is refused.
+//! The limits of an answer, and the errors of reading.
 //!
 //! An answer is not trusted: every length is checked before it is used, memory is bounded, and
 //! what is not understood is an error that says so, never a panic.
@@ -7,17 +7,17 @@ use std::fmt;
 
 use crate::series::{Grid, TimestampMs};
 
-/// What is taken of an answer's body, and of what it unpacks to.
+/// The largest body of an answer, packed and unpacked.
 pub const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Samples that are taken of one answer.
+/// Samples in one answer.
 pub(super) const SAMPLES_MAX: usize = 65_536;
-/// Names of labels that other series have and ours do not; more are not told apart.
+/// Names of labels that only other series have; with more, reading fails.
 pub const OTHER_NAMES_MAX: usize = 100;
 
 /// What a Prometheus agent answers, with 500: it keeps samples only until they are forwarded.
 const ANSWER_OF_AN_AGENT: &str = "unsupported operation with WAL-only storage";
 
-/// Tells from an answer's status and text, as logged, that it will be the same for ever.
+/// Returns whether an answer, as logged, will be the same at every attempt.
 pub(super) fn is_final(reason: &str) -> bool {
     reason.starts_with("HTTP 501") || reason.contains(ANSWER_OF_AN_AGENT)
 }
@@ -47,18 +47,18 @@ impl TimeRange {
 /// Why samples could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadError {
-    /// There is an answer, but it is none to what was asked.
+    /// The answer does not fit the query.
     Unreadable(String),
-    /// The answer is more than is taken at once; a shorter range may do.
+    /// The answer is too large; a shorter range may fit.
     TooLarge,
-    /// The receiver does not let us read, or not there.
+    /// The receiver does not allow reading, or not at this address.
     Refused {
         /// The HTTP status; `None` where a certificate is not trusted.
         status: Option<u16>,
         /// For the log.
         reason: String,
     },
-    /// There was no answer in time, or none that says anything of samples; for the log.
+    /// There was no final answer in time: the reason, for the log.
     Unreachable(String),
     /// A signal came.
     Interrupted,

@@ -49,7 +49,7 @@ const LABEL_VALUE: u64 = 2;
 const SAMPLE_VALUE: u64 = 1;
 const SAMPLE_TIMESTAMP: u64 = 2;
 
-/// What is asked for: one series over some time.
+/// One series over some time.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
     /// The series' complete label set.
@@ -114,21 +114,21 @@ pub fn unpack(body: &[u8]) -> Result<Vec<u8>, ReadError> {
 /// What an answer holds.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
-    /// The series that was asked for, or none at all.
+    /// The queried series, or nothing.
     Samples,
     /// Only series with more labels than ours, of these names.
     Others(Vec<String>),
 }
 
-/// Takes the samples of the series that was asked for out of an unpacked answer.
+/// Decodes the samples of the queried series from an unpacked answer.
 ///
-/// A series that has labels beside ours is another one, so its names are given back to be asked
-/// to be absent. When it comes again all the same, the receiver adds them to each answer
-/// (Prometheus' `external_labels`), and it is ours. Ours may be stored in several parts, which
-/// differ in the labels made of their metadata: 1.0 has none, 2.0 has a type.
+/// A series that has more labels than ours is another one: their names are returned, and the next
+/// query asks for series without them. If it comes again, the receiver adds these labels to every
+/// answer (Prometheus' `external_labels`), and the series is ours. Ours may be stored in several
+/// parts, which differ in the labels made of their metadata: 1.0 has none, 2.0 has a type.
 ///
 /// # Errors
-/// The message is malformed or none to this query.
+/// The message is malformed, or does not fit the query.
 pub fn decode(
     message: &[u8],
     query: Query<'_>,
@@ -165,7 +165,7 @@ pub fn decode(
     Ok(Found::Samples)
 }
 
-/// Labels that a series has beside all of ours: those of its metadata, and the others' names.
+/// Labels that a series has besides all of ours: those of its metadata, and the others' names.
 type MoreLabels = (BTreeSet<(String, String)>, Vec<String>);
 
 fn more_labels(series: &[u8], labels: &LabelSet) -> Result<MoreLabels, ReadError> {
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_to_another_question_are_refused() {
+    fn answers_to_another_query_are_refused() {
         let ours = || series(OURS, &[]);
         check(&[ours(), ours()], &[], "it holds the series twice");
         let other = "it holds a series with another label 'a'";

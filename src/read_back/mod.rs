@@ -1,6 +1,6 @@
-//! Reads the samples of a series from a receiver, with patience.
+//! Reads the samples of a series from a receiver, and retries until there is a final answer.
 //!
-//! A receiver that has no remote read and says so as VictoriaMetrics does is asked its way from
+//! A receiver that answers remote read as VictoriaMetrics does is read by its CSV export from
 //! then on.
 
 mod answer;
@@ -24,11 +24,11 @@ use crate::labels::LabelSet;
 use crate::report::{Level, Report};
 use crate::series::Sample;
 
-/// Ticks that are asked for at once: an answer of about 300 KB.
+/// Ticks in one request: an answer of about 300 KB.
 pub const TICKS_PER_CHUNK: u64 = 16_384;
 
-/// How long a VictoriaMetrics may take to show a sample: up to 4.1 s by itself, and longer
-/// behind a vmagent.
+/// How long a VictoriaMetrics may take to show a sample: up to 4.1 s by itself, longer
+/// through a vmagent.
 const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where and how samples are read back.
@@ -36,13 +36,13 @@ const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 pub struct ReadConfig {
     /// The remote-read address, with the credentials that belong to it.
     pub target: Target,
-    /// What is spoken there.
+    /// How.
     pub api: ReadApi,
-    /// How long one question is tried.
-    pub patience: Duration,
+    /// How long one request is retried.
+    pub give_up_after: Duration,
 }
 
-/// What a receiver speaks to those who read.
+/// How a receiver is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadApi {
     /// Remote read, unless it answers as VictoriaMetrics does.
@@ -52,6 +52,9 @@ pub enum ReadApi {
     /// The CSV export of VictoriaMetrics.
     VictoriaMetrics,
 }
+
+/// Headers that say what a body is.
+type Headers = &'static [(&'static str, &'static str)];
 
 /// A receiver to read from.
 #[derive(Debug)]
@@ -87,7 +90,7 @@ pub struct Reader<'a, C> {
 }
 
 impl<'a, C: Clock> Reader<'a, C> {
-    /// Returns a reader that has asked nothing yet.
+    /// Returns a reader that has read nothing yet.
     pub fn new(clock: &'a C, report: &'a Report, source: &'a Source<'a>) -> Self {
         let seed = clock.now().0.unsigned_abs();
         Self {
@@ -150,7 +153,7 @@ impl<'a, C: Clock> Reader<'a, C> {
         loop {
             let request = message::encode(self.query(labels, range));
             let url = self.source.client.url();
-            let message = message::unpack(&self.ask(url, message::REQUEST_HEADERS, &request)?)?;
+            let message = message::unpack(&self.post(url, message::REQUEST_HEADERS, &request)?)?;
             match message::decode(&message, self.query(labels, range), samples)? {
                 Found::Samples => return Ok(()),
                 Found::Others(names) => self.learn(names)?,
@@ -173,10 +176,10 @@ impl<'a, C: Clock> Reader<'a, C> {
         loop {
             let export =
                 victoriametrics::export(read_url, self.query(labels, range), self.clock.now());
-            let csv = self.ask_form(export)?;
-            // Asked afterwards, so that no series can show in between.
+            let csv = self.post_form(export)?;
+            // Afterwards, so that no series can appear in between.
             let now = self.clock.now();
-            let names = self.ask_form(victoriametrics::label_names(read_url, metric_name, now))?;
+            let names = self.post_form(victoriametrics::label_names(read_url, metric_name, now))?;
             let names = victoriametrics::parse_label_names(&names)?;
             if names.is_subset(&self.other_names) {
                 return victoriametrics::parse_csv(&csv, range, samples);
@@ -185,7 +188,7 @@ impl<'a, C: Clock> Reader<'a, C> {
         }
     }
 
-    /// Takes names to be asked to be absent from here on.
+    /// Adds names of labels that the series must not have, in every request from here on.
     fn learn(&mut self, names: impl IntoIterator<Item = String>) -> Result<(), ReadError> {
         self.other_names.extend(names);
         if self.other_names.len() > OTHER_NAMES_MAX {
@@ -194,17 +197,13 @@ impl<'a, C: Clock> Reader<'a, C> {
         Ok(())
     }
 
-    fn ask_form(&mut self, (url, form): (String, String)) -> Result<Vec<u8>, ReadError> {
-        self.ask(&url, victoriametrics::REQUEST_HEADERS, form.as_bytes())
+    fn post_form(&mut self, (url, form): (String, String)) -> Result<Vec<u8>, ReadError> {
+        self.post(&url, victoriametrics::REQUEST_HEADERS, form.as_bytes())
     }
 
-    /// Asks until there is an answer that will not change.
-    fn ask(
-        &mut self,
-        url: &str,
-        headers: &[(&'static str, &str)],
-        body: &[u8],
-    ) -> Result<Vec<u8>, ReadError> {
+    /// Posts until there is an answer that will not change; returns its body.
+    fn post(&mut self, url: &str, headers: Headers, body: &[u8]) -> Result<Vec<u8>, ReadError> {
+        let refused = |status, reason| Err(ReadError::Refused { status, reason });
         let mut give_up_at: Option<Duration> = None;
         let request = Request { url, headers, body, answer_bytes_max: Some(ANSWER_BYTES_MAX) };
         loop {
@@ -217,14 +216,10 @@ impl<'a, C: Clock> Reader<'a, C> {
                         false => Ok(reply.body),
                     };
                 }
-                Outcome::Rejected { status, reason } => {
-                    return Err(ReadError::Refused { status: Some(status), reason });
-                }
-                Outcome::Blocked { reason } => {
-                    return Err(ReadError::Refused { status: None, reason });
-                }
+                Outcome::Rejected { status, reason } => return refused(Some(status), reason),
+                Outcome::Blocked { reason } => return refused(None, reason),
                 Outcome::Retryable { reason, .. } if is_final(&reason) => {
-                    return Err(ReadError::Refused { status: Some(501), reason });
+                    return refused(Some(501), reason);
                 }
                 Outcome::Retryable { after, reason, .. } => (after, reason),
             };
@@ -232,7 +227,7 @@ impl<'a, C: Clock> Reader<'a, C> {
                 return Err(ReadError::Interrupted);
             }
             let now = self.clock.steady();
-            let give_up_at = *give_up_at.get_or_insert(now + self.source.config.patience);
+            let give_up_at = *give_up_at.get_or_insert(now + self.source.config.give_up_after);
             let left = give_up_at.saturating_sub(now);
             if left.is_zero() {
                 return Err(ReadError::Unreachable(reason));

@@ -16,12 +16,12 @@ pub const RELATIVE_ERROR_MAX: f64 = 2e-12;
 /// What it answers, among other words, where another receiver has its remote read.
 pub const ANSWER_TO_REMOTE_READ: &str = "unsupported path requested";
 
-/// The headers of a question: its parameters are posted, because label values make them longer
-/// than the address may be that a server or a proxy takes.
+/// The headers of a request. Its parameters are posted, because label values make them longer
+/// than the address that a server or a proxy takes.
 pub const REQUEST_HEADERS: &[(&str, &str)] =
     &[("Content-Type", "application/x-www-form-urlencoded")];
 
-/// Returns the address and the parameters of a question for the names of all labels that series
+/// Returns the address and the parameters of a request for the names of all labels that series
 /// of this metric have.
 ///
 /// From the beginning of time: it would take the last days or minutes only.
@@ -30,7 +30,7 @@ pub fn label_names(read_url: &str, metric_name: &str, now: TimestampMs) -> (Stri
     (url(read_url, "labels"), format!("match[]={}&start=1", encoded(&selector)))
 }
 
-/// Returns the address and the parameters of a question for the samples of the series.
+/// Returns the address and the parameters of a request for the samples of the series.
 pub fn export(read_url: &str, query: Query<'_>, now: TimestampMs) -> (String, String) {
     let selector = selector(query.matchers(), now);
     let seconds = |time: TimestampMs| format!("{}.{:03}", time.0 / 1000, time.0.max(0) % 1000);
@@ -75,39 +75,35 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-/// Takes the names out of `{"status":"success","data":["__name__","a"]}`.
+/// Parses the names in `{"status":"success","data":["__name__","a"]}`.
 ///
 /// # Errors
 /// It is something else, or more than can be told apart.
 pub fn parse_label_names(json: &[u8]) -> Result<BTreeSet<String>, ReadError> {
-    let problem = "it is not a list of label names";
-    let text = str::from_utf8(json).or_else(|_| unreadable(problem))?;
+    let text = str::from_utf8(json).ok();
     let list = text
-        .split_once(r#""data":["#)
-        .filter(|(before, _)| before.contains(r#""status":"success""#))
-        .and_then(|(_, behind)| behind.split_once(']'));
-    let Some((list, _)) = list else { return unreadable(problem) };
-    let mut names = BTreeSet::new();
-    for name in list.split(',').filter(|name| !name.trim().is_empty()) {
-        let name = name.trim().strip_prefix('"').and_then(|name| name.strip_suffix('"'));
-        let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        match name.filter(plain) {
-            Some(name) => names.insert(name.to_owned()),
-            None => {
-                return unreadable("another series of this metric has a name with odd characters");
-            }
-        };
-    }
+        .filter(|text| text.contains(r#""status":"success""#))
+        .and_then(|text| text.split_once(r#""data":["#)?.1.split_once(']'));
+    let Some((list, _)) = list else { return unreadable("it is not a list of label names") };
+    let is_plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let unquoted = |name: &str| {
+        let name = name.strip_prefix('"')?.strip_suffix('"').filter(is_plain)?;
+        Some(name.to_owned())
+    };
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let Some(names) = names.map(unquoted).collect::<Option<BTreeSet<String>>>() else {
+        return unreadable("another series of this metric has a name with odd characters");
+    };
     if names.len() > OTHER_NAMES_MAX {
         return unreadable("series of this metric have too many different labels");
     }
     Ok(names)
 }
 
-/// Takes the samples out of lines of `timestamp_ms,value`, and sorts them.
+/// Parses lines of `timestamp_ms,value`, and sorts them.
 ///
 /// # Errors
-/// A line is something else; a first line of names is none.
+/// A line is something else; a first line of names is skipped.
 pub fn parse_csv(csv: &[u8], range: TimeRange, samples: &mut Vec<Sample>) -> Result<(), ReadError> {
     samples.clear();
     let problem = "it is not a list of timestamps and values";
@@ -189,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_posted_next_to_the_address_of_remote_read() {
+    fn requests_go_next_to_the_address_of_remote_read() {
         let labels = LabelSet::new("cpu", vec![("a".into(), "x\"é&".into())]);
         let other_names = ["a", "b"].map(String::from).into();
         let query = Query { labels: &labels, other_names: &other_names, range: RANGE };

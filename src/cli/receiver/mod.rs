@@ -169,7 +169,7 @@ pub(in crate::cli) fn check_read(
     })?;
     Ok(ReadConfig {
         api: api.unwrap_or(ReadApi::Auto),
-        patience: args.parsed("flush-timeout", values::duration_or_zero)?,
+        give_up_after: args.parsed("flush-timeout", values::duration_or_zero)?,
         target: Target {
             source: place.into(),
             // What there is to warn of was said for the target itself.
