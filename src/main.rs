@@ -16,9 +16,10 @@ use push_live_metrics::error::{Error, Exit};
 use push_live_metrics::report::{self, Level, Report};
 
 fn main() -> ExitCode {
-    report::on_panic(|exit| process::exit(i32::from(exit as u8)));
+    let is_json = cli::wants_json(env::args_os());
+    report::on_panic(is_json, |exit| process::exit(i32::from(exit as u8)));
     let exit = run().unwrap_or_else(|error| {
-        report::print_error(&error);
+        report::print_error(&error.to_string(), error.exit(), is_json);
         error.exit()
     });
     ExitCode::from(exit as u8)

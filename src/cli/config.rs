@@ -114,7 +114,7 @@ impl Check<'_> {
         // What verify misses is past, so it takes a backfill to repair it.
         let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
         let rerun = Rerun {
-            resumes: read.is_some() && verb == Verb::Backfill,
+            is_readable: read.is_some(),
             ..rerun_args::rerun(verb, args, (&choice, &target), plan.model.grid)
         };
         Ok((target, read.filter(|_| reads), rerun))

@@ -62,6 +62,13 @@ pub enum Command {
     DryRun(Box<DryRunConfig>),
 }
 
+/// Tells whether an error in the arguments is to be reported as JSON, too.
+pub fn wants_json(raw: impl Iterator<Item = OsString>) -> bool {
+    let raw: Vec<OsString> = raw.collect();
+    raw.iter().any(|arg| arg == "--log-format=json")
+        || raw.windows(2).any(|pair| pair[0] == "--log-format" && pair[1] == "json")
+}
+
 /// Returns what the arguments after the program's name ask for.
 ///
 /// # Errors

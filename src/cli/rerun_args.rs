@@ -15,12 +15,11 @@ pub(super) fn rerun(
     (choice, target): (&Choice, &Target),
     grid: Grid,
 ) -> Rerun {
-    let step_flag = if verb == Verb::Live { "--interval" } else { "--step-size" };
     let url = shown_url(choice, target);
     let note = note(args, choice, target);
     let [verify_args, args] =
         [Verb::Verify, verb].map(|verb| kept(verb, args, choice, url.as_deref()));
-    Rerun { args, verify_args, note, step_flag, grid, resumes: false }
+    Rerun { args, verify_args, note, is_live: verb == Verb::Live, grid, is_readable: false }
 }
 
 /// Returns the arguments of `verb` that were typed, but for its window.

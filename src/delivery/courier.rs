@@ -141,7 +141,8 @@ impl<'a, C: Clock> Courier<'a, C> {
                 request.version,
                 reply.outcome
             );
-            self.report.log(Level::Debug, "attempt", &[], &text);
+            let attempt = [("attempt", Field::Count(u64::from(failure.attempt_count)))];
+            self.report.log(Level::Debug, "attempt", &attempt, &text);
             if let Some(delivered) = self.react(reply, &mut failure, request) {
                 return delivered;
             }
@@ -222,7 +223,9 @@ impl<'a, C: Clock> Courier<'a, C> {
                 }
             }
             Outcome::Blocked { reason } if !self.is_anything_accepted => {
-                self.report.log(Level::Error, "refused", &[], &format!("✗ Push refused: {reason}"));
+                let error = [("error", Field::Text(&reason))];
+                let text = format!("✗ Push refused: {reason}");
+                self.report.log(Level::Error, "refused", &error, &text);
                 Some(Delivered::Refused(failure.unsettled()))
             }
             Outcome::Blocked { reason } => self.failed(Attempt(None, reason), failure),
@@ -256,13 +259,15 @@ impl<'a, C: Clock> Courier<'a, C> {
     /// Deals with a final answer.
     fn rejected(&mut self, rejection: Rejection, request: Request<'_>) -> Delivered {
         let Rejection { status, reason, maybe_stored } = &rejection;
-        let field = status.map(|status| ("status", Field::Count(u64::from(status))));
-        let log = |text: &str| self.report.log(Level::Error, "rejected", field.as_slice(), text);
+        let error = ("error", Field::Text(reason));
+        let status_field = ("status", Field::Count(u64::from(status.unwrap_or_default())));
+        let fields = if status.is_some() { &[error, status_field][..] } else { &[error] };
         let (fate, doubt) = match *maybe_stored {
             true => (Fate::Unconfirmed, "; an attempt before may have been stored"),
             false => (Fate::Rejected, ""),
         };
-        log(&format!("✗ Push rejected: {reason}{doubt}"));
+        let text = format!("✗ Push rejected: {reason}{doubt}");
+        self.report.log(Level::Error, "rejected", fields, &text);
         // What a receiver says to samples that it has already.
         if *maybe_stored && matches!(status, Some(400 | 409)) {
             return Delivered::Settled(fate);
@@ -273,7 +278,7 @@ impl<'a, C: Clock> Courier<'a, C> {
         let is_refused = is_hopeless && !self.is_anything_accepted;
         let is_first_batch = is_refused && self.does_resume_help;
         for hint in rejection.hints(request, is_first_batch) {
-            log(&format!("  Hint: {hint}"));
+            self.report.hint(Level::Error, hint);
         }
         self.summary.tally().has_conflict |= is_conflict(reason);
         if is_refused { Delivered::Refused(fate) } else { Delivered::Settled(fate) }
@@ -304,7 +309,8 @@ impl<'a, C: Clock> Courier<'a, C> {
         let text = format!("✗ Push failed: {reason}; attempt {next} in {seconds:.1} s");
         let attempt = ("attempt", Field::Count(u64::from(failure.attempt_count)));
         let delay = ("delay_s", Field::Value(seconds));
-        self.report.log(Level::Warning, "retry", &[attempt, delay], &text);
+        let error = ("error", Field::Text(&reason));
+        self.report.log(Level::Warning, "retry", &[attempt, delay, error], &text);
         None
     }
 
@@ -321,7 +327,7 @@ impl<'a, C: Clock> Courier<'a, C> {
 
     fn log_given_up(&self, reason: &str) {
         let text = format!("✗ Push failed: {reason}; given up");
-        self.report.log(Level::Error, "given_up", &[], &text);
+        self.report.log(Level::Error, "given_up", &[("error", Field::Text(reason))], &text);
     }
 
     /// Logs that the wall clock was set, or that the machine slept.

@@ -1,8 +1,10 @@
 //! The command that sends a part of a run again, ready for a shell and without secrets.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::plan::show_duration;
+use crate::report::{Level, Report};
 use crate::series::{Grid, TimestampMs};
 
 /// The command line as typed, without its window and its secrets.
@@ -14,41 +16,60 @@ pub struct Rerun {
     pub verify_args: Vec<String>,
     /// What to know before one of the commands is run, where a secret was left out of it.
     pub note: Option<String>,
-    /// The flag that the step is given with.
-    pub step_flag: &'static str,
+    /// Whether it is a live run.
+    pub is_live: bool,
     /// The grid, by its origin and step.
     pub grid: Grid,
-    /// Whether it is a backfill that can read what is there, and sends only what is missing.
-    pub resumes: bool,
+    /// Whether the receiver can be read.
+    pub is_readable: bool,
 }
 
 impl Rerun {
+    /// Logs the commands that continue the run after a stop, and that verify it.
+    pub fn announce(&self, window: Range<TimestampMs>, report: &Report) {
+        let Range { start, end } = window;
+        let continued = match (self.is_live, self.is_readable) {
+            (true, true) => Some(self.command(start, end) + " --resume"),
+            (true, false) => Some(self.joined(&self.args, "", end, true)),
+            (false, true) => Some(self.command(start, end)),
+            (false, false) => None,
+        };
+        if let Some(command) = continued {
+            report.command(Level::Info, "continue", &[], ("To continue after a stop:", &command));
+        }
+        if self.is_readable {
+            let command = self.verify_command(start, end);
+            report.command(Level::Info, "verify", &[], ("To verify it:", &command));
+        }
+        if let Some(note) = &self.note {
+            report.hint(Level::Info, note);
+        }
+    }
+
     /// Returns the command that sends the ticks from `start` on and before `end`.
     pub fn command(&self, start: TimestampMs, end: TimestampMs) -> String {
-        let resume = if self.resumes { " --resume" } else { "" };
-        self.joined(&self.args, start, end, self.step_flag) + resume
+        let resume = if self.resumes() { " --resume" } else { "" };
+        self.joined(&self.args, &format!(" --start-epoch {start}"), end, self.is_live) + resume
+    }
+
+    /// Tells whether the command sends only what is missing.
+    pub fn resumes(&self) -> bool {
+        self.is_readable && !self.is_live
     }
 
     /// Returns the command that verifies them.
     pub fn verify_command(&self, start: TimestampMs, end: TimestampMs) -> String {
-        self.joined(&self.verify_args, start, end, "--step-size")
+        self.joined(&self.verify_args, &format!(" --start-epoch {start}"), end, false)
     }
 
-    fn joined(
-        &self,
-        args: &[String],
-        start: TimestampMs,
-        end: TimestampMs,
-        step_flag: &str,
-    ) -> String {
+    fn joined(&self, args: &[String], start: &str, end: TimestampMs, is_live: bool) -> String {
         let words =
             ["push-live-metrics".into()].into_iter().chain(args.iter().map(|arg| quoted(arg)));
         let command = words.collect::<Vec<String>>().join(" ");
         let Grid { origin, step_ms } = self.grid;
         let step = show_duration(Duration::from_millis(step_ms));
-        format!(
-            "{command} --origin {origin} --start-epoch {start} --end-epoch {end} {step_flag} {step}"
-        )
+        let step_flag = if is_live { "--interval" } else { "--step-size" };
+        format!("{command} --origin {origin}{start} --end-epoch {end} {step_flag} {step}")
     }
 }
 

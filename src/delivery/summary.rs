@@ -105,8 +105,15 @@ impl Summary {
         let due = self.due_end(&tally, now) - tally.first_index;
         let pending = due.saturating_sub(dealt_with);
         let (seconds, count) = (left.as_millis().div_ceil(1000), tally.tick_count);
-        let text = format!("{what} in {seconds} s, {dealt_with}/{count}, {pending} pending");
+        let mut text = format!("{what} in {seconds} s, {dealt_with}/{count}");
+        let end = self.rerun.grid.time_of(tally.first_index + count - 1);
         drop(tally);
+        if end > now {
+            text += &format!(", ends {}", self.report.time_of_day(end, now));
+        }
+        if pending > 0 {
+            text += &format!(", {pending} pending");
+        }
         self.report.status(&text);
     }
 
@@ -127,7 +134,7 @@ impl Summary {
             return exit;
         }
         if exit != Exit::Success {
-            self.report.speak_up();
+            self.report.end_quiet();
         }
         self.print_counts(tally, ending, exit);
         exit
@@ -135,15 +142,31 @@ impl Summary {
 
     fn print_counts(&self, tally: &Tally, ending: Ending, exit: Exit) {
         let headline = headline(tally, ending);
+        match ending {
+            Ending::Interrupted => self.report.headline("end", &headline),
+            _ => {
+                self.report.rule();
+                self.report.log(level(exit), "end", &[], &headline);
+                self.report.rule();
+            }
+        }
         let missing = Missing {
             ranges: &tally.missing(),
             series_count: tally.series_count,
             rerun: &self.rerun,
             is_older: tally.is_older_missing() && !tally.has_conflict,
         };
-        self.report.rule();
-        self.report.log(level(exit), "end", &[], &headline);
-        self.report.rule();
+        let next = tally.next_index();
+        missing.print(&self.report, level(exit), |range| match range.remedy {
+            Remedy::Verify => "Maybe stored",
+            Remedy::Send if range.first >= next => "Not sent yet",
+            Remedy::Send if range.last >= next => "Not accepted, or not sent yet",
+            Remedy::Send => "Not accepted",
+        });
+        if tally.rejected > 0 {
+            let text = "what was rejected is rejected again until the reason logged above is fixed";
+            self.report.hint(level(exit), text);
+        }
         let fields = [
             ("planned", Field::Count(tally.planned())),
             ("accepted", Field::Count(tally.accepted)),
@@ -154,15 +177,9 @@ impl Summary {
             ("ticks", Field::Count(tally.tick_count)),
             ("retries", Field::Count(tally.retries)),
             ("exit_code", Field::Count(exit as u64)),
-            ("missing_more", Field::Count(missing.ranges.more_count())),
-            ("missing", Field::Json(&missing.json())),
+            ("omitted_range_count", Field::Count(missing.ranges.more_count())),
+            ("missing_ranges", Field::Json(&missing.json())),
         ];
-        missing.print(&self.report, level(exit), "Not accepted");
-        if tally.rejected > 0 {
-            let text = "  (what was rejected is rejected again until its reason, logged above, is \
-                        mended)";
-            self.report.log(level(exit), "missing", &[], text);
-        }
         self.report.log(level(exit), "summary", &fields, &sum(tally));
     }
 }
@@ -180,37 +197,46 @@ pub struct Missing<'a> {
 }
 
 impl Missing<'_> {
-    /// Prints what there is to send; `what` begins the sentence.
-    pub fn print(&self, report: &Report, level: Level, what: &str) {
+    /// Logs each range with the command that sends or verifies it; `what` says what became of it.
+    pub fn print(&self, report: &Report, level: Level, what: impl Fn(&IndexRange) -> &'static str) {
         if self.ranges.kept().is_empty() {
             return;
         }
-        let log = |message: &str| report.log(level, "missing", &[], message);
-        let is_doubtful = |range: &IndexRange| range.remedy == Remedy::Verify;
-        let commands = match self.ranges.kept().iter().any(is_doubtful) {
-            false => "the commands that send exactly that",
-            true => "the commands that send exactly that, or verify what may be there",
-        };
-        log(&format!("{what}, and {commands}:"));
         for range in self.ranges.kept() {
+            let count = (range.last - range.first + 1) * self.series_count;
+            let [first, last] = [range.first, range.last].map(|tick| self.rerun.grid.time_of(tick));
+            let fields = [
+                ("first", Field::Time(first)),
+                ("last", Field::Time(last)),
+                ("count", Field::Count(count)),
+            ];
             // Of several series some may have what others lack.
-            let at_most = if self.rerun.resumes && self.series_count > 1 { "up to " } else { "" };
-            log(&format!(
-                "  {at_most}{} from {}: {}",
-                counted((range.last - range.first + 1) * self.series_count, "datapoint"),
-                report.local_time(self.rerun.grid.time_of(range.first)),
-                self.command(*range)
-            ));
-        }
-        if let Some(note) = &self.rerun.note {
-            log(&format!("  ({note})"));
+            let at_most = if self.rerun.resumes() && self.series_count > 1 { "up to " } else { "" };
+            let text = format!(
+                "{}: {at_most}{} from {}; to {}:",
+                what(range),
+                counted(count, "datapoint"),
+                report.local_time(first),
+                if range.remedy == Remedy::Send { "send exactly that" } else { "verify it" }
+            );
+            report.command(level, "missing", &fields, (&text, &self.command(*range)));
         }
         if let more @ 1.. = self.ranges.more_count() {
-            log(&format!("  and {}", counted(more, "more range")));
+            let count = [("count", Field::Count(more))];
+            report.log(
+                level,
+                "more_missing",
+                &count,
+                &format!("And {}", counted(more, "more range")),
+            );
+        }
+        if let Some(note) = &self.rerun.note {
+            report.hint(level, note);
         }
         if self.is_older {
-            log("  (older than datapoints already accepted: a Prometheus takes these only with");
-            log("  storage.tsdb.out_of_order_time_window set in its configuration)");
+            let text = "older than datapoints already accepted: a Prometheus takes these only with \
+                        storage.tsdb.out_of_order_time_window set in its configuration";
+            report.hint(level, text);
         }
     }
 
@@ -279,19 +305,14 @@ fn level(exit: Exit) -> Level {
 }
 
 fn headline(tally: &Tally, ending: Ending) -> String {
-    // Of what was there in part, samples.
-    let (done, count) = match tally.there {
-        0 => (tally.ticks_accepted, tally.tick_count),
-        _ => (tally.accepted, tally.planned()),
-    };
-    let pushed = format!("{done}/{count} datapoints");
+    let pushed = format!("{}/{} datapoints", tally.accepted, tally.planned());
     match ending {
         Ending::Interrupted => format!("Interrupted! Pushed {pushed}"),
         Ending::Refused => format!("Refused! Pushed {pushed}"),
         Ending::Unread(_) => format!("Nothing sent: pushed {pushed}"),
         Ending::Finished if tally.tick_count == 0 => "Finished: nothing was left to push".into(),
         Ending::Finished if tally.accepted == tally.planned() => {
-            format!("Finished: all {} pushed", counted(count, "datapoint"))
+            format!("Finished: all {} pushed", counted(tally.planned(), "datapoint"))
         }
         Ending::Finished => format!("Finished, incomplete: pushed {pushed}"),
     }

@@ -128,8 +128,6 @@ pub struct Tally {
     pub unconfirmed: u64,
     /// Attempts beyond the first, counted apart.
     pub retries: u64,
-    /// Ticks of which every sample was accepted.
-    pub ticks_accepted: u64,
     /// Whether the receiver may have any of it from a run before, which is still to be read.
     pub is_unread: bool,
     /// Whether a final answer came at all.
@@ -158,7 +156,6 @@ impl Tally {
             undelivered: 0,
             unconfirmed: 0,
             retries: 0,
-            ticks_accepted: 0,
             is_unread: false,
             is_anything_answered: false,
             has_conflict: false,
@@ -186,8 +183,6 @@ impl Tally {
         let remedy = match fate {
             Fate::Accepted => {
                 self.last_accepted = Some(index);
-                let is_tick_over = self.dealt_with().is_multiple_of(self.series_count);
-                self.ticks_accepted += u64::from(is_tick_over && !self.missing.reaches(index));
                 return;
             }
             Fate::Unconfirmed => Remedy::Verify,
@@ -347,7 +342,7 @@ mod tests {
         tally.give_up_before(107);
         let expected = [range(101, 101), doubtful(102, 102), range(104, 109)];
         assert_eq!(tally.missing().kept(), expected);
-        assert_eq!((tally.undelivered, tally.not_yet_due(), tally.ticks_accepted), (3, 3, 2));
+        assert_eq!((tally.undelivered, tally.not_yet_due()), (3, 3));
     }
 
     #[test]
@@ -369,7 +364,7 @@ mod tests {
         tally.settle(0, 2, Fate::Accepted);
         tally.settle(1, 3, Fate::Rejected);
         tally.settle(1, 2, Fate::Accepted);
-        assert_eq!((tally.accepted, tally.ticks_accepted, tally.not_yet_due()), (7, 1, 5));
+        assert_eq!((tally.accepted, tally.not_yet_due()), (7, 5));
         assert_eq!(tally.missing().kept(), [range(1, 2)]);
         tally.give_up_before(3);
         assert_eq!((tally.undelivered, tally.not_yet_due()), (5, 0));
@@ -398,7 +393,7 @@ mod tests {
     fn of_one_series_the_oldest_of_a_part_are_the_others() {
         let mut tally = Tally::new(0, 20, 1);
         tally.settle_part(0..10, 1, 4, Fate::Rejected);
-        assert_eq!((tally.accepted, tally.rejected, tally.ticks_accepted), (4, 6, 4));
+        assert_eq!((tally.accepted, tally.rejected), (4, 6));
         tally.settle_part(10..20, 1, 9, Fate::Unconfirmed);
         assert_eq!(tally.missing().kept(), [range(0, 5), doubtful(10, 10)]);
         assert!(tally.is_older_missing());
@@ -411,7 +406,7 @@ mod tests {
         (0..10).for_each(|index| tally.settle(index, 2, Fate::Rejected));
         tally.settle_part(10..20, 2, 13, Fate::Rejected);
         (20..30).for_each(|index| tally.settle(index, 2, Fate::Accepted));
-        assert_eq!((tally.accepted, tally.rejected, tally.ticks_accepted), (33, 27, 10));
+        assert_eq!((tally.accepted, tally.rejected), (33, 27));
         assert_eq!(tally.missing().kept(), [range(0, 9), doubtful(10, 19)]);
     }
 

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::http::{Backoff, Canceller, Client, Outcome, Request, Target};
 use crate::labels::LabelSet;
-use crate::report::{Level, Report};
+use crate::report::{Field, Level, Report};
 use crate::series::Sample;
 
 /// Ticks in one request: an answer of about 300 KB.
@@ -234,7 +234,12 @@ impl<'a, C: Clock> Reader<'a, C> {
             }
             let delay = self.backoff.failed(after).min(left);
             let text = format!("✗ Read failed: {reason}; again in {:.1} s", delay.as_secs_f64());
-            self.report.log(Level::Warning, "retry", &[], &text);
+            let fields = [
+                ("attempt", Field::Count(u64::from(self.backoff.failure_count()))),
+                ("delay_s", Field::Value(delay.as_secs_f64())),
+                ("error", Field::Text(&reason)),
+            ];
+            self.report.log(Level::Warning, "retry", &fields, &text);
             self.clock.sleep(delay).map_err(|_| ReadError::Interrupted)?;
         }
     }

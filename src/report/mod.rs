@@ -1,8 +1,8 @@
 //! The only writer to stderr: log lines as text or JSON, held back when quiet.
 //!
 //! Never fails and never panics: a run goes on when nobody reads its log any more. Text from
-//! outside arrives here escaped. The only escape code is that of the status line, which is
-//! for a terminal and never for a file or a pipe.
+//! outside arrives here escaped. Escape codes are those of the status line and of colours, for
+//! a terminal and never for a file or a pipe.
 
 pub mod announce;
 pub mod progress;
@@ -18,17 +18,23 @@ use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Escaped, Exit};
+use crate::labels::LabelSet;
 use crate::series::TimestampMs;
 pub use times::utc_time;
 
 /// The width of the rule between parts of the log, where the terminal is not narrower.
 const RULE_COLUMNS: usize = 80;
-/// A status line is cut behind this, or behind the terminal's last column but one: one that wraps
-/// could not be redrawn.
-const STATUS_COLUMNS: usize = 59;
+/// The width of a line's time and level, as in `[2026-01-01 00:00:00,000] [INFO] `.
+const PREFIX_COLUMNS: usize = 33;
+/// Longer status lines are cut.
+const STATUS_COLUMNS: usize = 79;
 /// Goes to the start of the terminal's line and erases it.
 /// Source: ECMA-48, section 8.3.41, "EL".
 const ERASE_LINE: &str = "\r\x1b[K";
+/// Before and after a status line: the terminal cuts what is too long for it, whatever its width
+/// is by now, where otherwise each redrawn line would leave a row.
+/// Source: DEC STD 070, "DECAWM".
+const NO_WRAP: [&str; 2] = ["\x1b[?7l", "\x1b[?7h"];
 /// What `--quiet` holds back; older lines are dropped first.
 const HELD_LINES_MAX: usize = 200;
 
@@ -74,10 +80,12 @@ pub enum Field<'a> {
     Count(u64),
     /// A time, written as epoch milliseconds.
     Time(TimestampMs),
-    /// A sample's value.
+    /// A sample's value, or seconds.
     Value(f64),
     /// Text.
     Text(&'a str),
+    /// The labels of a series, without its name.
+    Labels(&'a LabelSet),
     /// JSON, as it is.
     Json(&'a str),
 }
@@ -85,8 +93,10 @@ pub enum Field<'a> {
 /// Where a run's log goes.
 pub struct Report {
     config: OutputConfig,
-    rule_columns: usize,
+    /// The terminal's width, where there is one.
+    columns: usize,
     has_status: bool,
+    has_colour: bool,
     state: Mutex<State>,
 }
 
@@ -104,7 +114,8 @@ impl Report {
         let mut report = Self::new(config, Box::new(io::stderr()));
         if io::stderr().is_terminal() {
             report.has_status = terminal::can_erase() && !config.json;
-            report.rule_columns = terminal::columns().unwrap_or(RULE_COLUMNS).min(RULE_COLUMNS);
+            report.has_colour = terminal::shows_colour() && !config.json;
+            report.columns = terminal::columns().unwrap_or(report.columns);
         }
         report
     }
@@ -118,20 +129,52 @@ impl Report {
             held: VecDeque::new(),
             held_dropped: 0,
         };
-        let state = Mutex::new(state);
-        Self { config, rule_columns: RULE_COLUMNS, has_status: false, state }
+        let (state, columns) = (Mutex::new(state), RULE_COLUMNS + PREFIX_COLUMNS);
+        Self { config, columns, has_status: false, has_colour: false, state }
     }
 
     /// Logs one line; `event` and `fields` are for JSON, `message` is for people.
     pub fn log(&self, level: Level, event: &str, fields: &[(&str, Field<'_>)], message: &str) {
-        if level == Level::Debug && !self.is_verbose() {
+        if self.is_logged(level) {
+            self.put(self.line(level, event, fields, message));
+        }
+    }
+
+    fn is_logged(&self, level: Level) -> bool {
+        match level {
+            Level::Debug => self.is_verbose(),
+            Level::Info => !self.lock().quiet,
+            Level::Warning | Level::Error => true,
+        }
+    }
+
+    /// Logs what to do about the line before.
+    pub fn hint(&self, level: Level, hint: &str) {
+        self.log(level, "hint", &[("hint", Field::Text(hint))], &format!("  Hint: {hint}"));
+    }
+
+    /// Logs a line of the text log that is no news for programs.
+    pub fn text(&self, level: Level, message: &str) {
+        if !self.config.json {
+            self.log(level, "", &[], message);
+        }
+    }
+
+    /// Logs what a command does, and the command: in a text log on a line of its own, without
+    /// time and level, so that it can be copied.
+    pub fn command(
+        &self,
+        level: Level,
+        event: &str,
+        fields: &[(&str, Field<'_>)],
+        (message, command): (&str, &str),
+    ) {
+        if !self.is_logged(level) {
             return;
         }
-        let is_problem = matches!(level, Level::Warning | Level::Error);
-        if self.lock().quiet && !is_problem {
-            return;
-        }
-        self.put(self.line(level, event, fields, message));
+        let fields = [fields, &[("command", Field::Text(command))]].concat();
+        let separator = if self.config.json { " " } else { "\n" };
+        self.put(self.line(level, event, &fields, &format!("{message}{separator}{command}")));
     }
 
     fn line(
@@ -144,7 +187,12 @@ impl Report {
         if self.config.json {
             json_line(level, event, fields, message)
         } else {
-            format!("[{}] [{}] {message}\n", times::local_now(), level.name())
+            let level = match (self.has_colour, level) {
+                (true, Level::Warning) => "\x1b[33mWARNING\x1b[0m",
+                (true, Level::Error) => "\x1b[31mERROR\x1b[0m",
+                _ => level.name(),
+            };
+            format!("[{}] [{level}] {message}\n", times::local_now())
         }
     }
 
@@ -160,8 +208,17 @@ impl Report {
 
     /// Draws a line between parts of a text log.
     pub fn rule(&self) {
-        if !self.config.json && !self.lock().quiet {
-            self.put("=".repeat(self.rule_columns) + "\n");
+        let columns = RULE_COLUMNS.min(self.columns.saturating_sub(PREFIX_COLUMNS));
+        self.text(Level::Info, &"=".repeat(columns));
+    }
+
+    /// Logs a headline; in a text log between two lines, all three without time and level.
+    pub fn headline(&self, event: &str, message: &str) {
+        if self.config.json {
+            self.info(event, &[], message);
+        } else if self.is_logged(Level::Info) {
+            let rule = "=".repeat(RULE_COLUMNS.min(self.columns));
+            self.put(format!("{rule}\n{message}\n{rule}\n"));
         }
     }
 
@@ -175,22 +232,23 @@ impl Report {
     pub fn status(&self, text: &str) {
         let mut state = self.lock();
         if self.has_status && !state.quiet {
-            let columns = STATUS_COLUMNS.min(self.rule_columns - 1);
+            let columns = STATUS_COLUMNS.min(self.columns.saturating_sub(1));
             let shown: String = text.chars().take(columns).collect();
-            state.write(&shown);
+            let [before, after] = if shown.is_empty() { ["", ""] } else { NO_WRAP };
+            state.write(&format!("{before}{shown}{after}"));
             state.is_status_shown = !shown.is_empty();
         }
     }
 
-    /// Prints what `--quiet` held back, and everything from here on.
-    ///
-    /// Called before a summary that is not all well.
-    pub fn speak_up(&self) {
+    /// Ends `--quiet`, before the summary of a run that did not go well: prints what was held back,
+    /// and everything from here on.
+    pub fn end_quiet(&self) {
         let mut state = self.lock();
         state.quiet = false;
         if state.held_dropped > 0 {
-            let text = format!("({} earlier lines were not kept)", state.held_dropped);
-            state.write(&self.line(Level::Warning, "not_kept", &[], &text));
+            let text = format!("{} earlier lines were dropped (--quiet)", state.held_dropped);
+            let count = [("count", Field::Count(state.held_dropped))];
+            state.write(&self.line(Level::Warning, "dropped", &count, &text));
         }
         while let Some(line) = state.held.pop_front() {
             state.write(&line);
@@ -212,6 +270,13 @@ impl Report {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns `time` as local time of day, with its date where that is not the date `now`.
+    pub fn time_of_day(&self, time: TimestampMs, now: TimestampMs) -> String {
+        let (time, now) = (self.local_time(time), self.local_time(now));
+        let date = now.split_inclusive(' ').next().unwrap_or_default();
+        time.strip_prefix(date).unwrap_or(&time).to_owned()
     }
 
     /// Returns `time` as local date and time, with milliseconds where it has any.
@@ -241,11 +306,18 @@ fn json_line(level: Level, event: &str, fields: &[(&str, Field<'_>)], message: &
             Field::Value(value) if value.is_finite() => write!(line, "{value}"),
             Field::Value(_) => write!(line, "null"),
             Field::Text(text) => write!(line, "{}", json_text(text)),
+            Field::Labels(labels) => write!(line, "{}", json_labels(labels)),
             Field::Json(json) => write!(line, "{json}"),
         };
     }
     let _ = writeln!(line, r#","message":{}}}"#, json_text(message));
     line
+}
+
+fn json_labels(labels: &LabelSet) -> String {
+    let pairs = labels.pairs().iter().filter(|(name, _)| name != "__name__");
+    let members = pairs.map(|(name, value)| format!("\"{name}\":{}", json_text(value)));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }
 
 /// Returns `text` as a JSON string.
@@ -270,7 +342,7 @@ pub fn json_text(text: &str) -> String {
 ///
 /// The one panic that input can cause is a library's: rustls through ureq expects that a client
 /// certificate and its key are a pair, and says so at the first connection only.
-pub fn on_panic(exit: fn(Exit) -> !) {
+pub fn on_panic(is_json: bool, exit: fn(Exit) -> !) {
     panic::set_hook(Box::new(move |info| {
         let message = info.payload_as_str().unwrap_or("no message");
         let (text, code) = if message.starts_with("valid client auth certificate: ") {
@@ -282,14 +354,24 @@ pub fn on_panic(exit: fn(Exit) -> !) {
             let message = Escaped(message);
             (format!("internal error at {place}: {message}; please report this"), Exit::Bug)
         };
-        let _ = writeln!(io::stderr(), "{}: {text}", env!("CARGO_PKG_NAME"));
+        print_error(&text, code, is_json);
         exit(code);
     }));
 }
 
-/// Prints the one line that an error beside the log is worth.
-pub fn print_error(error: &crate::error::Error) {
-    let _ = writeln!(io::stderr(), "{}: {error}", env!("CARGO_PKG_NAME"));
+/// Prints the error that ends the process, in one line.
+pub fn print_error(error: &str, exit: Exit, is_json: bool) {
+    let line = if is_json {
+        let fields = [("error", Field::Text(error)), ("exit_code", Field::Count(exit as u64))];
+        json_line(Level::Error, "error", &fields, error)
+    } else {
+        let name = env!("CARGO_PKG_NAME");
+        match io::stderr().is_terminal() && terminal::shows_colour() {
+            true => format!("\x1b[31m{name}:\x1b[0m {error}\n"),
+            false => format!("{name}: {error}\n"),
+        }
+    };
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 #[cfg(test)]
@@ -318,24 +400,40 @@ mod tests {
         let report = Report { has_status, ..Report::new(config, Box::new(written.clone())) };
         report.status("one");
         report.status("two");
-        report.rule();
-        report.rule();
+        report.headline("end", "Interrupted!");
         report.status(&"x".repeat(100));
         report.status("");
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.replace(&"=".repeat(80), "RULE"), expected);
+        let text = text.replace(&"=".repeat(80), "RULE").replace("\x1b[?7l", "<");
+        assert_eq!(text.replace("\x1b[?7h", ">"), expected);
     }
 
     #[test]
     fn a_status_line_is_erased_before_anything_else() {
-        let cut = "x".repeat(59);
-        let expected = format!("one\r\x1b[Ktwo\r\x1b[KRULE\nRULE\n{cut}\r\x1b[K");
+        let cut = "x".repeat(79);
+        let expected =
+            format!("<one>\r\x1b[K<two>\r\x1b[KRULE\nInterrupted!\nRULE\n<{cut}>\r\x1b[K");
         check(OutputConfig::default(), true, &expected);
     }
 
     #[test]
     fn there_is_no_status_line_without_a_terminal_or_when_quiet() {
-        check(OutputConfig::default(), false, "RULE\nRULE\n");
+        check(OutputConfig::default(), false, "RULE\nInterrupted!\nRULE\n");
         check(OutputConfig { quiet: true, ..OutputConfig::default() }, true, "");
+    }
+
+    #[test]
+    fn fields_are_json() {
+        let pairs = [("a", "x\"y"), ("b", "1")].map(|(name, value)| (name.into(), value.into()));
+        let labels = LabelSet::new("cpu", pairs.to_vec());
+        let fields = [
+            ("labels", Field::Labels(&labels)),
+            ("value", Field::Value(f64::NAN)),
+            ("delay_s", Field::Value(0.5)),
+        ];
+        let line = json_line(Level::Info, "pushed", &fields, "text");
+        let expected =
+            r#""event":"pushed","labels":{"a":"x\"y","b":"1"},"value":null,"delay_s":0.5,"#;
+        assert!(line.contains(expected), "{line}");
     }
 }

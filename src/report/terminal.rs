@@ -1,4 +1,4 @@
-//! What the terminal can do: its width, and which characters it shows.
+//! What the terminal can do: its width, its characters, its colours.
 
 use std::env;
 use std::fs::File;
@@ -30,6 +30,12 @@ fn stty_columns() -> Option<String> {
 /// Tells whether a line of the terminal can be erased.
 pub fn can_erase() -> bool {
     env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Tells whether a terminal is to show colours.
+/// Source: no-color.org.
+pub fn shows_colour() -> bool {
+    can_erase() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Tells whether braille patterns can be shown: the locale is UTF-8, and the terminal not the

@@ -10,7 +10,7 @@ pub fn in_words(duration_ms: u64) -> String {
     }
 }
 
-/// Returns a step behind "per": "minute", "second", "15 minutes".
+/// Returns a step after "per": "minute", "second", "15 minutes".
 pub fn step_in_words(step_ms: u64) -> String {
     match step_ms {
         60_000 => "minute".to_owned(),
@@ -25,10 +25,10 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// Returns a wait in seconds: whole ones from ten on, hundredths below.
+/// Returns a wait in seconds: from ten on whole ones, begun seconds included; hundredths below.
 pub fn rounded_seconds(duration_ms: u64) -> String {
     if duration_ms >= 10_000 {
-        return counted((duration_ms + 500) / 1000, "second");
+        return counted(duration_ms.div_ceil(1000), "second");
     }
     match (duration_ms + 5) / 10 {
         100 => counted(1, "second"),
@@ -70,6 +70,7 @@ mod tests {
     #[test]
     fn waits_are_rounded_to_what_a_reader_needs() {
         assert_eq!(rounded_seconds(59_980), "60 seconds");
+        assert_eq!(rounded_seconds(59_020), "60 seconds");
         assert_eq!(rounded_seconds(980), "0.98 seconds");
         assert_eq!(rounded_seconds(1000), "1 second");
     }

@@ -111,7 +111,7 @@ fn a_name_is_looked_up() {
 #[test]
 fn panics_when_it_is_told_to() {
     if env::var_os("PANIC_NOW").is_some() {
-        on_panic(|exit| process::exit(i32::from(exit as u8)));
+        on_panic(false, |exit| process::exit(i32::from(exit as u8)));
         panic!("what nobody\nexpects");
     }
 }

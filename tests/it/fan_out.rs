@@ -131,7 +131,7 @@ fn check_conflict(protocol: &str, rejected: u64) {
     let planned = 5 * SERIES_COUNT;
     assert_eq!(run.summary().counts(), [planned - rejected, rejected, 0, 0, 0]);
     assert_eq!(run.log().events("fallback").len(), 0, "{}", run.stderr);
-    assert_eq!(run.log().events("rejected").len(), 2, "once, with a hint: {}", run.stderr);
+    assert_eq!(run.log().events("rejected").len(), 1, "{}", run.stderr);
     assert_eq!(fleet.verify(5), (5, sum(planned - rejected, rejected - 1, 1)));
 }
 

@@ -344,9 +344,9 @@ fn values_of_a_query_are_not_shown_and_the_log_says_what_to_fill_in() {
         let run = Sender::to(&receiver.url()).ticks(3, 20).switch("verbose").run();
         run.assert_code(1);
         assert_nothing_shown(&run);
-        let missing = run.log().messages("missing").join("\n");
+        let (missing, hints) = (run.log().messages("missing").join("\n"), run.stderr.clone());
         assert!(missing.contains("REDACTED'"), "{missing}");
-        assert!(missing.contains("(fill in what stands for REDACTED, in --url)"), "{missing}");
+        assert!(hints.contains("Hint: fill in what stands for REDACTED, in --url"), "{hints}");
     });
 }
 

@@ -86,7 +86,8 @@ fn check_fatal(status: u16, hint: &str) {
     let text = run.log().messages("rejected").join("\n");
     assert!(text.contains(&format!("HTTP {status}")), "{text}");
     assert!(status == 304 || text.contains(&format!("text of {status}")), "{text}");
-    assert!(text.contains("Hint: ") && text.contains(hint), "{text}");
+    let hints = run.log().messages("hint").join("\n");
+    assert!(hints.contains("Hint: ") && hints.contains(hint), "{hints}");
     assert!(status >= 400 || text.contains(" to https://other.example/x?db=b"), "{text}");
     receiver.finish();
 }

@@ -43,14 +43,14 @@ fn on_terminal(run: &str, term: &str) -> Option<String> {
 fn a_terminal_has_a_status_line_that_leaves_no_trace() {
     let receiver = ScriptedReceiver::start([]);
     let Some(text) = on_terminal(&run(&receiver), "xterm") else { return };
-    let statuses = (1..=5).map(|left| format!("next push in {left} s, 0/2, 0 pending\r\x1b[K"));
-    assert!(statuses.clone().any(|status| text.contains(&status)), "{text:?}");
+    let mut statuses = (1..=5).map(|left| format!("\x1b[?7lnext push in {left} s, 0/2, ends "));
+    assert!(statuses.any(|status| text.contains(&status)), "{text:?}");
     // Whichever there were, each was erased: nothing but these is of a terminal.
-    let erased = text.matches("\r\x1b[K").count();
-    assert_eq!(erased, text.matches('\x1b').count(), "{text:?}");
-    assert_eq!(erased, text.matches("next push in ").count(), "{text:?}");
-    // The rule is not wider than the terminal.
-    assert!(text.contains(&format!("\n{}\r\n", "=".repeat(60))), "{text:?}");
+    let count = text.matches("\x1b[?7lnext push in ").count();
+    assert_eq!(count, text.matches("\x1b[?7h\r\x1b[K").count(), "{text:?}");
+    assert_eq!(3 * count, text.matches('\x1b').count(), "{text:?}");
+    // The rule ends at the terminal's last column.
+    assert!(text.contains(&format!("] [INFO] {}\r\n", "=".repeat(60 - 33))), "{text:?}");
 }
 
 #[test]
@@ -78,5 +78,5 @@ fn a_file_has_none_and_rules_of_80_columns() {
         !text.contains('\x1b') && !text.contains('\r') && !text.contains("next push"),
         "{text}"
     );
-    assert!(text.contains(&format!("\n{}\n", "=".repeat(80))), "{text}");
+    assert!(text.contains(&format!("] [INFO] {}\n", "=".repeat(80))), "{text}");
 }

@@ -154,15 +154,7 @@ impl<'a> Backfill<'a> {
                         configuration; for blocks instead, see --output";
             report.log(Level::Warning, "old_window", &[], text);
         }
-        if self.config.rerun.resumes {
-            let Range { start, end } = plan.times();
-            let command = self.config.rerun.command(start, end);
-            let text = format!("If it is stopped, this sends what is missing then: {command}");
-            report.info("starting", &[], &text);
-            if let Some(note) = &self.config.rerun.note {
-                report.info("starting", &[], &format!("  ({note})"));
-            }
-        }
+        self.config.rerun.announce(plan.times(), report);
         report.rule();
     }
 }

@@ -50,7 +50,8 @@ pub(super) fn look(
     let report: &Report = &summary.report;
     summary.tally().is_unread = true;
     let url = subject.source.config.target.shown_url();
-    report.info("resuming", &[], &format!("Reading what is there already from {url}"));
+    let text = format!("Reading what is there already from {url}");
+    report.info("reading", &[("url", Field::Text(&url))], &text);
     let findings = Check::new(subject, clock, report, Duration::ZERO)
         .all()
         .map_err(|error| verify::end_unread(&error, summary, clock.now()))?;
@@ -59,7 +60,7 @@ pub(super) fn look(
     }
     let (missing, count) = (findings.missing_count(), subject.plan.sample_count());
     let text = format!("Resuming: {missing} of {} are missing", counted(count, "datapoint"));
-    report.info("resuming", &[("missing", Field::Count(missing))], &text);
+    report.info("resuming", &[("left", Field::Count(missing))], &text);
     let span = findings.missing_span();
     let end = subject.plan.window.end_index();
     summary.begin_with(span.clone().unwrap_or(end..end), missing);

@@ -77,7 +77,7 @@ impl<'a> Export<'a> {
             let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
             self.report.info("written", &[("written", Field::Count(count))], &text);
         } else {
-            self.report.speak_up();
+            self.report.end_quiet();
             self.report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
         }
         Ok(exit)

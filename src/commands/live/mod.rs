@@ -116,7 +116,8 @@ impl<'a> Live<'a> {
             _ => ", after the newest one that is there (verify finds gaps before it)",
         };
         let text = format!("Resuming: {left} of {planned} are left{gaps}");
-        report.info("resuming", &[("ticks_left", Field::Count(left))], &text);
+        let series_count = plan.label_sets.len() as u64;
+        report.info("resuming", &[("left", Field::Count(left * series_count))], &text);
         self.summary.begin_at(first_index);
         Ok(Some(Window { first_index, tick_count: count - done }))
     }
@@ -148,19 +149,20 @@ fn announce(config: &LiveConfig, report: &Report) {
     let plan = &config.plan;
     announce_plan("Generating", plan, report);
     announce_target(&config.target, report);
-    let count = plan.window.tick_count;
-    let fields = [("ticks", Field::Count(count))];
+    config.rerun.announce(plan.times(), report);
+    let (ticks, count) = (plan.window.tick_count, plan.sample_count());
     let each = match plan.label_sets.len() {
         1 => String::new(),
-        series_count => format!(" for each of {series_count} series"),
+        series_count => format!(" ({ticks} for each of {series_count} series)"),
     };
+    let fields = [("planned", Field::Count(count)), ("ticks", Field::Count(ticks))];
     let text = format!("Generated {}{each}", counted(count, "datapoint"));
     report.info("generated", &fields, &text);
     report.rule();
     let step = step_in_words(plan.model.grid.step_ms);
     let text = format!("Starting live metric push (1 datapoint per {step})");
-    report.info("starting", &[], &text);
-    report.info("starting", &[], "Press Ctrl+C to stop");
+    report.info("starting", &[("planned", Field::Count(count))], &text);
+    report.text(Level::Info, "Press Ctrl+C to stop");
     report.rule();
 }
 
@@ -210,7 +212,9 @@ impl<'a, C: Clock> Push<'a, C> {
         let report = &self.summary.report;
         let due = self.config.plan.model.grid.time_of(index);
         if let Ok(left_ms @ 1..) = u64::try_from(due.0 - self.clock.now().0) {
-            report.info("sleeping", &[], &format!("Sleeping for {}...", rounded_seconds(left_ms)));
+            let delay_s = [("delay_s", Field::Value(left_ms as f64 / 1000.0))];
+            let text = format!("Sleeping for {}...", rounded_seconds(left_ms));
+            report.info("sleeping", &delay_s, &text);
         }
         self.pusher.wait_until(due)
     }
@@ -233,13 +237,18 @@ impl<'a, C: Clock> Push<'a, C> {
     fn log_pushed(&self, samples: &[Sample]) {
         let plan = &self.config.plan;
         let name = &plan.metric_name;
-        if let ([sample], [labels]) = (samples, &plan.label_sets[..]) {
-            let text = format!("✓ Pushed {name} = {:.2} (labels: {labels})", sample.value);
-            let fields = [
+        let metric = ("metric", Field::Text(name));
+        let of_sample = |labels, sample: &Sample| {
+            [
+                metric,
+                ("labels", Field::Labels(labels)),
                 ("timestamp", Field::Time(sample.timestamp)),
                 ("value", Field::Value(sample.value)),
-            ];
-            self.summary.report.info("pushed", &fields, &text);
+            ]
+        };
+        if let ([sample], [labels]) = (samples, &plan.label_sets[..]) {
+            let text = format!("✓ Pushed {name} = {:.2} (labels: {labels})", sample.value);
+            self.summary.report.info("pushed", &of_sample(labels, sample), &text);
             return;
         }
         let values = samples.iter().map(|sample| sample.value);
@@ -250,13 +259,15 @@ impl<'a, C: Clock> Push<'a, C> {
             "✓ Pushed {name} for {} series (min {min:.2}, mean {mean:.2}, max {max:.2})",
             samples.len()
         );
-        self.summary.report.info("pushed", &[("count", Field::Count(samples.len() as u64))], &text);
+        let count = ("count", Field::Count(samples.len() as u64));
+        self.summary.report.info("pushed", &[metric, count], &text);
         if !self.summary.report.is_verbose() {
             return; // ten thousand lines are not worth making for nobody
         }
         for (labels, sample) in plan.label_sets.iter().zip(samples) {
             let text = format!("  {name} = {:.2} (labels: {labels})", sample.value);
-            self.summary.report.log(Level::Debug, "sample", &[], &text);
+            let fields = of_sample(labels, sample);
+            self.summary.report.log(Level::Debug, "sample", &fields, &text);
         }
     }
 
@@ -268,7 +279,7 @@ impl<'a, C: Clock> Push<'a, C> {
             report.log(level, "stale_marker", &[], text);
             // It was asked for, so a run without it did not go all well.
             if level == Level::Warning {
-                report.speak_up();
+                report.end_quiet();
             }
         };
         let Some(last) = self.summary.tally().last_accepted_if_newest() else {

@@ -55,7 +55,7 @@ pub(super) fn first_index(
         let index = least.max(most.saturating_sub(1));
         if index > least {
             let text = "Some series lack more than the newest datapoint; verify tells which";
-            report.log(Level::Warning, "resuming", &[], text);
+            report.log(Level::Warning, "gaps", &[], text);
         }
         return Ok(Some(index));
     }

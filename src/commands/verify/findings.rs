@@ -121,7 +121,7 @@ impl Findings {
         if self.different == 0 {
             return true;
         }
-        report.speak_up();
+        report.end_quiet();
         let count = counted(self.different, "datapoint");
         let fields = [
             ("different", Field::Count(self.different)),
@@ -144,7 +144,7 @@ impl Findings {
         let planned = self.matching + self.missing + self.different;
         let exit = if self.matching == planned { Exit::Success } else { Exit::Different };
         if exit != Exit::Success {
-            report.speak_up();
+            report.end_quiet();
         }
         let precision = match relative_error_max {
             None => "to the bit".to_owned(),
@@ -175,7 +175,7 @@ impl Findings {
             // A VictoriaMetrics takes them in any order.
             is_older: relative_error_max.is_none() && self.is_older_missing(),
         };
-        missing.print(report, Level::Error, "Missing");
+        missing.print(report, Level::Error, |_| "Missing");
         let fields = [
             ("planned", Field::Count(planned)),
             ("matching", Field::Count(self.matching)),
@@ -184,7 +184,7 @@ impl Findings {
             ("unexpected", Field::Count(self.unexpected)),
             ("duplicates", Field::Count(self.duplicates)),
             ("exit_code", Field::Count(exit as u64)),
-            ("missing_more", Field::Count(self.missing_ticks.more_count())),
+            ("omitted_range_count", Field::Count(self.missing_ticks.more_count())),
             ("missing_ranges", Field::Json(&missing.json())),
         ];
         let text = format!(
@@ -237,6 +237,7 @@ impl Findings {
             let Difference { labels, timestamp, expected, found } = difference;
             let time = report.local_time(*timestamp);
             let fields = [
+                ("labels", Field::Labels(labels)),
                 ("timestamp", Field::Time(*timestamp)),
                 ("expected", Field::Value(*expected)),
                 ("found", Field::Value(*found)),
@@ -247,7 +248,9 @@ impl Findings {
             report.log(Level::Error, "different", &fields, &text);
         }
         if let more @ 1.. = self.different - self.differences.len() as u64 {
-            report.log(Level::Error, "different", &[], &format!("and {more} more are different"));
+            let count = [("count", Field::Count(more))];
+            let text = format!("And {more} more are different");
+            report.log(Level::Error, "more_different", &count, &text);
         }
     }
 

@@ -139,13 +139,15 @@ pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
         ReadError::Refused { .. } => Exit::Refused,
         ReadError::Interrupted => Exit::Interrupted,
     };
-    report.speak_up();
+    report.end_quiet();
     let fields = [("exit_code", Field::Count(exit as u64))];
     if exit == Exit::Interrupted {
         report.info("interrupted", &fields, "Interrupted!");
         return exit;
     }
-    report.log(Level::Error, "read_failed", &fields, &format!("✗ Read-back failed: {error}"));
+    let reason = error.to_string();
+    let fields = [fields[0], ("error", Field::Text(&reason))];
+    report.log(Level::Error, "read_failed", &fields, &format!("✗ Read-back failed: {reason}"));
     let hint = match error {
         ReadError::Refused { status: Some(400 | 404 | 405 | 501), .. } => Some(
             "check --read-url: not every receiver can be read, and one that forwards (Prometheus \
@@ -155,7 +157,7 @@ pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
         _ => None,
     };
     if let Some(hint) = hint {
-        report.log(Level::Error, "read_failed", &[], &format!("  Hint: {hint}"));
+        report.hint(Level::Error, hint);
     }
     exit
 }

@@ -53,8 +53,8 @@ impl Log {
             unconfirmed: count("unconfirmed"),
             not_yet_due: count("not_yet_due"),
             retries: count("retries"),
-            missing_more: count("missing_more"),
-            commands: line.get("missing").array().iter().map(text).collect(),
+            omitted_range_count: count("omitted_range_count"),
+            commands: line.get("missing_ranges").array().iter().map(text).collect(),
         };
         let sum = summary.accepted
             + summary.rejected
@@ -76,7 +76,7 @@ pub(crate) struct Summary {
     pub(crate) unconfirmed: u64,
     pub(crate) not_yet_due: u64,
     pub(crate) retries: u64,
-    pub(crate) missing_more: u64,
+    pub(crate) omitted_range_count: u64,
     /// The commands that send what is missing.
     pub(crate) commands: Vec<String>,
 }
