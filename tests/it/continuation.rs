@@ -45,18 +45,14 @@ fn killed_and_continued(receiver: &RealReceiver, run: &str, rng: &mut fastrand::
     push.wait_for("✓ Pushed", rng.usize(1..40));
     // Not to wait for anything: for the kill to come at any phase of a datapoint.
     thread::sleep(Duration::from_micros(rng.u64(0..10_000)));
-    let log = push.kill().stderr;
+    let killed = push.kill();
 
     let before = stored(receiver, &flags);
-    let (_, rest) = log.split_once("--origin ").expect("it is among the first lines");
-    let origin = rest.split(' ').next().expect("a split has a first part").to_owned();
-    let newest_ms = before.last().map_or(flags.start_ms - 1, |&(timestamp_ms, _)| timestamp_ms);
-    let (start, end) = (seconds(newest_ms + 1), seconds(flags.end_ms()));
-    let window = ["--origin", &origin, "--start-epoch", &start, "--end-epoch", &end];
-    if before.len() < 100 {
-        let rest = flags.surroundings().start(flags.args_with(&window)).wait();
-        rest.assert_code(0).assert_says(&format!("{} accepted", 100 - before.len()));
-    }
+    let [command] = killed.printed_commands("To continue after a stop:")[..] else {
+        panic!("{killed:?}");
+    };
+    // What was under way at the kill may have been stored since.
+    killed.run_printed(command).assert_code(0);
     assert_eq!(stored(receiver, &flags), flags.planned(), "{run}, {} before", before.len());
     before.len()
 }
@@ -74,10 +70,10 @@ fn an_interrupted_run_continues_by_the_command_that_it_prints() {
     push.signal("INT");
     let run = push.wait();
     run.assert_code(130).assert_says("✓ Pushed a stale marker");
-    let (_, command) = run.stderr.split_once(": push-live-metrics ").expect("it is printed");
-    let command = format!("push-live-metrics {}", command.lines().next().unwrap());
+    let [command] = run.printed_commands("; to send exactly that:")[..] else { panic!("{run:?}") };
+    assert!(run.stderr.contains("] Not sent yet: 2 datapoints from "), "{}", run.stderr);
     println!("{command}");
-    run.run_printed(&command).assert_code(0);
+    run.run_printed(command).assert_code(0);
     assert_eq!(stored(&receiver, &flags), flags.planned());
 }
 

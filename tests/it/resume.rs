@@ -212,11 +212,10 @@ fn check_kill(receiver: &RealReceiver, kill: Kill, relative_error_max: f64) -> u
         receiver.samples(&selector, series.origin_ms, series.origin_ms + TICKS * 1000 - 1)
     };
     let before = stored(kill.series_count, ",before=\"\"").len();
-    let printed = killed.stderr.lines().find_map(|line| line.split_once(": push-live-metrics "));
-    let run = match printed {
-        Some((_, flags)) => killed.run_printed(&format!("push-live-metrics {flags}")),
+    let run = match killed.printed_commands("To continue after a stop:")[..] {
+        [command, ..] => killed.run_printed(command),
         // Killed before it said anything.
-        None => series.clone().and(&["--resume"]).run("backfill", 0, TICKS),
+        [] => series.clone().and(&["--resume"]).run("backfill", 0, TICKS),
     };
     assert_eq!(run.code, 0, "{kill:?}\n{}", run.stderr);
     for n in 1..=kill.series_count {

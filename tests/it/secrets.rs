@@ -364,7 +364,7 @@ fn a_secret_url_of_a_variable_is_taken_from_there_by_the_printed_command() {
         let script = Script::new([Step::status(204), Step::status(400)]).path(&path);
         let receiver = script.start();
         let run = put(Sender::to("").without("url").ticks(3, 20), &receiver.url()).run();
-        run.assert_code(1).assert_says("(the address comes from REMOTE_WRITE_URL");
+        run.assert_code(1).assert_says("Hint: the address comes from REMOTE_WRITE_URL");
         assert_nothing_shown(&run);
         receiver.next_run();
         run.run_printed(&run.summary().commands[0]).assert_code(0);

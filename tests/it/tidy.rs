@@ -75,7 +75,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("read_back", &["clock", "error", "http", "labels", "remote_write", "report", "series"]),
     ("report/words", &[]),
-    ("report", &["error", "http", "plan", "series"]),
+    ("report", &["error", "http", "labels", "plan", "series"]),
     ("openmetrics", &["labels", "remote_write", "series"]),
     ("plan", &["labels", "remote_write", "series"]),
     ("remote_write", &["error", "http", "labels", "series"]),

@@ -77,12 +77,11 @@ impl Series {
 
 /// Runs each command that a run printed, and returns how many there were.
 pub(crate) fn run_printed_commands(run: &Run) -> usize {
-    let commands = run.stderr.lines().filter_map(|line| line.split_once(": push-live-metrics "));
-    commands
-        .map(|(_, flags)| {
-            run.run_printed(&format!("push-live-metrics {flags}")).assert_code(0);
-        })
-        .count()
+    let commands = run.printed_commands("; to send exactly that:");
+    for command in &commands {
+        run.run_printed(command).assert_code(0);
+    }
+    commands.len()
 }
 
 #[track_caller]
@@ -101,7 +100,7 @@ fn check_verify(setup: RealSetup) {
     let wrong = Series { origin_ms: ours.origin_ms, ..series() }.and(&["--seed", "7"]);
     let run = wrong.check(TICKS, 5, "100 planned = 0 matching + 0 missing + 100 different;");
     assert_eq!(run.stderr.matches("Different at ").count(), 10, "{}", run.stderr);
-    run.assert_says("and 90 more are different");
+    run.assert_says("And 90 more are different");
     let hint = run.stderr.find("--origin, --seed or the step are probably not those");
     assert!(hint.is_some() && hint < run.stderr.find("Different at "), "{}", run.stderr);
 

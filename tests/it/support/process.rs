@@ -294,6 +294,15 @@ impl Run {
         self
     }
 
+    /// Returns the commands of a text log, each of which stands on a line of its own, below a line
+    /// that ends like this.
+    pub(crate) fn printed_commands(&self, before: &str) -> Vec<&str> {
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        let pairs = lines.windows(2).filter(|pair| pair[0].ends_with(before));
+        let commands = pairs.map(|pair| pair[1]);
+        commands.filter(|line| line.starts_with("push-live-metrics ")).collect()
+    }
+
     /// Runs a command that this run printed, in the same surroundings.
     #[track_caller]
     pub(crate) fn run_printed(&self, printed: &str) -> Run {
