@@ -20,8 +20,8 @@ const STEP_MIN_MS: i64 = 1000;
 const REQUEST_GRACE: Duration = Duration::from_millis(1000);
 /// What the main thread is given to end after its request was cancelled.
 const CANCEL_GRACE: Duration = Duration::from_millis(600);
-/// What the last words are given: nobody may read the log that they go to.
-const WIND_UP_GRACE: Duration = Duration::from_millis(400);
+/// What the summary is given: the log that it goes to may have no reader.
+const FINISH_GRACE: Duration = Duration::from_millis(400);
 /// A signal that follows the first within this is the same one: `timeout` signals the process and
 /// its group, and a closing terminal hangs up twice.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
@@ -62,13 +62,13 @@ pub struct StepWatch {
 
 impl StepWatch {
     /// Returns a watch that begins now.
-    pub fn new(clock: &impl Clock) -> Self {
+    pub fn new(clock: &dyn Clock) -> Self {
         Self { offset_ms: offset_ms(clock) }
     }
 
     /// Returns the milliseconds by which the wall clock was set since the last look, positive for
     /// forward. A machine that was suspended looks the same: the steady clock stands still then.
-    pub fn step_ms(&mut self, clock: &impl Clock) -> Option<i64> {
+    pub fn step_ms(&mut self, clock: &dyn Clock) -> Option<i64> {
         let step_ms = offset_ms(clock) - self.offset_ms;
         if step_ms.abs() < STEP_MIN_MS {
             return None;
@@ -78,7 +78,7 @@ impl StepWatch {
     }
 }
 
-fn offset_ms(clock: &impl Clock) -> i64 {
+fn offset_ms(clock: &dyn Clock) -> i64 {
     clock.now().0 - as_ms(clock.steady())
 }
 
@@ -86,17 +86,34 @@ fn as_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The clock of the machine.
+/// The clock of the machine; its waits end at the first signal.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
     interrupt: Arc<Interrupt>,
 }
 
-impl SystemClock {
-    /// Returns the clock; its waits end when `interrupt` is set.
-    pub fn new(interrupt: Arc<Interrupt>) -> Self {
-        Self { start: Instant::now(), interrupt }
+/// Set once, by the first signal; wakes whoever sleeps.
+#[derive(Debug, Default)]
+struct Interrupt {
+    is_set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Interrupt {
+    fn set(&self) {
+        *self.lock() = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { start: Instant::now(), interrupt: Arc::default() }
     }
 }
 
@@ -140,87 +157,79 @@ impl Clock for SystemClock {
     }
 }
 
-/// Set once, by the first signal; wakes whoever sleeps.
-#[derive(Debug, Default)]
-pub struct Interrupt {
-    is_set: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Interrupt {
-    /// Ends all waits.
-    pub fn set(&self) {
-        *self.lock() = true;
-        self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.is_set.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a signal may do to a run that does not come to its end by itself.
-pub trait LastResort: Send + Sync + 'static {
-    /// Ends the request under way.
-    fn cancel_request(&self) {}
+/// What ends a run that goes on after a signal. Each step is for when the one before did not.
+pub struct Shutdown {
+    /// Cancels the request under way.
+    pub cancel: Step,
     /// Does what is to be done before the process ends; the main thread is stuck, and may hold any
-    /// lock. It ends soon after, whether this has returned or not.
-    fn wind_up(&self) {}
+    /// lock. The process ends soon after, whether this has returned or not.
+    pub finish: Step,
     /// Does what takes no time before the process ends at once.
-    fn abandon(&self) {}
+    pub discard: Step,
 }
 
-/// Has SIGINT, SIGTERM and SIGHUP set `interrupt`; what still runs then is first cancelled
-/// and then ended, and a second signal ends it at once.
-///
-/// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
-/// terminal: ctrlc can only take all three signals or none.
-pub fn watch_signals(interrupt: &Arc<Interrupt>, last_resort: impl LastResort) {
-    // ctrlc takes the signals before it starts its thread: where none can be had, nobody would
-    // hear them.
-    if is_hangup_ignored() || thread::Builder::new().spawn(|| ()).is_err() {
-        return;
+/// A step of a shutdown.
+pub type Step = Box<dyn Fn() + Send + Sync>;
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { cancel: Box::new(|| ()), finish: Box::new(|| ()), discard: Box::new(|| ()) }
     }
-    let interrupt = Arc::clone(interrupt);
-    let last_resort = Arc::new(last_resort);
-    let mut first: Option<Instant> = None;
-    let handler = move || match first {
-        None => {
-            first = Some(Instant::now());
-            interrupt.set();
-            let last_resort = Arc::clone(&last_resort);
-            // This thread has the second signal to wait for.
-            aside(move || end_stuck_run(&last_resort));
+}
+
+impl SystemClock {
+    /// Has SIGINT, SIGTERM and SIGHUP end all waits. What still runs then is first cancelled and
+    /// then ended by `shutdown`; a second signal ends it at once.
+    ///
+    /// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
+    /// terminal: ctrlc can only take all three signals or none.
+    pub fn watch_signals(&self, shutdown: Shutdown) {
+        // ctrlc takes the signals before it starts its thread: where no thread can be had, nobody
+        // would hear them.
+        if is_hangup_ignored() || thread::Builder::new().spawn(|| ()).is_err() {
+            return;
         }
-        Some(first) if first.elapsed() < SAME_SIGNAL => {}
-        Some(_) => {
-            last_resort.abandon();
-            exit();
-        }
-    };
-    // Without a handler a signal ends the process as it would any other; that is no reason
-    // not to run.
-    drop(ctrlc::set_handler(handler));
+        let interrupt = Arc::clone(&self.interrupt);
+        let shutdown = Arc::new(shutdown);
+        let mut first: Option<Instant> = None;
+        let handler = move || match first {
+            None => {
+                first = Some(Instant::now());
+                interrupt.set();
+                let shutdown = Arc::clone(&shutdown);
+                // This thread has the second signal to wait for.
+                on_another_thread(move || end_stuck_run(&shutdown));
+            }
+            Some(first) if first.elapsed() < SAME_SIGNAL => {}
+            Some(_) => {
+                (shutdown.discard)();
+                exit();
+            }
+        };
+        // Without a handler a signal ends the process as it would any other; that is no reason
+        // not to run.
+        drop(ctrlc::set_handler(handler));
+    }
 }
 
 /// Gives the main thread time to end, and then ends the process from whatever it is stuck in.
-fn end_stuck_run(last_resort: &Arc<impl LastResort>) {
+fn end_stuck_run(shutdown: &Arc<Shutdown>) {
     thread::sleep(REQUEST_GRACE);
-    last_resort.cancel_request();
+    (shutdown.cancel)();
     thread::sleep(CANCEL_GRACE);
-    let winding_up = Arc::clone(last_resort);
+    let finishing = Arc::clone(shutdown);
     // It gets stuck itself in a log that nobody reads, or in a lock that the main thread holds.
-    aside(move || {
-        winding_up.wind_up();
+    on_another_thread(move || {
+        (finishing.finish)();
         exit();
     });
-    thread::sleep(WIND_UP_GRACE);
-    last_resort.abandon();
+    thread::sleep(FINISH_GRACE);
+    (shutdown.discard)();
     exit();
 }
 
-/// Does `work` beside the caller, or before it goes on where no thread is to be had.
-fn aside(work: impl Fn() + Clone + Send + 'static) {
+/// Does `work` on another thread; on this one where no thread is to be had.
+fn on_another_thread(work: impl Fn() + Clone + Send + 'static) {
     if thread::Builder::new().spawn(work.clone()).is_err() {
         work();
     }
@@ -249,8 +258,8 @@ mod tests {
 
     #[test]
     fn a_signal_ends_a_sleep_of_any_length() {
-        let interrupt = Arc::new(Interrupt::default());
-        let clock = SystemClock::new(Arc::clone(&interrupt));
+        let clock = SystemClock::default();
+        let interrupt = Arc::clone(&clock.interrupt);
         assert_eq!(clock.sleep(Duration::ZERO), Ok(()));
         let sleeper = thread::spawn(move || {
             let woken = clock.sleep(HOUR);
@@ -262,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_stuck_run_has_two_seconds() {
-        assert!(REQUEST_GRACE + CANCEL_GRACE + WIND_UP_GRACE <= Duration::from_secs(2));
+        assert!(REQUEST_GRACE + CANCEL_GRACE + FINISH_GRACE <= Duration::from_secs(2));
         // A second signal is known before the first has ended the run.
         assert!(SAME_SIGNAL < REQUEST_GRACE);
     }

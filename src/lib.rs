@@ -42,6 +42,7 @@
 //! cli/trust.rs                 (tests) who may name target, secret, proxy and certificates
 //!
 //! commands/mod.rs              the commands, each with what it has to know and its run
+//! commands/push.rs             what live and backfill share: settings, connections, counts
 //! commands/live/mod.rs         pushes each datapoint when its time has come
 //! commands/live/resume.rs      --resume: what the receiver has of the window already
 //! commands/backfill/mod.rs     pushes the past at once, in batches
@@ -59,12 +60,9 @@
 //! commands/verify/findings.rs  what a check found, in words
 //! commands/dry_run.rs          --dry-run: what live or backfill would send
 //!
-//! delivery/mod.rs              samples, request by request, until the fate of each is known
-//! delivery/courier.rs          one request: attempts, waits, giving up
-//! delivery/request.rs          what it is given, and how it may end
-//! delivery/rejection.rs        a final answer that is no success, and what helps
+//! delivery/mod.rs              samples into requests, and their fates into the tally
+//! delivery/attempts.rs         one request until its fate is known: attempts, waits, giving up
 //! delivery/cut.rs              samples into requests, by number and by size
-//! delivery/push.rs             a tick's samples into requests, their fates into the tally
 //! delivery/tally.rs            what became of every sample; the missing ranges
 //! delivery/summary.rs          the end of a run in words, and the commands that repair it
 //! delivery/rerun.rs            the command that sends a part of a run again

@@ -5,13 +5,9 @@ use std::process::{self, ExitCode};
 use std::sync::Arc;
 
 use push_live_metrics::cli::{self, Command, Environment};
-use push_live_metrics::clock::{Clock, Interrupt, SystemClock, watch_signals};
-use push_live_metrics::commands::backfill::Backfill;
-use push_live_metrics::commands::dry_run;
-use push_live_metrics::commands::export::Export;
-use push_live_metrics::commands::live::Live;
-use push_live_metrics::commands::preview;
-use push_live_metrics::commands::verify::Verify;
+use push_live_metrics::clock::{Clock, SystemClock};
+use push_live_metrics::commands::push::{Push, PushConfig};
+use push_live_metrics::commands::{backfill, dry_run, export, live, preview, verify};
 use push_live_metrics::error::{Error, Exit};
 use push_live_metrics::report::{self, Level, Report};
 
@@ -26,8 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Exit, Error> {
-    let interrupt = Arc::new(Interrupt::default());
-    let clock = Arc::new(SystemClock::new(Arc::clone(&interrupt)));
+    let clock = Arc::new(SystemClock::default());
     let invocation = cli::parse(env::args_os().skip(1), &Environment::of_process(), clock.now())?;
     // A help text needs no log.
     let report = || {
@@ -37,30 +32,19 @@ fn run() -> Result<Exit, Error> {
         }
         report
     };
+    let push = |config: &PushConfig, run: fn(&Push<'_>, &dyn Clock) -> Exit| {
+        let push = Push::new(config, report())?;
+        clock.watch_signals(push.shutdown(&clock));
+        Ok(run(&push, &*clock))
+    };
     match invocation.command {
         Command::Print(text) => {
             report::stdout::print([text]).map(|()| Exit::Success).map_err(Error::Stdout)
         }
-        Command::Live(config) => {
-            let live = Live::new(&config, report())?;
-            watch_signals(&interrupt, live.last_resort(Arc::clone(&clock)));
-            Ok(live.run(&*clock))
-        }
-        Command::Backfill(config) => {
-            let backfill = Backfill::new(&config, report())?;
-            watch_signals(&interrupt, backfill.last_resort(Arc::clone(&clock)));
-            Ok(backfill.run(&*clock))
-        }
-        Command::Export(config) => {
-            let export = Export::new(&config, report());
-            watch_signals(&interrupt, export.last_resort());
-            export.run(&*clock)
-        }
-        Command::Verify(config) => {
-            let verify = Verify::new(&config, report())?;
-            watch_signals(&interrupt, verify.last_resort());
-            Ok(verify.run(&*clock))
-        }
+        Command::Live(config) => push(&config, live::run),
+        Command::Backfill(config) => push(&config, backfill::run),
+        Command::Export(config) => export::run(&config, &report(), &clock),
+        Command::Verify(config) => verify::run(&config, &report(), &clock),
         Command::Preview(config) => {
             report(); // for its warnings
             preview::run(&config)

@@ -7,13 +7,12 @@ use super::args::Args;
 use super::env::{Environment, Settings};
 use super::flags::Verb;
 use super::{receiver, rerun_args, values};
-use crate::commands::backfill::BackfillConfig;
 use crate::commands::dry_run::DryRunConfig;
 use crate::commands::export::ExportConfig;
-use crate::commands::live::LiveConfig;
 use crate::commands::preview::{PreviewConfig, PreviewForm};
+use crate::commands::push::PushConfig;
 use crate::commands::verify::VerifyConfig;
-use crate::delivery::{Requests, Rerun, RetryLimits};
+use crate::delivery::{DeliveryConfig, Rerun, RetryLimits};
 use crate::error::{BadInput, Error};
 use crate::http::Target;
 use crate::plan::Plan;
@@ -33,31 +32,14 @@ pub(super) struct Check<'a> {
 type Receiver = (Target, Option<ReadConfig>, Rerun);
 
 impl Check<'_> {
-    pub(super) fn live(&mut self, plan: Plan) -> Result<LiveConfig, Error> {
+    /// Checks what `live` and `backfill` need.
+    pub(super) fn push(&mut self, plan: Plan) -> Result<PushConfig, Error> {
         let args = self.args;
         let (resume, verify) = (args.has("resume"), args.has("verify"));
-        let patience = patience(args)?;
-        let requests = requests(args)?;
+        let stale_marker = args.has("stale-marker");
+        let delivery = delivery(args)?;
         let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
-        Ok(LiveConfig {
-            plan,
-            target,
-            patience,
-            requests,
-            stale_marker: args.has("stale-marker"),
-            read,
-            resume,
-            verify,
-            rerun,
-        })
-    }
-
-    pub(super) fn backfill(&mut self, plan: Plan) -> Result<BackfillConfig, Error> {
-        let patience = patience(self.args)?;
-        let requests = requests(self.args)?;
-        let (resume, verify) = (self.args.has("resume"), self.args.has("verify"));
-        let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
-        Ok(BackfillConfig { plan, target, patience, requests, read, resume, verify, rerun })
+        Ok(PushConfig { plan, target, delivery, stale_marker, read, resume, verify, rerun })
     }
 
     pub(super) fn verify(&mut self, plan: Plan) -> Result<VerifyConfig, Error> {
@@ -72,7 +54,7 @@ impl Check<'_> {
             let problem = "is given together with --output, which sends nothing";
             return Err(args.bad("dry-run", problem, "leave one of them out").into());
         }
-        let requests = requests(args)?;
+        let delivery = delivery(args)?;
         let warnings = &mut self.warnings;
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
         let target = match receiver::choose(args, &settings) {
@@ -91,9 +73,8 @@ impl Check<'_> {
                 None
             }
         };
-        patience(args)?;
         let is_live = self.verb == Verb::Live;
-        Ok(DryRunConfig { plan, requests, is_live, target })
+        Ok(DryRunConfig { plan, delivery, is_live, target })
     }
 
     fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Receiver, Error> {
@@ -192,18 +173,14 @@ fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
     Ok(path)
 }
 
-fn requests(args: &Args) -> Result<Requests, BadInput> {
-    Ok(Requests {
-        protocol: args.parsed("protocol", values::protocol)?,
-        batch_size: args.parsed("batch-size", values::batch_size)?,
-    })
-}
-
-fn patience(args: &Args) -> Result<RetryLimits, BadInput> {
-    Ok(RetryLimits {
+fn delivery(args: &Args) -> Result<DeliveryConfig, BadInput> {
+    let limits = RetryLimits {
         give_up_after: args.parsed("give-up-after", values::duration_or_zero)?,
         flush_timeout: args.parsed("flush-timeout", values::duration_or_zero)?,
-    })
+    };
+    let protocol = args.parsed("protocol", values::protocol)?;
+    let batch_size = args.parsed("batch-size", values::batch_size)?;
+    Ok(DeliveryConfig { protocol, batch_size, limits })
 }
 
 pub(super) fn output(args: &Args) -> Result<OutputConfig, BadInput> {

@@ -22,11 +22,10 @@ use config::Check;
 pub use env::Environment;
 use flags::Verb;
 
-use crate::commands::backfill::BackfillConfig;
 use crate::commands::dry_run::DryRunConfig;
 use crate::commands::export::ExportConfig;
-use crate::commands::live::LiveConfig;
 use crate::commands::preview::PreviewConfig;
+use crate::commands::push::PushConfig;
 use crate::commands::verify::VerifyConfig;
 use crate::error::Error;
 use crate::report::OutputConfig;
@@ -49,9 +48,9 @@ pub enum Command {
     /// Print this text to stdout.
     Print(String),
     /// Push each datapoint when its time has come.
-    Live(Box<LiveConfig>),
+    Live(Box<PushConfig>),
     /// Push the past at once.
-    Backfill(Box<BackfillConfig>),
+    Backfill(Box<PushConfig>),
     /// Write the past as OpenMetrics text.
     Export(Box<ExportConfig>),
     /// Read datapoints back and compare them.
@@ -93,12 +92,12 @@ pub fn parse(
     let mut check = Check { verb, args: &args, environment, warnings };
     let command = match verb {
         _ if args.has("dry-run") => Command::DryRun(Box::new(check.dry_run(plan)?)),
-        Verb::Live => Command::Live(Box::new(check.live(plan)?)),
+        Verb::Live => Command::Live(Box::new(check.push(plan)?)),
         Verb::Backfill if args.has("output") => {
             check.warnings.extend(config::late_for_blocks(&args, &plan, now));
             Command::Export(Box::new(config::export(&args, plan)?))
         }
-        Verb::Backfill => Command::Backfill(Box::new(check.backfill(plan)?)),
+        Verb::Backfill => Command::Backfill(Box::new(check.push(plan)?)),
         Verb::Preview => Command::Preview(Box::new(config::preview(&args, plan)?)),
         Verb::Verify => Command::Verify(Box::new(check.verify(plan)?)),
     };
@@ -138,8 +137,8 @@ mod tests {
         assert_eq!(config.plan.metric_name, "cpu");
         assert_eq!(config.plan.label_sets[0].to_string(), "{'cpu': 'lina_cp_avg'}");
         assert_eq!(config.plan.description, "Live metric data");
-        assert_eq!(config.patience.flush_timeout.as_secs(), 60);
-        assert_eq!(config.patience.give_up_after.as_secs(), 3600);
+        assert_eq!(config.delivery.limits.flush_timeout.as_secs(), 60);
+        assert_eq!(config.delivery.limits.give_up_after.as_secs(), 3600);
         assert_eq!(config.target.timeout.as_secs(), 10);
         assert_eq!(output, OutputConfig::default());
         assert_eq!(warnings, Vec::<String>::new());

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Command, Environment, Invocation, LiveConfig, parse};
+use super::{Command, Environment, Invocation, PushConfig, parse};
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::series::TimestampMs;
@@ -85,7 +85,7 @@ impl Setup {
     }
 
     #[track_caller]
-    pub(super) fn live(&self) -> LiveConfig {
+    pub(super) fn live(&self) -> PushConfig {
         match self.invocation().command {
             Command::Live(config) => *config,
             other => panic!("is {other:?}"),

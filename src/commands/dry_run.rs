@@ -1,6 +1,6 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
-use crate::delivery::{Cut, Requests};
+use crate::delivery::{Cut, DeliveryConfig};
 use crate::error::{Error, Escaped, Exit};
 use crate::http::Target;
 use crate::plan::Plan;
@@ -19,8 +19,8 @@ const LAST_DRAWN_MAX: u64 = 100_000_000;
 pub struct DryRunConfig {
     /// The ticks that would be sent.
     pub plan: Plan,
-    /// What its requests are to be.
-    pub requests: Requests,
+    /// How they would be.
+    pub delivery: DeliveryConfig,
     /// Whether each tick goes alone, when its time has come.
     pub is_live: bool,
     /// Where to, if that is known.
@@ -32,7 +32,7 @@ pub struct DryRunConfig {
 /// # Errors
 /// When stdout cannot take it.
 pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
-    let version = config.requests.protocol.first_version();
+    let version = config.delivery.protocol.first_version();
     let mut lines = vec!["Dry run: nothing is sent.".to_owned(), String::new()];
     match &config.target {
         Some(target) => lines.extend(request_head(version, target)),
@@ -85,12 +85,12 @@ fn content(plan: &Plan, report: &Report) -> Vec<String> {
 /// Returns how many requests there would be, and the size of the first one.
 fn sizes(config: &DryRunConfig, version: Version) -> [String; 2] {
     let (plan, window) = (&config.plan, config.plan.window);
-    let cut = Cut::new(plan, config.requests.batch_size);
+    let cut = Cut::new(plan, config.delivery.batch_size);
     let ticks_per_request = if config.is_live { 1 } else { cut.ticks_per_request };
-    let series_per_request = cut.parts().next().map_or(0, |part| part.len());
+    let series_per_request = cut.parts[0].len();
     let ticks = ticks_per_request.min(window.tick_count);
     let tick_count = usize::try_from(ticks).expect("a request fits memory");
-    let request_count = window.tick_count.div_ceil(ticks_per_request) * cut.parts().count() as u64;
+    let request_count = window.tick_count.div_ceil(ticks_per_request) * cut.parts.len() as u64;
     let iters = plan.iters_from(window.first_index).take(series_per_request);
     let samples: Vec<Vec<Sample>> = iters.map(|iter| iter.take(tick_count).collect()).collect();
     let first: Vec<TimeSeries<'_>> = plan

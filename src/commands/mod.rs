@@ -7,4 +7,5 @@ pub mod dry_run;
 pub mod export;
 pub mod live;
 pub mod preview;
+pub mod push;
 pub mod verify;

@@ -13,8 +13,8 @@ const SAMPLE_BYTES_MAX: usize = 32;
 /// How the samples of a run are cut into requests.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// The ends of the parts of a tick, as indices of its series.
-    part_ends: Vec<usize>,
+    /// The parts of a tick, as indices of its series.
+    pub parts: Vec<Range<usize>>,
     /// Ticks that fit one request; 1 where a tick takes several.
     pub ticks_per_request: u64,
 }
@@ -27,26 +27,22 @@ impl Cut {
     }
 
     fn with(sizes: impl Iterator<Item = usize>, batch_size: usize, bytes_max: usize) -> Self {
-        let mut part_ends = Vec::new();
-        let (mut start, mut end, mut bytes) = (0, 0, 0);
+        let mut parts = Vec::new();
+        let (mut part, mut bytes) = (0..0, 0);
         for size in sizes {
-            let is_full = end - start == batch_size || bytes + size > bytes_max;
-            if is_full && end > start {
-                part_ends.push(end);
-                (start, bytes) = (end, 0);
+            if part.len() == batch_size || (bytes + size > bytes_max && !part.is_empty()) {
+                parts.push(part.clone());
+                (part.start, bytes) = (part.end, 0);
             }
-            end += 1;
+            part.end += 1;
             bytes += size;
         }
-        part_ends.push(end);
-        let ticks_per_request = if part_ends.len() == 1 { (batch_size / end).max(1) } else { 1 };
-        Self { part_ends, ticks_per_request: ticks_per_request as u64 }
-    }
-
-    /// Returns the parts of a tick, oldest series first, as indices of its series.
-    pub fn parts(&self) -> impl Iterator<Item = Range<usize>> {
-        let starts = [0].into_iter().chain(self.part_ends.iter().copied());
-        starts.zip(&self.part_ends).map(|(start, end)| start..*end)
+        let ticks_per_request = match parts.is_empty() {
+            true => (batch_size / part.end).max(1) as u64,
+            false => 1,
+        };
+        parts.push(part);
+        Self { parts, ticks_per_request }
     }
 }
 
@@ -57,7 +53,9 @@ mod tests {
     #[track_caller]
     fn check(sizes: &[usize], batch_size: usize, part_ends: &[usize], ticks_per_request: u64) {
         let cut = Cut::with(sizes.iter().copied(), batch_size, 100);
-        assert_eq!(cut, Cut { part_ends: part_ends.to_vec(), ticks_per_request });
+        let ends: Vec<usize> = cut.parts.iter().map(|part| part.end).collect();
+        assert_eq!((&ends[..], cut.ticks_per_request), (part_ends, ticks_per_request));
+        assert!(cut.parts.windows(2).all(|pair| pair[0].end == pair[1].start));
     }
 
     #[test]

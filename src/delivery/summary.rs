@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{IndexRange, Ranges, Remedy, Tally};
-use crate::clock::{Clock, LastResort, SystemClock};
+use crate::clock::{Clock, Shutdown, SystemClock};
 use crate::delivery::Rerun;
 use crate::error::Exit;
 use crate::http::Canceller;
@@ -61,19 +61,33 @@ impl Summary {
         self.rerun.grid.time_of(tally.first_index + tally.tick_count - 1)
     }
 
-    /// Leaves out of a run that has not begun what is before tick `first_index`.
-    pub fn begin_at(&self, first_index: u64) {
-        let mut tally = self.tally();
-        let end = tally.first_index + tally.tick_count;
-        *tally = Tally::new(first_index, end - first_index, tally.series_count);
-    }
-
     /// Leaves out of a run that has not begun all but `missing` samples of these ticks.
     pub fn begin_with(&self, ticks: Range<u64>, missing: u64) {
         let mut tally = self.tally();
         let series_count = tally.series_count;
         *tally = Tally::new(ticks.start, ticks.end - ticks.start, series_count);
         tally.there = tally.planned() - missing;
+    }
+
+    /// Returns what ends this run when its main thread is stuck in one of its requests.
+    pub fn shutdown(
+        self: &Arc<Self>,
+        cancellers: Vec<Canceller>,
+        clock: Arc<SystemClock>,
+    ) -> Shutdown {
+        let summary = Arc::clone(self);
+        let finish = move || {
+            let mut tally = summary.tally();
+            // Stuck in a connect or a name look-up: this attempt sent nothing. One before it may
+            // have.
+            tally.settle_open();
+            summary.give_up(&mut tally, clock.now());
+            summary.print_held(&tally, Ending::Interrupted);
+            // Held to the end of the process: the main thread may come free just now.
+            mem::forget(tally);
+        };
+        let cancel = move || cancellers.iter().for_each(Canceller::cancel);
+        Shutdown { cancel: Box::new(cancel), finish: Box::new(finish), ..Shutdown::default() }
     }
 
     /// Counts as undelivered, or as unconfirmed before the window was read, what was due by `now`
@@ -259,40 +273,6 @@ impl Missing<'_> {
             Remedy::Send => self.rerun.command(start, end),
             Remedy::Verify => self.rerun.verify_command(start, end),
         }
-    }
-}
-
-/// Ends a run whose main thread is stuck in a request.
-pub struct RunEnder {
-    cancellers: Vec<Canceller>,
-    summary: Arc<Summary>,
-    clock: Arc<SystemClock>,
-}
-
-impl RunEnder {
-    /// Returns what ends the run of `summary`, whose requests these end.
-    pub fn new(
-        cancellers: Vec<Canceller>,
-        summary: &Arc<Summary>,
-        clock: Arc<SystemClock>,
-    ) -> Self {
-        Self { cancellers, summary: Arc::clone(summary), clock }
-    }
-}
-
-impl LastResort for RunEnder {
-    fn cancel_request(&self) {
-        self.cancellers.iter().for_each(Canceller::cancel);
-    }
-
-    fn wind_up(&self) {
-        let mut tally = self.summary.tally();
-        // Stuck in a connect or a name look-up: this attempt sent nothing. One before it may have.
-        tally.settle_open();
-        self.summary.give_up(&mut tally, self.clock.now());
-        self.summary.print_held(&tally, Ending::Interrupted);
-        // Held to the end of the process: the main thread may come free just now.
-        mem::forget(tally);
     }
 }
 

@@ -80,8 +80,8 @@ impl<'a> Source<'a> {
 }
 
 /// Reads from one receiver.
-pub struct Reader<'a, C> {
-    clock: &'a C,
+pub struct Reader<'a> {
+    clock: &'a dyn Clock,
     report: &'a Report,
     source: &'a Source<'a>,
     api: ReadApi,
@@ -89,9 +89,9 @@ pub struct Reader<'a, C> {
     other_names: BTreeSet<String>,
 }
 
-impl<'a, C: Clock> Reader<'a, C> {
+impl<'a> Reader<'a> {
     /// Returns a reader that has read nothing yet.
-    pub fn new(clock: &'a C, report: &'a Report, source: &'a Source<'a>) -> Self {
+    pub fn new(clock: &'a dyn Clock, report: &'a Report, source: &'a Source<'a>) -> Self {
         let seed = clock.now().0.unsigned_abs();
         Self {
             clock,

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use push_live_metrics::clock::Clock;
-use push_live_metrics::commands::live::Live;
+use push_live_metrics::commands::live;
+use push_live_metrics::commands::push::Push;
 use push_live_metrics::error::Exit;
 use push_live_metrics::report::Report;
 
@@ -40,7 +41,7 @@ impl Hours {
         let (config, output) = live_config(&sender.args(), START_MS);
         let text = Arc::new(Mutex::new(Vec::new()));
         let report = Arc::new(Report::new(output, Box::new(Shared(Arc::clone(&text)))));
-        let exit = Live::new(&config, report).unwrap().run(clock);
+        let exit = live::run(&Push::new(&config, report).unwrap(), clock);
         let log = Log::read(&String::from_utf8(text.lock().unwrap().clone()).unwrap());
         Hours { exit, log, planned: points(&config.plan) }
     }
@@ -497,9 +498,9 @@ fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
         let sender = sender.flag("labels", "k={1..10}").flag("give-up-after", age);
         let (config, output) = live_config(&sender.args(), START_MS);
         let report = Arc::new(Report::new(output, Box::new(io::sink())));
-        let live = Live::new(&config, report).unwrap();
-        assert_eq!(live.run(&clock), Exit::Unreachable);
-        assert_eq!(live.summary().tally().undelivered, 10 * tick_count);
+        let push = Push::new(&config, report).unwrap();
+        assert_eq!(live::run(&push, &clock), Exit::Unreachable);
+        assert_eq!(push.summary.tally().undelivered, 10 * tick_count);
     };
     down(1000, "1h");
     down(1000, "0s");

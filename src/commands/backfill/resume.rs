@@ -5,20 +5,20 @@
 //! request of a sender that was killed may have been stored meanwhile; and then it is sent in
 //! parts, because a Prometheus refuses all series of a request for one whose samples are too old.
 
+use std::mem;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::commands::verify::compare::Finding;
-use crate::commands::verify::{self, Check, Comparison, Subject};
-use crate::delivery::{Courier, Delivered, Ending, Fate, Pusher, Summary};
+use crate::commands::verify::{Comparison, Verify, compare_window};
+use crate::delivery::{Delivered, Delivery, Ending, Fate, Summary};
 use crate::error::Exit;
 use crate::plan::Plan;
-use crate::read_back::{ReadError, TICKS_PER_CHUNK, TimeRange};
+use crate::read_back::{ReadError, TimeRange};
 use crate::remote_write::TimeSeries;
+use crate::report::Field;
 use crate::report::words::counted;
-use crate::report::{Field, Report};
-use crate::series::{Sample, SeriesIter};
+use crate::series::{Grid, Sample, SeriesIter};
 
 /// Samples of which it is known at once whether they are there: a byte each.
 const KNOWN_MAX: u64 = 4 * 1024 * 1024;
@@ -31,7 +31,7 @@ const FATES: [Fate; 4] = [Fate::Accepted, Fate::Rejected, Fate::Undelivered, Fat
 type Counts = [u64; FATES.len()];
 
 /// What a receiver has of a window.
-pub(super) struct There {
+pub(super) struct Stored {
     /// The ticks from the first that is missing to the last; none when nothing is.
     pub(super) missing: Option<Range<u64>>,
     /// Whether it has anything of the window.
@@ -42,36 +42,28 @@ pub(super) struct There {
 ///
 /// # Errors
 /// The exit code of a run that ended here, and said why: it cannot be read, or is not the series.
-pub(super) fn look(
-    subject: Subject<'_>,
-    clock: &impl Clock,
-    summary: &Summary,
-) -> Result<There, Exit> {
-    let report: &Report = &summary.report;
+pub(super) fn look(verify: Verify<'_>, summary: &Summary) -> Result<Stored, Exit> {
+    let Verify { plan, report, source, .. } = verify;
     summary.tally().is_unread = true;
-    let url = subject.source.config.target.shown_url();
+    let url = source.config.target.shown_url();
     let text = format!("Reading what is there already from {url}");
     report.info("reading", &[("url", Field::Text(&url))], &text);
-    let findings = Check::new(subject, clock, report, Duration::ZERO)
-        .all()
-        .map_err(|error| verify::end_unread(&error, summary, clock.now()))?;
-    if !findings.may_resume(report) {
-        return Err(verify::end_unsent(Exit::Different, summary, clock.now()));
-    }
-    let (missing, count) = (findings.missing_count(), subject.plan.sample_count());
+    let findings = compare_window(verify, Duration::ZERO)
+        .map_err(|error| verify.end_unread(&error, summary))?;
+    verify.check_resumable(&findings, summary)?;
+    let (missing, count) = (findings.missing, plan.sample_count());
     let text = format!("Resuming: {missing} of {} are missing", counted(count, "datapoint"));
     report.info("resuming", &[("left", Field::Count(missing))], &text);
     let span = findings.missing_span();
-    let end = subject.plan.window.end_index();
+    let end = plan.window.end_index();
     summary.begin_with(span.clone().unwrap_or(end..end), missing);
-    Ok(There { missing: span, is_any: missing < count })
+    Ok(Stored { missing: span, is_any: missing < count })
 }
 
 /// Sends of each batch what is missing.
-pub(super) struct Rest<'a, C> {
-    plan: &'a Plan,
+pub(super) struct Rest<'a> {
     summary: &'a Summary,
-    comparison: Comparison<'a, C>,
+    comparison: Comparison<'a>,
     /// The ticks that were read last.
     chunk: Range<u64>,
     /// Of them, series by series, whether the sample is missing.
@@ -82,20 +74,24 @@ pub(super) struct Rest<'a, C> {
     was_refused: bool,
 }
 
-impl<'a, C: Clock> Rest<'a, C> {
-    /// Returns the rest of the window of `subject`, of which nothing was read yet.
-    pub(super) fn new(subject: Subject<'a>, clock: &'a C, summary: &'a Summary) -> Self {
-        let series_count = subject.plan.label_sets.len();
-        let ticks_max = (KNOWN_MAX / series_count as u64).clamp(1, TICKS_PER_CHUNK);
+impl<'a> Rest<'a> {
+    /// Returns the rest of the window, of which nothing was read yet.
+    pub(super) fn new(verify: Verify<'a>, summary: &'a Summary) -> Self {
+        let series_count = verify.plan.label_sets.len();
+        let ticks_max = (KNOWN_MAX / series_count as u64).max(1);
         Self {
-            plan: subject.plan,
             summary,
-            comparison: Comparison::new(subject, clock, &summary.report, ticks_max),
+            comparison: Comparison::new(verify, ticks_max),
             chunk: 0..0,
             is_missing: Vec::new(),
             is_refused: vec![false; series_count],
             was_refused: false,
         }
+    }
+
+    /// Returns what is compared.
+    pub(super) fn verify(&self) -> Verify<'a> {
+        self.comparison.verify
     }
 
     /// Reads what is there from the first of `ticks` on, at which `iters` stand, unless that is
@@ -127,18 +123,18 @@ impl<'a, C: Clock> Rest<'a, C> {
     ///
     /// # Errors
     /// What ends the run instead.
-    pub(super) fn push(
+    pub(super) fn send(
         &mut self,
         ticks: Range<u64>,
         samples: &mut [Vec<Sample>],
-        pusher: &mut Pusher<'a, C>,
+        delivery: &mut Delivery<'a>,
     ) -> Result<(), Ending> {
-        self.leave_out_what_is_there(&ticks, samples);
+        self.leave_out_stored(&ticks, samples);
         let missing: usize = samples.iter().map(Vec::len).sum();
         let all = (ticks.end - ticks.start) * samples.len() as u64;
         self.summary.tally().pass(all - missing as u64);
         let counts = vec![Counts::default(); length(&ticks)];
-        let mut batch = Batch { rest: self, pusher, ticks, samples, counts, is_refused: false };
+        let mut batch = Batch { rest: self, delivery, ticks, samples, counts, is_refused: false };
         let result = batch.send_all();
         let Batch { counts, ticks, is_refused, .. } = batch;
         self.was_refused = is_refused;
@@ -151,7 +147,7 @@ impl<'a, C: Clock> Rest<'a, C> {
         result
     }
 
-    fn leave_out_what_is_there(&self, ticks: &Range<u64>, samples: &mut [Vec<Sample>]) {
+    fn leave_out_stored(&self, ticks: &Range<u64>, samples: &mut [Vec<Sample>]) {
         let (skipped, tick_count) = (length(&(self.chunk.start..ticks.start)), length(&self.chunk));
         for (k, samples) in samples.iter_mut().enumerate() {
             let mut is_missing = self.is_missing[k * tick_count + skipped..].iter();
@@ -164,20 +160,26 @@ fn length(ticks: &Range<u64>) -> usize {
     usize::try_from(ticks.end - ticks.start).expect("what is read at once fits memory")
 }
 
+/// Returns the place of a sample's tick among `ticks`.
+fn place(grid: Grid, ticks: &Range<u64>, sample: Sample) -> usize {
+    let index = grid.index_at_or_before(sample.timestamp).expect("it is on the grid");
+    length(&(ticks.start..index))
+}
+
 /// What is missing of a batch, on its way.
-struct Batch<'b, 'a, C> {
-    rest: &'b mut Rest<'a, C>,
-    pusher: &'b mut Pusher<'a, C>,
+struct Batch<'b, 'a> {
+    rest: &'b mut Rest<'a>,
+    delivery: &'b mut Delivery<'a>,
     ticks: Range<u64>,
     samples: &'b mut [Vec<Sample>],
     counts: Vec<Counts>,
     is_refused: bool,
 }
 
-impl<C: Clock> Batch<'_, '_, C> {
+impl Batch<'_, '_> {
     fn send_all(&mut self) -> Result<(), Ending> {
         let mut refused = Vec::new();
-        for part in self.pusher.parts() {
+        for part in self.delivery.cut.parts.clone() {
             let some = part.filter(|k| !self.samples[*k].is_empty());
             let (again, others): (Vec<_>, Vec<_>) = some.partition(|k| self.rest.is_refused[*k]);
             refused.extend(again);
@@ -187,7 +189,7 @@ impl<C: Clock> Batch<'_, '_, C> {
         }
         // Where they are taken again, none of them is to wait for another.
         for series in refused.chunks(refused.len().div_ceil(PARTS_MAX).max(1)) {
-            let delivered = self.send_request(series)?;
+            let delivered = self.send_request(series);
             self.settle(series, delivered)?;
         }
         Ok(())
@@ -195,14 +197,16 @@ impl<C: Clock> Batch<'_, '_, C> {
 
     /// Sends these series, in parts where they are refused.
     fn send(&mut self, series: &[usize], may_look: bool) -> Result<(), Ending> {
-        let delivered = self.send_request(series)?;
+        let delivered = self.send_request(series);
         let is_partly = matches!(delivered, Delivered::Partly { .. });
-        let is_final = matches!(delivered, Delivered::Refused(_));
-        let is_accepted = delivered == Delivered::Settled(Fate::Accepted);
-        // What had no answer to the end is not tried in parts.
-        if is_accepted || self.pusher.is_failing() {
-            return self.settle(series, delivered);
-        }
+        let is_final = match delivered {
+            Delivered::Settled(Fate::Accepted) | Delivered::Ended(_, Ending::Interrupted) => {
+                return self.settle(series, delivered);
+            }
+            // What had no answer to the end is not tried in parts.
+            _ if self.delivery.is_failing() => return self.settle(series, delivered),
+            delivered => matches!(delivered, Delivered::Ended(..)),
+        };
         self.is_refused = true;
         let is_looked_for = may_look || is_partly || is_final;
         let found = if is_looked_for { self.look_again(series) } else { 0 };
@@ -223,50 +227,44 @@ impl<C: Clock> Batch<'_, '_, C> {
         }
     }
 
-    fn send_request(&mut self, series: &[usize]) -> Result<Delivered, Ending> {
-        if self.pusher.is_over() {
-            return Ok(Delivered::Settled(Fate::Undelivered));
+    fn send_request(&mut self, series: &[usize]) -> Delivered {
+        if self.delivery.is_over() {
+            return Delivered::Settled(Fate::Undelivered);
         }
-        let request: Vec<TimeSeries<'_>> = series
-            .iter()
-            .map(|k| TimeSeries {
-                labels: &self.rest.plan.label_sets[*k],
-                samples: &self.samples[*k],
-            })
-            .collect();
-        match self.pusher.send(&request, Courier::deliver) {
-            delivered @ Delivered::Interrupted { .. } => {
-                self.settle(series, delivered).map(|()| unreachable!("that ends the run"))
-            }
-            delivered => Ok(delivered),
-        }
+        let label_sets = &self.rest.verify().plan.label_sets;
+        let request =
+            |k: &usize| TimeSeries { labels: &label_sets[*k], samples: &self.samples[*k] };
+        let request: Vec<TimeSeries<'_>> = series.iter().map(request).collect();
+        self.delivery.send(&request)
+    }
+
+    fn plan(&self) -> &Plan {
+        self.rest.verify().plan
     }
 
     /// Leaves out, as accepted, what is there by now of these series; returns how much that is.
     fn look_again(&mut self, series: &[usize]) -> usize {
-        let grid = self.rest.plan.model.grid;
-        let range = TimeRange::of_ticks(grid, self.ticks.start, self.ticks.end - self.ticks.start);
+        let (grid, ticks) = (self.plan().model.grid, self.ticks.clone());
+        let range = TimeRange::of_ticks(grid, ticks.start, ticks.end - ticks.start);
         let mut found = 0;
         for k in series {
-            let samples = &mut self.samples[*k];
-            let mut is_missing = vec![false; samples.len()];
-            let looked =
-                self.rest.comparison.series(*k, range, samples.iter().copied(), |finding| {
-                    if let Finding::Missing { tick } = finding {
-                        is_missing[tick] = true;
-                    }
-                });
-            if looked.is_err() {
-                continue; // it counts as what its answer said
+            let expected = mem::take(&mut self.samples[*k]);
+            let mut is_missing = vec![false; expected.len()];
+            let iter = expected.iter().copied();
+            let looked = self.rest.comparison.series(*k, range, iter, |finding| {
+                if let Finding::Missing { tick } = finding {
+                    is_missing[tick] = true;
+                }
+            });
+            for (sample, is_missing) in expected.into_iter().zip(is_missing) {
+                // What cannot be looked for counts as what its answer said.
+                if is_missing || looked.is_err() {
+                    self.samples[*k].push(sample);
+                } else {
+                    self.counts[place(grid, &ticks, sample)][Fate::Accepted as usize] += 1;
+                    found += 1;
+                }
             }
-            let there = samples.iter().zip(&is_missing).filter(|(_, is_missing)| !**is_missing);
-            for (sample, _) in there {
-                let index = grid.index_at_or_before(sample.timestamp).expect("it is on the grid");
-                self.counts[length(&(self.ticks.start..index))][Fate::Accepted as usize] += 1;
-                found += 1;
-            }
-            let mut is_missing = is_missing.iter();
-            samples.retain(|_| *is_missing.next().expect("there is one for each"));
         }
         found
     }
@@ -274,20 +272,15 @@ impl<C: Clock> Batch<'_, '_, C> {
     /// Counts what became of these series.
     fn settle(&mut self, series: &[usize], delivered: Delivered) -> Result<(), Ending> {
         let (fate, result) = match delivered {
-            Delivered::Settled(fate) | Delivered::Partly { rest: fate, .. } => (fate, Ok(())),
-            Delivered::Refused(fate) => (fate, Err(Ending::Refused)),
-            Delivered::Interrupted { maybe_stored: true } => {
-                (Fate::Unconfirmed, Err(Ending::Interrupted))
-            }
-            Delivered::Interrupted { maybe_stored: false } => return Err(Ending::Interrupted),
-            Delivered::WrongVersion { .. } => unreachable!("who sends deals with it"),
+            Delivered::Settled(fate) | Delivered::Partly { rest: fate, .. } => (Some(fate), Ok(())),
+            Delivered::Ended(fate, ending) => (fate, Err(ending)),
         };
-        let grid = self.rest.plan.model.grid;
+        let Some(fate) = fate else { return result };
+        let grid = self.plan().model.grid;
         for k in series {
             self.rest.is_refused[*k] &= fate != Fate::Accepted;
             for sample in self.samples[*k].drain(..) {
-                let index = grid.index_at_or_before(sample.timestamp).expect("it is on the grid");
-                self.counts[length(&(self.ticks.start..index))][fate as usize] += 1;
+                self.counts[place(grid, &self.ticks, sample)][fate as usize] += 1;
             }
         }
         result

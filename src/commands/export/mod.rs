@@ -10,9 +10,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::clock::{Clock, LastResort};
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Escaped, Exit};
 use crate::openmetrics::{self, Lines};
 use crate::plan::Plan;
@@ -40,54 +39,48 @@ pub struct ExportConfig {
     pub is_replacing: bool,
 }
 
+/// Writes the window; returns when it is all written, or interrupted.
+///
+/// # Errors
+/// Not all could be written.
+pub fn run(config: &ExportConfig, report: &Report, clock: &SystemClock) -> Result<Exit, Error> {
+    let temporary = Temporary::default();
+    clock.watch_signals(temporary.shutdown());
+    let export = Export { config, report, temporary, clock };
+    let (exit, name) = match &config.path {
+        Some(path) => (export.to_file(path)?, path.to_string_lossy()),
+        None => (export.to_stdout()?, "stdout".into()),
+    };
+    let name = Escaped(&name);
+    if exit == Exit::Success {
+        let count = config.plan.sample_count();
+        let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
+        report.info("written", &[("written", Field::Count(count))], &text);
+    } else {
+        report.end_quiet();
+        report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
+    }
+    Ok(exit)
+}
+
 /// A backfill into a file or to stdout.
 ///
 /// Half of a file is never under the name that was asked for, and none is left behind, but for a
 /// run that is ended by a signal that it cannot act on: SIGKILL, and any under nohup. The next run
 /// into that folder takes that one away.
-pub struct Export<'a> {
+struct Export<'a> {
     config: &'a ExportConfig,
-    report: Arc<Report>,
+    report: &'a Report,
     temporary: Temporary,
+    clock: &'a dyn Clock,
 }
 
-impl<'a> Export<'a> {
-    /// Returns a run of `config`; writes nothing yet.
-    pub fn new(config: &'a ExportConfig, report: Arc<Report>) -> Self {
-        Self { config, report, temporary: Temporary::default() }
-    }
-
-    /// Returns what ends this run from outside when it does not end by itself.
-    pub fn last_resort(&self) -> impl LastResort + use<> {
-        self.temporary.clone()
-    }
-
-    /// Writes the window; returns when it is all written, or interrupted.
-    ///
-    /// # Errors
-    /// Not all could be written.
-    pub fn run(&self, clock: &impl Clock) -> Result<Exit, Error> {
-        let (exit, name) = match &self.config.path {
-            Some(path) => (self.to_file(path, clock)?, path.to_string_lossy()),
-            None => (self.to_stdout(clock)?, "stdout".into()),
-        };
-        let name = Escaped(&name);
-        if exit == Exit::Success {
-            let count = self.config.plan.sample_count();
-            let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
-            self.report.info("written", &[("written", Field::Count(count))], &text);
-        } else {
-            self.report.end_quiet();
-            self.report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
-        }
-        Ok(exit)
-    }
-
+impl Export<'_> {
     /// Writes into the file at `path`, which is there when all is written, and not before.
-    fn to_file(&self, path: &Path, clock: &impl Clock) -> Result<Exit, Error> {
+    fn to_file(&self, path: &Path) -> Result<Exit, Error> {
         let replaced = path.metadata().ok();
         if replaced.as_ref().is_some_and(|metadata| !metadata.is_file()) {
-            return self.to_device(path, clock);
+            return self.to_device(path);
         }
         let target = without_links(path);
         // What cannot be removed is no reason not to run.
@@ -99,7 +92,7 @@ impl<'a> Export<'a> {
             let _ = fchown(&file, Some(metadata.uid()), Some(metadata.gid()));
             let _ = file.set_permissions(metadata.permissions());
         }
-        match self.write(&mut file, clock).map_err(unwritten(Some(path), NOTHING_KEPT))? {
+        match self.write(&mut file).map_err(unwritten(Some(path), NOTHING_KEPT))? {
             Exit::Success => {}
             exit => return Ok(exit),
         }
@@ -135,22 +128,22 @@ impl<'a> Export<'a> {
     }
 
     /// Writes into what is there and is no file, such as a FIFO.
-    fn to_device(&self, path: &Path, clock: &impl Clock) -> Result<Exit, Error> {
+    fn to_device(&self, path: &Path) -> Result<Exit, Error> {
         let mut device =
             File::options().write(true).open(path).map_err(|source| cannot_create(path, source))?;
-        self.write(&mut device, clock).map_err(unwritten(Some(path), NOT_WHOLE))
+        self.write(&mut device).map_err(unwritten(Some(path), NOT_WHOLE))
     }
 
     /// Writes to stdout; a reader that leaves early is an error, for what it has is not whole.
-    fn to_stdout(&self, clock: &impl Clock) -> Result<Exit, Error> {
+    fn to_stdout(&self) -> Result<Exit, Error> {
         stdout::check().map_err(Error::Stdout)?;
-        let written = stdout::open().and_then(|mut file| self.write(&mut file, clock));
+        let written = stdout::open().and_then(|mut file| self.write(&mut file));
         written.map_err(unwritten(None, NOT_WHOLE))
     }
 
-    fn write(&self, out: &mut impl Write, clock: &impl Clock) -> io::Result<Exit> {
+    fn write(&self, out: &mut impl Write) -> io::Result<Exit> {
         let plan = &self.config.plan;
-        let mut progress = Progress::new(&self.report, plan.sample_count(), clock.steady());
+        let mut progress = Progress::new(self.report, plan.sample_count(), self.clock.steady());
         let mut done = 0;
         let mut text = openmetrics::header(plan.metadata());
         let iters = plan.iters_from(plan.window.first_index);
@@ -162,8 +155,8 @@ impl<'a> Export<'a> {
                 if text.len() >= BYTES_PER_WRITE {
                     out.write_all(text.as_bytes())?;
                     text.clear();
-                    progress.show(done, clock.steady());
-                    if clock.is_interrupted() {
+                    progress.show(done, self.clock.steady());
+                    if self.clock.is_interrupted() {
                         return Ok(Exit::Interrupted);
                     }
                 }

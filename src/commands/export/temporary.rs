@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::clock::LastResort;
+use crate::clock::Shutdown;
 use crate::openmetrics;
 
 const PREFIX: &str = ".push-live-metrics.";
@@ -130,24 +130,26 @@ impl Temporary {
         remove(&mut self.slot());
     }
 
+    /// Returns what removes the file when its writer is stuck.
+    pub(super) fn shutdown(&self) -> Shutdown {
+        let [finishing, discarded] = [self.clone(), self.clone()];
+        let finish = move || {
+            let mut slot = finishing.slot();
+            remove(&mut slot);
+            // Held to the end of the process, so that the main thread cannot take it for a file
+            // that is there.
+            mem::forget(slot);
+        };
+        let discard = move || {
+            if let Ok(mut slot) = discarded.0.try_lock() {
+                remove(&mut slot);
+            }
+        };
+        Shutdown { finish: Box::new(finish), discard: Box::new(discard), ..Shutdown::default() }
+    }
+
     fn slot(&self) -> MutexGuard<'_, Option<PathBuf>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl LastResort for Temporary {
-    fn wind_up(&self) {
-        let mut slot = self.slot();
-        remove(&mut slot);
-        // Held to the end of the process, so that the main thread cannot take it for a file
-        // that is there.
-        mem::forget(slot);
-    }
-
-    fn abandon(&self) {
-        if let Ok(mut slot) = self.0.try_lock() {
-            remove(&mut slot);
-        }
     }
 }
 

@@ -5,38 +5,31 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::Subject;
+use super::Verify;
 use super::compare::{Finding, compare};
-use super::findings::{Findings, Part};
+use super::findings::Findings;
 use crate::clock::Clock;
-use crate::plan::Plan;
 use crate::read_back::{ReadError, Reader, TICKS_PER_CHUNK, TimeRange};
-use crate::report::Report;
 use crate::series::{Sample, SeriesIter};
 
 /// From one look for a missing sample to the next.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Compares ticks of a plan with what a receiver has of them.
-pub(crate) struct Comparison<'a, C> {
-    pub(crate) reader: Reader<'a, C>,
-    plan: &'a Plan,
-    clock: &'a C,
-    samples: Vec<Sample>,
+pub(crate) struct Comparison<'a> {
+    pub(crate) verify: Verify<'a>,
+    pub(crate) reader: Reader<'a>,
+    /// What was read last.
+    pub(crate) samples: Vec<Sample>,
     ticks_max: u64,
 }
 
-impl<'a, C: Clock> Comparison<'a, C> {
+impl<'a> Comparison<'a> {
     /// Returns a comparison that reads at most `ticks_max` ticks at a time.
-    pub(crate) fn new(
-        subject: Subject<'a>,
-        clock: &'a C,
-        report: &'a Report,
-        ticks_max: u64,
-    ) -> Self {
-        let reader = Reader::new(clock, report, subject.source);
+    pub(crate) fn new(verify: Verify<'a>, ticks_max: u64) -> Self {
+        let reader = Reader::new(verify.clock, verify.report, verify.source);
         let ticks_max = ticks_max.min(TICKS_PER_CHUNK);
-        Self { reader, plan: subject.plan, clock, samples: Vec::new(), ticks_max }
+        Self { verify, reader, samples: Vec::new(), ticks_max }
     }
 
     /// Compares the first of `ticks`, at which `iters` stand, series by series; returns how many
@@ -54,7 +47,7 @@ impl<'a, C: Clock> Comparison<'a, C> {
         'shorter: loop {
             let count = self.ticks_max.min(ticks.end - ticks.start);
             let tick_count = usize::try_from(count).expect("a chunk fits memory");
-            let range = TimeRange::of_ticks(self.plan.model.grid, ticks.start, count);
+            let range = TimeRange::of_ticks(self.verify.plan.model.grid, ticks.start, count);
             let mut notes = new(tick_count);
             for (k, iter) in iters.iter().enumerate() {
                 let expected = iter.clone().take(tick_count);
@@ -82,91 +75,74 @@ impl<'a, C: Clock> Comparison<'a, C> {
         expected: impl Iterator<Item = Sample>,
         on: impl FnMut(Finding),
     ) -> Result<(), ReadError> {
-        if self.clock.is_interrupted() {
-            return Err(ReadError::Interrupted);
-        }
-        self.reader.read(&self.plan.label_sets[k], range, &mut self.samples)?;
+        self.read(k, range)?;
         compare(expected, &self.samples, self.reader.relative_error_max(), on);
         Ok(())
     }
-}
 
-/// A check of a whole window.
-pub(crate) struct Check<'a, C> {
-    plan: &'a Plan,
-    clock: &'a C,
-    comparison: Comparison<'a, C>,
-    patience: ShowPatience,
-}
-
-impl<'a, C: Clock> Check<'a, C> {
-    /// Returns a check that has read nothing yet; what was pushed just now shows `shown_within`.
-    pub(crate) fn new(
-        subject: Subject<'a>,
-        clock: &'a C,
-        report: &'a Report,
-        shown_within: Duration,
-    ) -> Self {
-        let comparison = Comparison::new(subject, clock, report, TICKS_PER_CHUNK);
-        let patience = ShowPatience::new(shown_within);
-        Self { plan: subject.plan, clock, comparison, patience }
-    }
-
-    /// Returns the relative error of the values read; `None` where they are those sent.
-    pub(crate) fn relative_error_max(&self) -> Option<f64> {
-        self.comparison.reader.relative_error_max()
-    }
-
-    /// Compares the window.
+    /// Reads what there is of series `k`.
     ///
     /// # Errors
-    /// The receiver's samples cannot be read.
-    pub(crate) fn all(&mut self) -> Result<Findings, ReadError> {
-        let (plan, window) = (self.plan, self.plan.window);
-        let mut findings = Findings::default();
-        // The series from the chunk's first tick on.
-        let mut iters: Vec<_> = plan.iters_from(window.first_index).collect();
-        let mut index = window.first_index;
-        while index < window.end_index() {
-            let note = |part: &mut Part, k: usize, finding| part.note(&plan.label_sets[k], finding);
-            let ticks = index..window.end_index();
-            let (count, part) = self.comparison.chunk(ticks, &iters, Part::new, note)?;
-            if part.missing > 0 && self.patience.wait(self.clock, &self.comparison.reader)? {
-                continue;
-            }
-            findings.add(index, part);
-            let count_of_each = usize::try_from(count).expect("a chunk fits memory");
-            for iter in &mut iters {
-                iter.nth(count_of_each - 1).expect("a series is endless");
-            }
-            index += count;
+    /// It cannot be read.
+    pub(crate) fn read(&mut self, k: usize, range: TimeRange) -> Result<(), ReadError> {
+        if self.verify.clock.is_interrupted() {
+            return Err(ReadError::Interrupted);
         }
-        Ok(findings)
+        self.reader.read(&self.verify.plan.label_sets[k], range, &mut self.samples)
     }
 }
 
-/// How long something may be missing before that is believed.
+/// Compares the whole window; what was pushed just now shows `shown_within`.
+///
+/// # Errors
+/// The receiver's samples cannot be read.
+pub(crate) fn compare_window(
+    verify: Verify<'_>,
+    shown_within: Duration,
+) -> Result<Findings, ReadError> {
+    let (plan, window) = (verify.plan, verify.plan.window);
+    let mut comparison = Comparison::new(verify, TICKS_PER_CHUNK);
+    let mut wait = ShowWait { shown_within, ..ShowWait::default() };
+    let mut findings = Findings::default();
+    // The series from the chunk's first tick on.
+    let mut iters: Vec<_> = plan.iters_from(window.first_index).collect();
+    let mut index = window.first_index;
+    while index < window.end_index() {
+        let note = |all: &mut Findings, k: usize, one| all.note(&plan.label_sets[k], one);
+        let ticks = index..window.end_index();
+        let (count, all) =
+            comparison.chunk(ticks, &iters, |count| findings.with_chunk(count), note)?;
+        if all.missing > findings.missing && wait.goes_on(verify.clock, &comparison.reader)? {
+            continue;
+        }
+        findings = all.end_chunk(index);
+        let count_of_each = usize::try_from(count).expect("a chunk fits memory");
+        for iter in &mut iters {
+            iter.nth(count_of_each - 1).expect("a series is endless");
+        }
+        index += count;
+    }
+    findings.relative_error_max = comparison.reader.relative_error_max();
+    Ok(findings)
+}
+
+/// The wait for what was accepted and does not show yet.
 #[derive(Default)]
-pub(crate) struct ShowPatience {
+pub(crate) struct ShowWait {
     shown_within: Duration,
     /// When something was missing for the first time, on the steady clock.
     since: Option<Duration>,
 }
 
-impl ShowPatience {
-    /// Returns the patience with what shows `shown_within`.
-    pub(crate) fn new(shown_within: Duration) -> Self {
-        Self { shown_within, since: None }
-    }
-
+impl ShowWait {
     /// Waits a little and returns true, unless what is missing had its time to show.
     ///
     /// # Errors
     /// `Interrupted` when a signal came.
-    pub(crate) fn wait<C: Clock>(
+    pub(crate) fn goes_on(
         &mut self,
-        clock: &C,
-        reader: &Reader<'_, C>,
+        clock: &dyn Clock,
+        reader: &Reader<'_>,
     ) -> Result<bool, ReadError> {
         let shown_within = self.shown_within.max(reader.shows_within());
         let now = clock.steady();

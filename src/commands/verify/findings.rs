@@ -1,8 +1,9 @@
 //! What a check found: counts, the first of each kind, and the words for them.
 
+use std::mem;
 use std::ops::Range;
 
-use super::Subject;
+use super::Verify;
 use super::compare::Finding;
 use crate::delivery::{IndexRange, Missing, Ranges, Remedy};
 use crate::error::Exit;
@@ -18,36 +19,26 @@ const DIFFERENCES_MAX: usize = 10;
 const RETENTION_MIN_MS: i64 = 24 * 3_600_000;
 
 /// What was found so far. Counts are in samples.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
     matching: u64,
-    missing: u64,
-    different: u64,
-    unexpected: u64,
-    duplicates: u64,
-    differences: Vec<Difference>,
-    first_unexpected: Option<Sample>,
-    missing_ticks: Ranges,
-    last_there: Option<u64>,
-}
-
-/// What was found in a chunk.
-#[derive(Debug, Default)]
-pub(crate) struct Part {
     /// Samples that are not there.
-    pub(super) missing: u64,
-    matching: u64,
+    pub(crate) missing: u64,
     /// Samples that have another value.
     pub(crate) different: u64,
     unexpected: u64,
     duplicates: u64,
     differences: Vec<Difference>,
     first_unexpected: Option<Sample>,
-    /// By tick, whether a series has no sample there.
+    missing_ticks: Ranges,
+    last_there: Option<u64>,
+    /// By tick of the chunk that is compared, whether a series has no sample there.
     is_missing: Vec<bool>,
+    /// The relative error of the values read; none where they are those sent.
+    pub(super) relative_error_max: Option<f64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Difference {
     labels: LabelSet,
     timestamp: TimestampMs,
@@ -55,10 +46,11 @@ struct Difference {
     found: f64,
 }
 
-impl Part {
-    /// Returns what is to be found of so many ticks.
-    pub(crate) fn new(tick_count: usize) -> Self {
-        Self { is_missing: vec![false; tick_count], ..Self::default() }
+impl Findings {
+    /// Returns these findings at the start of a chunk of so many ticks; chunks come in the order
+    /// of time.
+    pub(crate) fn with_chunk(&self, tick_count: usize) -> Self {
+        Self { is_missing: vec![false; tick_count], ..self.clone() }
     }
 
     /// Notes what was found of the series with these labels.
@@ -83,20 +75,10 @@ impl Part {
             }
         }
     }
-}
 
-impl Findings {
-    /// Adds a chunk, which begins at tick `first`; chunks come in the order of time.
-    pub(crate) fn add(&mut self, first: u64, part: Part) {
-        self.matching += part.matching;
-        self.missing += part.missing;
-        self.different += part.different;
-        self.unexpected += part.unexpected;
-        self.duplicates += part.duplicates;
-        let room = DIFFERENCES_MAX - self.differences.len();
-        self.differences.extend(part.differences.into_iter().take(room));
-        self.first_unexpected = self.first_unexpected.or(part.first_unexpected);
-        for (index, is_missing) in (first..).zip(part.is_missing) {
+    /// Ends the chunk, which began at tick `first`.
+    pub(super) fn end_chunk(mut self, first: u64) -> Self {
+        for (index, is_missing) in (first..).zip(mem::take(&mut self.is_missing)) {
             if is_missing {
                 let remedy = Remedy::Send;
                 self.missing_ticks.add(IndexRange { first: index, last: index, remedy });
@@ -104,6 +86,7 @@ impl Findings {
                 self.last_there = Some(index);
             }
         }
+        self
     }
 
     /// Returns the ticks from the first to the last that a series has no sample at.
@@ -111,16 +94,8 @@ impl Findings {
         self.missing_ticks.span()
     }
 
-    /// Returns how many samples are not there.
-    pub(crate) fn missing_count(&self) -> u64 {
-        self.missing
-    }
-
-    /// Tells whether to go on after what is there; says why not where its values are others.
-    pub(crate) fn may_resume(&self, report: &Report) -> bool {
-        if self.different == 0 {
-            return true;
-        }
+    /// Says that nothing is sent, because other values are there.
+    pub(super) fn print_not_resumed(&self, report: &Report) {
         report.end_quiet();
         let count = counted(self.different, "datapoint");
         let fields = [
@@ -130,50 +105,35 @@ impl Findings {
         let text = format!("✗ Not resumed, nothing was sent: {count} stored with another value");
         report.log(Level::Error, "not_resumed", &fields, &text);
         self.print_differences(report);
-        false
     }
 
     /// Says what was found; returns the exit code.
-    pub(super) fn print(
-        &self,
-        subject: Subject<'_>,
-        report: &Report,
-        relative_error_max: Option<f64>,
-        now: TimestampMs,
-    ) -> Exit {
+    pub(super) fn print(&self, verify: Verify<'_>) -> Exit {
+        let Verify { report, rerun, plan, .. } = verify;
         let planned = self.matching + self.missing + self.different;
-        let exit = if self.matching == planned { Exit::Success } else { Exit::Different };
-        if exit != Exit::Success {
-            report.end_quiet();
-        }
-        let precision = match relative_error_max {
+        let precision = match self.relative_error_max {
             None => "to the bit".to_owned(),
             Some(error) => format!("within {error:e}, as VictoriaMetrics keeps no more digits"),
         };
-        let (level, headline) = match exit {
-            Exit::Success => {
-                (Level::Info, format!("✓ Verified: all {planned} datapoints match {precision}"))
-            }
-            _ => {
-                let matching = self.matching;
-                let text = format!("✗ Verified: {matching}/{planned} datapoints match {precision}");
-                (Level::Error, text)
+        let (exit, level, sign, matching) = match self.matching == planned {
+            true => (Exit::Success, Level::Info, "✓", format!("all {planned}")),
+            false => {
+                report.end_quiet();
+                (Exit::Different, Level::Error, "✗", format!("{}/{planned}", self.matching))
             }
         };
         report.rule();
-        report.log(level, "verified", &[], &headline);
+        let text = format!("{sign} Verified: {matching} datapoints match {precision}");
+        report.log(level, "verified", &[], &text);
         report.rule();
         self.print_differences(report);
-        self.print_warnings(report);
-        if relative_error_max.is_some() {
-            self.print_retention(subject, report, now);
-        }
+        self.print_warnings(verify);
         let missing = Missing {
             ranges: &self.missing_ticks,
-            series_count: subject.plan.label_sets.len() as u64,
-            rerun: subject.rerun,
+            series_count: plan.label_sets.len() as u64,
+            rerun,
             // A VictoriaMetrics takes them in any order.
-            is_older: relative_error_max.is_none() && self.is_older_missing(),
+            is_older: self.relative_error_max.is_none() && self.is_older_missing(),
         };
         missing.print(report, Level::Error, |_| "Missing");
         let fields = [
@@ -195,15 +155,16 @@ impl Findings {
         exit
     }
 
-    fn print_warnings(&self, report: &Report) {
+    fn print_warnings(&self, verify: Verify<'_>) {
+        let warn = |event, text: &str| verify.report.log(Level::Warning, event, &[], text);
         if let Some(first) = self.first_unexpected {
             let text = format!(
                 "Unexpected: {} with our labels off the grid, the first at {} = {}",
                 self.unexpected,
-                report.local_time(first.timestamp),
+                verify.report.local_time(first.timestamp),
                 first.value
             );
-            report.log(Level::Warning, "unexpected", &[], &text);
+            warn("unexpected", &text);
         }
         if self.duplicates > 0 {
             let count = counted(self.duplicates, "datapoint");
@@ -211,19 +172,20 @@ impl Findings {
                 "{count} stored more than once, with the same value: sent again, a VictoriaMetrics \
                  keeps both; start it with -dedup.minScrapeInterval=1ms to count them once"
             );
-            report.log(Level::Warning, "duplicates", &[], &text);
+            warn("duplicates", &text);
         }
-    }
-
-    /// Says why a VictoriaMetrics may have nothing of the window's beginning.
-    fn print_retention(&self, subject: Subject<'_>, report: &Report, now: TimestampMs) {
-        let Plan { model, window, .. } = subject.plan;
-        let is_old = now.0 - model.grid.time_of(window.first_index).0 > RETENTION_MIN_MS;
-        let Some(range) = self.missing_ticks.kept().first().filter(|_| is_old) else { return };
-        if range.first == window.first_index {
-            let text = "The oldest datapoints are missing: VictoriaMetrics drops what is older \
-                        than its -retentionPeriod, by default a month";
-            report.log(Level::Warning, "retention", &[], text);
+        let Plan { model, window, .. } = verify.plan;
+        let age_ms = verify.clock.now().0 - model.grid.time_of(window.first_index).0;
+        let oldest = self.missing_ticks.kept().first().map(|range| range.first);
+        if self.relative_error_max.is_some()
+            && age_ms > RETENTION_MIN_MS
+            && oldest == Some(window.first_index)
+        {
+            warn(
+                "retention",
+                "The oldest datapoints are missing: VictoriaMetrics drops what is older than its \
+                 -retentionPeriod, by default a month",
+            );
         }
     }
 

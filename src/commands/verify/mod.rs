@@ -10,19 +10,18 @@ mod findings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, LastResort};
+use crate::clock::{Clock, Shutdown, SystemClock};
 use crate::delivery::{Ending, Rerun, Summary};
 use crate::error::{Error, Exit};
-use crate::http::{Canceller, status_hint};
+use crate::http::status_hint;
 use crate::plan::Plan;
 use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::report::announce::announce_plan;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report};
-use crate::series::TimestampMs;
 
-pub(crate) use check::{Check, Comparison, ShowPatience};
-pub(crate) use findings::{Findings, Part};
+pub(crate) use check::{Comparison, ShowWait, compare_window};
+pub(crate) use findings::Findings;
 
 /// How long a receiver may take to show what it has accepted just now.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -38,72 +37,123 @@ pub struct VerifyConfig {
     pub rerun: Rerun,
 }
 
-/// What is compared with what.
+/// Reads the window back and says what it found.
+///
+/// # Errors
+/// Certificates or the proxy cannot be used.
+pub fn run(
+    config: &VerifyConfig,
+    report: &Arc<Report>,
+    clock: &SystemClock,
+) -> Result<Exit, Error> {
+    let VerifyConfig { plan, rerun, read } = config;
+    let source = Source::new(read)?;
+    let canceller = source.canceller();
+    let cancel = Box::new(move || canceller.cancel());
+    clock.watch_signals(Shutdown { cancel, ..Shutdown::default() });
+    announce_plan("Expecting", plan, report);
+    let verify = Verify { plan, rerun, source: &source, report, clock };
+    Ok(verify.check(Duration::ZERO))
+}
+
+/// A comparison of what should be there with what is.
 #[derive(Clone, Copy)]
-pub struct Subject<'a> {
+pub(crate) struct Verify<'a> {
     /// The ticks.
-    pub plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// The command line.
-    pub rerun: &'a Rerun,
+    pub(crate) rerun: &'a Rerun,
     /// Where to read.
-    pub source: &'a Source<'a>,
+    pub(crate) source: &'a Source<'a>,
+    pub(crate) report: &'a Report,
+    pub(crate) clock: &'a dyn Clock,
 }
 
-/// A run of the verify verb.
-pub struct Verify<'a> {
-    config: &'a VerifyConfig,
-    report: Arc<Report>,
-    source: Source<'a>,
-}
+impl Verify<'_> {
+    /// Checks what a run has just pushed, after its summary; returns the exit code of both.
+    ///
+    /// Where all of the window is there, answers that did not say so do not matter any more.
+    pub(crate) fn after_push(self, summary: &Summary, pushed: Exit) -> Exit {
+        let is_anything_there = pushed != Exit::Unreachable || summary.tally().unconfirmed > 0;
+        if matches!(pushed, Exit::Interrupted | Exit::Refused) || !is_anything_there {
+            return pushed;
+        }
+        match self.check(SHOWN_WITHIN) {
+            Exit::Success => Exit::Success,
+            verified => graver(pushed, verified),
+        }
+    }
 
-impl<'a> Verify<'a> {
-    /// Returns a run of `config`; connects to nothing yet.
+    /// Logs what is found in the window; returns the exit code.
+    fn check(self, shown_within: Duration) -> Exit {
+        let count = self.plan.sample_count();
+        let (planned, url) = (counted(count, "datapoint"), self.source.config.target.shown_url());
+        let text = format!("Verifying {planned}, read from {url}");
+        self.report.info("verifying", &[("planned", Field::Count(count))], &text);
+        match compare_window(self, shown_within) {
+            Err(error) => self.read_failed(&error),
+            Ok(findings) => findings.print(self),
+        }
+    }
+
+    /// Checks that a run may go on after what is there; else ends it, after saying why.
     ///
     /// # Errors
-    /// When certificates or the proxy cannot be used.
-    pub fn new(config: &'a VerifyConfig, report: Arc<Report>) -> Result<Self, Error> {
-        Ok(Self { config, report, source: Source::new(&config.read)? })
+    /// The exit code.
+    pub(crate) fn check_resumable(
+        self,
+        findings: &Findings,
+        summary: &Summary,
+    ) -> Result<(), Exit> {
+        if findings.different == 0 {
+            return Ok(());
+        }
+        findings.print_not_resumed(self.report);
+        summary.give_up_due(self.clock.now());
+        Err(summary.print(Ending::Unread(Exit::Different)))
     }
 
-    /// Returns what ends this run from outside when it does not end by itself.
-    pub fn last_resort(&self) -> impl LastResort + use<> {
-        self.source.canceller()
+    /// Ends a run that could not read what is left of its window; returns the exit code.
+    pub(crate) fn end_unread(self, error: &ReadError, summary: &Summary) -> Exit {
+        let ending = match error {
+            ReadError::Interrupted => Ending::Interrupted,
+            error => Ending::Unread(self.read_failed(error)),
+        };
+        summary.give_up_due(self.clock.now());
+        summary.print(ending)
     }
 
-    /// Reads the window back and says what it found.
-    pub fn run(&self, clock: &impl Clock) -> Exit {
-        let VerifyConfig { plan, rerun, .. } = self.config;
-        announce_plan("Expecting", plan, &self.report);
-        let subject = Subject { plan, rerun, source: &self.source };
-        subject.announce(&self.report);
-        subject.check(clock, &self.report, Duration::ZERO)
-    }
-}
-
-/// What only reads has nothing to wind up.
-impl LastResort for Canceller {
-    fn cancel_request(&self) {
-        self.cancel();
-    }
-}
-
-/// Checks what a run has just pushed, after its summary; returns the exit code of both.
-///
-/// Where all of the window is there, answers that did not say so do not matter any more.
-pub fn after_push(
-    subject: Subject<'_>,
-    clock: &impl Clock,
-    summary: &Summary,
-    pushed: Exit,
-) -> Exit {
-    let is_anything_there = pushed != Exit::Unreachable || summary.tally().unconfirmed > 0;
-    if matches!(pushed, Exit::Interrupted | Exit::Refused) || !is_anything_there {
-        return pushed;
-    }
-    subject.announce(&summary.report);
-    match (pushed, subject.check(clock, &summary.report, SHOWN_WITHIN)) {
-        (_, Exit::Success) => Exit::Success,
-        (pushed, verified) => graver(pushed, verified),
+    /// Logs why nothing could be read; returns the exit code.
+    pub(crate) fn read_failed(self, error: &ReadError) -> Exit {
+        let report = self.report;
+        let exit = match error {
+            ReadError::Unreadable(_) | ReadError::TooLarge | ReadError::Unreachable { .. } => {
+                Exit::Unreachable
+            }
+            ReadError::Refused { .. } => Exit::Refused,
+            ReadError::Interrupted => Exit::Interrupted,
+        };
+        report.end_quiet();
+        let fields = [("exit_code", Field::Count(exit as u64))];
+        if exit == Exit::Interrupted {
+            report.info("interrupted", &fields, "Interrupted!");
+            return exit;
+        }
+        let reason = error.to_string();
+        let fields = [fields[0], ("error", Field::Text(&reason))];
+        report.log(Level::Error, "read_failed", &fields, &format!("✗ Read-back failed: {reason}"));
+        let hint = match error {
+            ReadError::Refused { status: Some(400 | 404 | 405 | 501), .. } => Some(
+                "check --read-url: not every receiver can be read, and one that forwards \
+                 (Prometheus agent, vmagent) keeps nothing; name the one that it forwards to",
+            ),
+            ReadError::Refused { status: Some(status), .. } => status_hint(*status),
+            _ => None,
+        };
+        if let Some(hint) = hint {
+            report.hint(Level::Error, hint);
+        }
+        exit
     }
 }
 
@@ -113,73 +163,6 @@ fn graver(pushed: Exit, verified: Exit) -> Exit {
         .into_iter()
         .find(|exit| [pushed, verified].contains(exit))
         .unwrap_or(verified)
-}
-
-/// Ends a run that could not read what is left of its window; returns the exit code.
-pub fn end_unread(error: &ReadError, summary: &Summary, now: TimestampMs) -> Exit {
-    if *error != ReadError::Interrupted {
-        return end_unsent(report_failure(error, &summary.report), summary, now);
-    }
-    summary.give_up_due(now);
-    summary.print(Ending::Interrupted)
-}
-
-/// Ends a run that is not going to send anything; returns the exit code.
-pub fn end_unsent(exit: Exit, summary: &Summary, now: TimestampMs) -> Exit {
-    summary.give_up_due(now);
-    summary.print(Ending::Unread(exit))
-}
-
-/// Logs why nothing could be read; returns the exit code.
-pub fn report_failure(error: &ReadError, report: &Report) -> Exit {
-    let exit = match error {
-        ReadError::Unreadable(_) | ReadError::TooLarge | ReadError::Unreachable { .. } => {
-            Exit::Unreachable
-        }
-        ReadError::Refused { .. } => Exit::Refused,
-        ReadError::Interrupted => Exit::Interrupted,
-    };
-    report.end_quiet();
-    let fields = [("exit_code", Field::Count(exit as u64))];
-    if exit == Exit::Interrupted {
-        report.info("interrupted", &fields, "Interrupted!");
-        return exit;
-    }
-    let reason = error.to_string();
-    let fields = [fields[0], ("error", Field::Text(&reason))];
-    report.log(Level::Error, "read_failed", &fields, &format!("✗ Read-back failed: {reason}"));
-    let hint = match error {
-        ReadError::Refused { status: Some(400 | 404 | 405 | 501), .. } => Some(
-            "check --read-url: not every receiver can be read, and one that forwards (Prometheus \
-             agent, vmagent) keeps nothing; name the one that it forwards to",
-        ),
-        ReadError::Refused { status: Some(status), .. } => status_hint(*status),
-        _ => None,
-    };
-    if let Some(hint) = hint {
-        report.hint(Level::Error, hint);
-    }
-    exit
-}
-
-impl Subject<'_> {
-    fn announce(&self, report: &Report) {
-        let count = self.plan.sample_count();
-        let text = format!(
-            "Verifying {}, read from {}",
-            counted(count, "datapoint"),
-            self.source.config.target.shown_url()
-        );
-        report.info("verifying", &[("planned", Field::Count(count))], &text);
-    }
-
-    fn check(self, clock: &impl Clock, report: &Report, shown_within: Duration) -> Exit {
-        let mut check = Check::new(self, clock, report, shown_within);
-        match check.all() {
-            Err(error) => report_failure(&error, report),
-            Ok(findings) => findings.print(self, report, check.relative_error_max(), clock.now()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use push_live_metrics::cli::{self, Command, Environment, Invocation};
-use push_live_metrics::commands::live::LiveConfig;
+use push_live_metrics::commands::push::PushConfig;
 use push_live_metrics::plan::Plan;
 use push_live_metrics::report::OutputConfig;
 use push_live_metrics::series::TimestampMs;
@@ -19,7 +19,7 @@ pub(crate) fn empty_environment() -> Environment {
 
 /// Returns what the arguments of a live run are checked to.
 #[track_caller]
-pub(crate) fn live_config(args: &[String], now_ms: i64) -> (Box<LiveConfig>, OutputConfig) {
+pub(crate) fn live_config(args: &[String], now_ms: i64) -> (Box<PushConfig>, OutputConfig) {
     let invocation = parse(args, &empty_environment(), now_ms);
     match invocation.command {
         Command::Live(config) => (config, invocation.output),

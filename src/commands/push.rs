@@ -1,0 +1,75 @@
+//! What live and backfill share: what they need to know, their connections and their counts.
+
+use std::sync::Arc;
+
+use super::verify::Verify;
+use crate::clock::{Clock, Shutdown, SystemClock};
+use crate::delivery::{Delivery, DeliveryConfig, Rerun, Summary};
+use crate::error::Error;
+use crate::http::{Client, Target};
+use crate::plan::Plan;
+use crate::read_back::{ReadConfig, Source};
+use crate::report::Report;
+
+/// What a command that pushes needs to know.
+#[derive(Debug)]
+pub struct PushConfig {
+    /// The ticks to push.
+    pub plan: Plan,
+    /// Where to, and as whom.
+    pub target: Target,
+    /// How.
+    pub delivery: DeliveryConfig,
+    /// Whether a stale marker ends the series.
+    pub stale_marker: bool,
+    /// Where to read, for `resume` and `verify`; there when one of them is set.
+    pub read: Option<ReadConfig>,
+    /// Whether to send only what the receiver does not have of the window.
+    pub resume: bool,
+    /// Whether to read the window back in the end.
+    pub verify: bool,
+    /// The command line without its window, to print commands that continue this run.
+    pub rerun: Rerun,
+}
+
+/// A run that pushes.
+pub struct Push<'a> {
+    /// What it needs to know.
+    pub config: &'a PushConfig,
+    /// Its log, its counts and its end.
+    pub summary: Arc<Summary>,
+    client: Client,
+    source: Option<Source<'a>>,
+}
+
+impl<'a> Push<'a> {
+    /// Returns a run of `config`; connects to nothing yet.
+    ///
+    /// # Errors
+    /// Certificates or the proxy cannot be used.
+    pub fn new(config: &'a PushConfig, report: Arc<Report>) -> Result<Self, Error> {
+        let client = Client::new(&config.target)?;
+        let source = config.read.as_ref().map(Source::new).transpose()?;
+        let summary = Arc::new(Summary::new(report, &config.plan, config.rerun.clone()));
+        Ok(Self { config, summary, client, source })
+    }
+
+    /// Returns what ends this run when it goes on after a signal.
+    pub fn shutdown(&self, clock: &Arc<SystemClock>) -> Shutdown {
+        let reads = self.source.as_ref().map(Source::canceller);
+        let cancellers = reads.into_iter().chain([self.client.canceller()]).collect();
+        self.summary.shutdown(cancellers, Arc::clone(clock))
+    }
+
+    /// Returns the delivery of the samples of `plan`.
+    pub(super) fn delivery<'b>(&'b self, plan: &'b Plan, clock: &'b dyn Clock) -> Delivery<'b> {
+        Delivery::new(self.config.delivery, plan, &self.client, &self.summary, clock)
+    }
+
+    /// Returns the comparison of the window with what is there, where it is read back at all.
+    pub(super) fn verify<'b>(&'b self, clock: &'b dyn Clock) -> Option<Verify<'b>> {
+        let PushConfig { plan, rerun, .. } = self.config;
+        let report = &self.summary.report;
+        self.source.as_ref().map(|source| Verify { plan, rerun, source, report, clock })
+    }
+}
