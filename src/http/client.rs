@@ -1,7 +1,7 @@
 //! One attempt: posts a body once, and says what the answer means.
 //!
 //! Never retries, never follows a redirect; what it reads of an answer is bounded.
-//! Source: Remote-Write 1.0 specification, "Protocol"; statuses: docs/protocol.md 3F.
+//! Source of what a status means: docs/protocol.md 3F.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -19,17 +19,17 @@ use crate::series::TimestampMs;
 
 /// How the program names itself.
 pub(super) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-/// What is read of a body that nobody wants: an error's is shown, and after a success the
-/// connection can be used again.
+/// What is read of a body that the caller does not want: an error's is logged; a success's is
+/// read so that the connection can be used again.
 const BODY_BYTES_MAX: usize = 1024;
-/// How long such a body is read.
+/// How long such a body is read, at most.
 const BODY_TIME_MAX: Duration = Duration::from_secs(1);
 /// The largest head of an answer.
 const RESPONSE_HEADER_BYTES_MAX: usize = 64 * 1024;
 /// The longest line of a request's head: ureq's buffer has to hold it.
 const REQUEST_LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// What is posted, besides the target's own headers.
+/// One request, without the target's own headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The address, on the target's host.
@@ -38,16 +38,17 @@ pub struct Request<'a> {
     pub headers: &'a [(&'static str, &'a str)],
     /// The body, sent unchanged.
     pub body: &'a [u8],
-    /// How many bytes of a success's body are wanted; one more is read, to show that it is longer.
+    /// The largest body of a success that the caller wants. One byte more is read, so that the
+    /// caller sees that a body is longer.
     pub answer_bytes_max: Option<usize>,
 }
 
-/// The outcome of an attempt, and what else the answer said.
+/// The outcome of an attempt, and the rest of the answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// What it means for what was sent.
     pub outcome: Outcome,
-    /// The body of a success, where it is wanted.
+    /// The body of a success, if the caller wants it.
     pub body: Vec<u8>,
     headers: HeaderMap,
 }
@@ -64,12 +65,12 @@ impl Reply {
     }
 }
 
-/// Ends the request that a client has under way.
+/// Ends a client's current request.
 #[derive(Debug)]
 pub struct Canceller(Agent);
 
 impl Canceller {
-    /// Ends it. The client is of no use afterwards; a connect or a name look-up is not ended.
+    /// Ends it; a connect or a name look-up goes on. The client cannot be used afterwards.
     pub fn cancel(&self) {
         self.0.clone().shutdown();
     }
@@ -97,7 +98,7 @@ impl Client {
         }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         let route = Route::new(&target.url, proxy.as_ref());
-        // Below the limit of the whole, so that an attempt that never got through says so.
+        // Shorter than the whole, so that the error says that there was no connection.
         let connect_timeout = target.timeout.mul_f64(0.75);
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -108,7 +109,7 @@ impl Client {
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .max_response_header_size(RESPONSE_HEADER_BYTES_MAX)
-            // One byte more, so that what is longer does not look like a connection that ended.
+            // One byte more, or a longer head would look like a connection that ended.
             .input_buffer_size(RESPONSE_HEADER_BYTES_MAX + 1)
             .output_buffer_size(REQUEST_LINE_BYTES_MAX)
             .timeout_global(Some(target.timeout))
@@ -125,7 +126,7 @@ impl Client {
         &self.target.url
     }
 
-    /// Returns what ends the request under way, from another thread.
+    /// Returns what ends the current request, from another thread.
     pub fn canceller(&self) -> Canceller {
         Canceller(self.agent.clone())
     }
@@ -140,7 +141,7 @@ impl Client {
     }
 
     fn attempt(&self, request: Request<'_>, now: TimestampMs) -> Result<Reply, Outcome> {
-        // A token that is being rotated may be there at the next attempt.
+        // Retryable: a token that is being rotated may be there at the next attempt.
         let own = self.target.own_headers();
         let (own_headers, secrets) = own.map_err(|error| not_sent(error.to_string()))?;
         let body_time_max = request.answer_bytes_max.is_none().then_some(BODY_TIME_MAX);
@@ -150,7 +151,7 @@ impl Client {
             post = post.header(*name, *value);
         }
         for (name, value) in own_headers {
-            // As in `NAME: VALUE`, with two line ends where it is the last one.
+            // `NAME: VALUE` and two line ends.
             let limit = REQUEST_LINE_BYTES_MAX;
             if name.len() + value.len() + 6 > limit {
                 return Err(not_sent(format!("the header {name} is longer than {limit} bytes")));
@@ -176,9 +177,9 @@ impl Client {
     }
 }
 
-/// The body of a request, which notes when any of it is taken to be written.
+/// The body of a request, which notes when ureq begins to write it.
 struct Watched<'a> {
-    /// What is not written yet.
+    /// The part that is not written yet.
     rest: &'a [u8],
     /// Whether any of it may have been written.
     is_begun: bool,
@@ -202,7 +203,7 @@ fn outcome(response: &mut Response<Body>, now: TimestampMs, secrets: &Secrets) -
     let status = response.status().as_u16();
     match status {
         200..=299 => {
-            // Whatever is in the body, or goes wrong with it: "MUST ignore".
+            // The body, and what goes wrong with it, MUST be ignored (protocol.md 1.7).
             if is_short(response) {
                 read_start(response);
             }
@@ -228,11 +229,11 @@ fn header_text<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> 
     response.headers().get(name)?.to_str().ok()
 }
 
-/// Tells whether a body can be read to its end, so that the connection can be used again.
+/// Returns whether a body can be read to its end, so that the connection can be used again.
 fn is_short(response: &Response<Body>) -> bool {
     match response.body().content_length() {
         Some(length) => length <= BODY_BYTES_MAX as u64,
-        // Without chunks it ends with the connection.
+        // A body without chunks ends with the connection.
         None => response.headers().contains_key("Transfer-Encoding"),
     }
 }
@@ -246,13 +247,12 @@ fn read_start(response: &mut Response<Body>) -> Vec<u8> {
     bytes
 }
 
-/// Returns status and body as they came, but for our secrets, on one line.
+/// Returns status and body on one line, as they came, without our secrets.
 fn describe(response: &mut Response<Body>, location: Option<&str>, secrets: &Secrets) -> String {
     let mut text = format!("HTTP {}", response.status());
     if let Some(location) = location {
         text.push_str(&format!(" to {}", Escaped(&secrets.hide(&redacted(location)))));
     }
-    // A body that breaks off is shown as far as it came.
     let body = secrets.hide(String::from_utf8_lossy(&read_start(response)).trim());
     if !body.is_empty() {
         text.push_str(&format!(": {}", Escaped(&body)));

@@ -1,6 +1,6 @@
-//! The HTTP client: bytes to one host, and what the answer means.
+//! The HTTP client: posts bytes to one host, and says what the answer means.
 //!
-//! Knows no verb, and no clock but the time that an answer needs to be read.
+//! Knows no protocol above HTTP, and no command.
 
 mod base64;
 mod client;

@@ -1,4 +1,4 @@
-//! What an attempt means for what it carried, and the reason in words.
+//! What an attempt means for what it carried, with reasons and hints for the log.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::resolver::host_and_port;
 use super::tls_errors::{BROKEN_TLS, tls_problem};
 use crate::error::Escaped;
 
-/// What an attempt means for the samples it carried. The only thing that is branched on.
+/// What an attempt means for what it carried. Nothing else of an answer is branched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// 2xx.
@@ -20,19 +20,19 @@ pub enum Outcome {
     Retryable {
         /// The receiver's `Retry-After`.
         after: Option<Duration>,
-        /// The receiver may have stored the samples although it did not say so.
+        /// The receiver may have stored what it was sent, although it did not say so.
         maybe_stored: bool,
         /// For the log.
         reason: String,
     },
-    /// Final for these samples.
+    /// Final for these bytes.
     Rejected {
         /// The HTTP status: 3xx, or 4xx other than 429.
         status: u16,
         /// For the log.
         reason: String,
     },
-    /// Nothing gets through: a certificate that one end does not accept, or a proxy that refuses.
+    /// Nothing gets through: one end does not accept a certificate, or a proxy refuses.
     Blocked {
         /// For the log.
         reason: String,
@@ -52,7 +52,7 @@ pub fn status_hint(status: u16) -> Option<&'static str> {
     })
 }
 
-/// Where requests go, in words: every failure names it.
+/// Where requests go; every failure names it.
 #[derive(Debug)]
 pub(super) struct Route {
     /// `HOST:PORT`, and the proxy.
@@ -97,8 +97,8 @@ pub(super) fn not_sent(reason: String) -> Outcome {
     Outcome::Retryable { after: None, maybe_stored: false, reason }
 }
 
-/// Classifies an attempt that got no valid answer. Until its body is begun, which is after the
-/// connect and the handshake of TLS, nothing of it can be stored.
+/// Classifies an attempt that got no valid answer. `is_begun` says whether any of its body was
+/// written, which comes after the connect and the TLS handshake; until then nothing is stored.
 pub(super) fn failure(
     error: &ureq::Error,
     is_begun: bool,
@@ -112,14 +112,13 @@ pub(super) fn failure(
         peer = &route.whole;
         match tls.is_certificate {
             true => return Outcome::Blocked { reason: format!("{peer}: {}", Escaped(&tls.words)) },
-            // What began as TLS has broken off.
             false if is_begun => BROKEN_TLS.into(),
             false => tls.words,
         }
     } else {
         match error {
             ureq::Error::ConnectProxyFailed(_) => return route.not_connected(text),
-            // Our resolver's.
+            // From our resolver.
             ureq::Error::Other(reason) => reason.to_string(),
             ureq::Error::HostNotFound => "the host name has no address".into(),
             ureq::Error::Timeout(Timeout::Resolve) => "timed out looking up the host name".into(),

@@ -1,23 +1,24 @@
-//! What of a URL or of a text from outside may be shown.
+//! Replaces secrets in URLs and in text from outside.
 //!
-//! Known secrets never get through; of a query only values that are known to be harmless do.
+//! Known secrets are always replaced; of a query only values that are known to be harmless are
+//! shown.
 
 use std::cmp::Reverse;
 use std::fmt;
 use std::ops::Range;
 
-/// What stands where a secret was.
+/// What replaces a secret.
 pub const REDACTED: &str = "REDACTED";
 
-/// Query parameters whose values are shown: they say where something goes, not as whom.
+/// Query parameters whose values are shown: they name a place, not a user.
 const SHOWN_PARAMETERS: [&str; 5] = ["db", "rp", "precision", "tenant", "extra_label"];
 
-/// Shorter secrets are replaced as whole words only, so that they do not tear other words apart.
+/// Shorter secrets are replaced only as whole words: as a part of other words they are chance.
 const REPLACED_ANYWHERE_BYTES_MIN: usize = 8;
-/// So much of a secret at the end of a text that was cut off counts as the secret.
+/// This much of a secret's beginning, at the end of a text, is a secret that was cut off.
 const BEGINNING_BYTES_MIN: usize = 4;
 
-/// Secrets that a request has with it, in the forms in which they may come back; long ones first.
+/// The secrets of a request, in every form in which an answer may quote them; long ones first.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<String>);
 
@@ -28,7 +29,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Adds one, and as JSON and Go quote it.
+    /// Adds a secret, also as JSON and Go quote it.
     pub fn add(&mut self, secret: &str) {
         let quoted = secret.replace('\\', r"\\").replace('"', r#"\""#);
         let forms = [quoted, secret.to_owned()].into_iter().filter(|form| !form.is_empty());
@@ -45,7 +46,7 @@ impl Secrets {
         words.filter(|word| is_long(word)).for_each(|word| self.add(word));
     }
 
-    /// Adds what is secret in a URL: its password, and the parameters that look so.
+    /// Adds the secrets of a URL: its password, and the parameters that look secret.
     pub fn add_url(&mut self, url: &str) {
         for (_, value) in secret_parameters(url) {
             self.add(value);
@@ -59,7 +60,7 @@ impl Secrets {
         }
     }
 
-    /// Returns the text with each of them replaced, and the beginning of one at its end.
+    /// Returns the text with each secret replaced, also one that is cut off at the end.
     pub fn hide(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.0 {
@@ -89,12 +90,12 @@ fn is_long(secret: &str) -> bool {
     secret.len() >= REPLACED_ANYWHERE_BYTES_MIN
 }
 
-/// Returns the URL without user name, password and fragment, and with the values of its query
-/// replaced, but for those that are known to be harmless.
+/// Returns the URL with user name, password, fragment and the values of its query replaced,
+/// except for values that are known to be harmless.
 pub fn redacted(url: &str) -> String {
     let (address, rest) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
     let mut shown = match user_info(url) {
-        // An @ after the address: there is no telling what is what.
+        // With an @ after the address the parts cannot be told apart.
         Some(user) if user.end >= address.len() => {
             return format!("{}{REDACTED}", &url[..user.start]);
         }
@@ -119,10 +120,10 @@ pub fn redacted(url: &str) -> String {
     shown
 }
 
-/// What separates parameters; a second `?` too, as nothing good comes after one.
+/// What separates parameters; a second `?` too, to be on the safe side.
 const SEPARATORS: [char; 3] = ['&', ';', '?'];
 
-/// Returns names and values of the parameters that are credentials, by all appearance.
+/// Returns names and values of the parameters that are credentials, by their names.
 fn secret_parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
@@ -130,7 +131,7 @@ fn secret_parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
     parameters.filter(|(name, _)| looks_secret(&percent_decoded(name)))
 }
 
-/// Returns whether a parameter of the URL's query is a credential, by all appearance.
+/// Returns whether a parameter of the URL's query is a credential, by its name.
 pub fn has_secret_parameter(url: &str) -> bool {
     secret_parameters(url).any(|(_, value)| !value.is_empty())
 }
@@ -147,19 +148,19 @@ fn user_info(url: &str) -> Option<Range<usize>> {
     end.map(|end| start..start + end)
 }
 
-/// Returns whether a header or query parameter of this name holds a secret, by all appearance.
+/// Returns whether a header or query parameter of this name holds a secret.
 pub fn looks_secret(name: &str) -> bool {
     const PARTS: &str = "key token secret passw passphrase passcode pwd cookie session signature \
                          credential bearer jwt authoriz authoris";
     const WORDS: [&str; 7] = ["pass", "p", "pw", "sig", "sid", "sas", "otp"];
     let name = name.to_ascii_lowercase();
     PARTS.split(' ').any(|part| name.contains(part))
-        // An author is no authorization.
+        // "author" alone is not about access.
         || name.replace("author", "").contains("auth")
         || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
 }
 
-/// Returns the text with each `%41` as the character that it stands for.
+/// Returns the text with each `%41` decoded.
 fn percent_decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

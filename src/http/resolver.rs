@@ -1,7 +1,7 @@
-//! The addresses of a host: those of a name from a look-up that has a time limit.
+//! Looks up the addresses of a host, with a time limit.
 //!
-//! The system's look-up can hang and cannot be ended, so each runs on a thread of its own: one at
-//! a time, and none for an address. A thread that cannot be started is an error, never a panic.
+//! The system's look-up can hang and cannot be ended, so it runs on a thread of its own: one at a
+//! time, and none for a literal address. A thread that cannot be started is an error, not a panic.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -16,7 +16,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{self, ResolvedSocketAddrs};
 use ureq::unversioned::transport::NextTimeout;
 
-/// How long an answer is used again: the name may have another address soon.
+/// How long an answer is used again.
 const ANSWER_AGE_MAX: Duration = Duration::from_secs(5);
 /// How many addresses ureq takes.
 const ADDRESSES_MAX: usize = 16;
@@ -87,7 +87,7 @@ impl Resolver {
     fn start(&self, host: String, port: u16) -> io::Result<Receiver<Answer>> {
         let look_up = self.look_up;
         let (sender, receiver) = sync_channel(1);
-        // Nobody may be waiting any more when the answer comes.
+        // The receiver may be gone by then.
         let run = move || drop(sender.send(look_up(&host, port)));
         let started = thread::Builder::new().spawn(run);
         let failed = |error| io::Error::other(format!("no thread can be started: {error}"));

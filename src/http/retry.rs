@@ -7,16 +7,16 @@ use std::time::Duration;
 
 /// The first delay after a failure.
 const DELAY_MIN: Duration = Duration::from_millis(500);
-/// No delay of ours is longer.
+/// The longest delay, without a `Retry-After`.
 const DELAY_MAX: Duration = Duration::from_secs(30);
-/// No `Retry-After` is followed for longer.
+/// The longest `Retry-After` that is followed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// The most that jitter takes off a delay.
 const JITTER: f64 = 0.1;
 
 /// Failures in a row and the delay that follows from them.
 ///
-/// One for a whole run: a new datapoint does not start the backoff anew, an answer does.
+/// One for a whole run: an answer resets it, a new datapoint does not.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     failure_count: u32,
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_starts_the_backoff_anew() {
+    fn an_answer_resets_the_backoff() {
         let mut backoff = Backoff::new(1);
         for _ in 0..100 {
             backoff.failed(None);

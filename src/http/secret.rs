@@ -1,6 +1,6 @@
 //! Secrets: given, or in files that are read again for each request.
 //!
-//! None is ever printed, and reading one never waits for ever once a run has begun.
+//! None is ever printed, and no read blocks a run.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -72,7 +72,7 @@ fn read_regular(path: &Path, folder: Option<&Path>) -> io::Result<String> {
     {
         return Err(io::Error::other("it is not in or under the current directory"));
     }
-    // Opening a pipe that nobody writes to would wait for ever.
+    // Opening a pipe without a writer would block.
     match fs::metadata(path)?.is_file() {
         true => read_text(path),
         false => Err(io::Error::other("it is not a regular file")),
@@ -110,7 +110,7 @@ pub type Problem = &'static str;
 /// Source: RFC 6750, section 2.1, but for any visible ASCII.
 ///
 /// # Errors
-/// It is no token.
+/// It is not a token.
 pub fn check_token(token: &str) -> Result<(), Problem> {
     check_text(token)?;
     let scheme = token.split(char::is_whitespace).next().unwrap_or_default();
@@ -140,7 +140,7 @@ pub fn check_text(text: &str) -> Result<(), Problem> {
 /// Source: RFC 9110, section 5.5, without its obsolete bytes.
 ///
 /// # Errors
-/// It is none.
+/// It is not a valid value.
 pub fn check_header_value(value: &str) -> Result<(), Problem> {
     match value {
         "" => Err("has no value"),

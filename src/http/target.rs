@@ -32,7 +32,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Returns where it came from, and its proxy, in words.
+    /// Returns where the URL came from, and its proxy, for the log.
     pub fn shown_source(&self) -> String {
         match &self.proxy {
             Some(proxy) => format!("{}, through the proxy of {}", self.source, proxy.source),
@@ -40,7 +40,7 @@ impl Target {
         }
     }
 
-    /// Returns the URL without what may be secret in it.
+    /// Returns the URL with the secrets in it replaced.
     pub fn shown_url(&self) -> String {
         let mut secrets = Secrets::default();
         let auth = match &self.auth {
@@ -56,8 +56,8 @@ impl Target {
         secrets.hide(&redacted(&self.url))
     }
 
-    /// Returns the headers that a request has because of its target, to be shown: secrets are
-    /// replaced, and no file is read.
+    /// Returns the headers that every request to the target has, with secrets replaced. Reads no
+    /// file.
     pub fn shown_headers(&self) -> Vec<(String, String)> {
         let mut headers = vec![("User-Agent".into(), USER_AGENT.into())];
         let authorization = match &self.auth {
@@ -71,8 +71,8 @@ impl Target {
         headers
     }
 
-    /// Returns the headers of a request that are not the protocol's, and what must not be shown
-    /// of an answer to it. Files are read now.
+    /// Returns the headers that the target adds to a request, and the secrets to hide in what is
+    /// logged of it. Reads the files.
     ///
     /// # Errors
     /// A file cannot be read, or holds what no header can carry.
@@ -118,7 +118,7 @@ pub fn is_secret_header((name, value): &(String, Secret)) -> bool {
     looks_secret(name) || !matches!(value, Secret::Inline(_))
 }
 
-/// Returns the secret as it is now, if a header can carry it.
+/// Reads the secret, and checks that a header can carry it.
 fn checked(
     name: &str,
     secret: &Secret,

@@ -1,6 +1,6 @@
 //! Certificates and keys, read from their files into ureq's settings.
 //!
-//! Never weakens verification unless it was asked to.
+//! Weakens verification only on request.
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! The sending side of the Remote-Write protocol: its messages and its headers.
 //!
-//! Knows no verb, no connection and no clock.
+//! Knows no command and no clock.
 
 mod body;
 mod protocol;

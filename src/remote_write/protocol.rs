@@ -1,4 +1,4 @@
-//! What is said of a message, and what is answered: versions, headers, hints.
+//! The protocol around a message: versions, request headers, answer headers, hints.
 
 use super::Version;
 use crate::http::{Client, Reply, Request, status_hint};

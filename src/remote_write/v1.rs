@@ -45,7 +45,23 @@ pub(super) fn append(message: &impl MessageWrite, out: &mut Vec<u8>) {
     message.write_message(&mut writer).expect("the slice has the message's size");
 }
 
-/// Returns what the labels of a series take in a message.
+/// Returns the size of messages as fields of another one.
+pub(super) fn sizes<'m, M: MessageWrite + 'm>(messages: impl IntoIterator<Item = &'m M>) -> usize {
+    messages.into_iter().map(|message| TAG_BYTES + sizeof_len(message.get_size())).sum()
+}
+
+/// Writes messages as fields of another one.
+pub(super) fn write_each<'m, M: MessageWrite + 'm, W: WriterBackend>(
+    writer: &mut Writer<W>,
+    tag: u32,
+    messages: impl IntoIterator<Item = &'m M>,
+) -> Result<()> {
+    messages.into_iter().try_for_each(|message| {
+        writer.write_with_tag(tag, |w| w.write_message(message)) //
+    })
+}
+
+/// Returns the size of a series' labels in a message.
 pub fn label_bytes(labels: &LabelSet) -> usize {
     labels.pairs().iter().map(|label| TAG_BYTES + sizeof_len(label_size(label))).sum()
 }
@@ -57,26 +73,18 @@ struct WriteRequest<'a> {
 
 impl MessageWrite for WriteRequest<'_> {
     fn get_size(&self) -> usize {
-        let series: usize =
-            self.series.iter().map(|series| TAG_BYTES + sizeof_len(series.get_size())).sum();
-        series + self.metadata.map_or(0, |metadata| TAG_BYTES + sizeof_len(metadata.get_size()))
+        sizes(self.series) + sizes(&self.metadata)
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
-        for series in self.series {
-            writer.write_with_tag(WRITE_REQUEST_TIMESERIES, |w| w.write_message(series))?;
-        }
-        if let Some(metadata) = &self.metadata {
-            writer.write_with_tag(WRITE_REQUEST_METADATA, |w| w.write_message(metadata))?;
-        }
-        Ok(())
+        write_each(writer, WRITE_REQUEST_TIMESERIES, self.series)?;
+        write_each(writer, WRITE_REQUEST_METADATA, &self.metadata)
     }
 }
 
 impl MessageWrite for TimeSeries<'_> {
     fn get_size(&self) -> usize {
-        let samples = self.samples.iter().map(|sample| sizeof_len(sample.get_size()));
-        label_bytes(self.labels) + samples.map(|size| TAG_BYTES + size).sum::<usize>()
+        label_bytes(self.labels) + sizes(self.samples)
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
@@ -86,10 +94,7 @@ impl MessageWrite for TimeSeries<'_> {
             writer.write_with_tag(LABEL_NAME, |w| w.write_string(&label.0))?;
             writer.write_with_tag(LABEL_VALUE, |w| w.write_string(&label.1))?;
         }
-        for sample in self.samples {
-            writer.write_with_tag(TIME_SERIES_SAMPLES, |w| w.write_message(sample))?;
-        }
-        Ok(())
+        write_each(writer, TIME_SERIES_SAMPLES, self.samples)
     }
 }
 
@@ -101,11 +106,9 @@ impl MessageWrite for Sample {
     fn get_size(&self) -> usize {
         // Proto3 leaves zeros out. -0.0 is written: left out, it would come back as 0.0.
         let value = if self.value.to_bits() == 0 { 0 } else { TAG_BYTES + 8 };
-        let timestamp_ms = self.timestamp.0;
-        let timestamp = if timestamp_ms == 0 {
-            0
-        } else {
-            TAG_BYTES + sizeof_varint(timestamp_ms.cast_unsigned())
+        let timestamp = match self.timestamp.0 {
+            0 => 0,
+            timestamp_ms => TAG_BYTES + sizeof_varint(timestamp_ms.cast_unsigned()),
         };
         value + timestamp
     }

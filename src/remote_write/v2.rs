@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
 use quick_protobuf::{MessageWrite, Result, Writer, WriterBackend};
 
-use super::v1::append;
+use super::v1::{append, sizes, write_each};
 use super::{Metadata, TimeSeries};
 
 /// Tags: field number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited).
@@ -84,19 +84,15 @@ struct MetadataRefs {
 
 impl MessageWrite for Request<'_> {
     fn get_size(&self) -> usize {
-        let symbols = self.symbols.iter().map(|symbol| sizeof_len(symbol.len()));
-        let series = self.series.iter().map(|series| sizeof_len(series.get_size()));
-        symbols.chain(series).map(|size| TAG_BYTES + size).sum()
+        let symbols = self.symbols.iter().map(|symbol| TAG_BYTES + sizeof_len(symbol.len()));
+        symbols.sum::<usize>() + sizes(self.series)
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
         for symbol in self.symbols {
             writer.write_with_tag(REQUEST_SYMBOLS, |w| w.write_string(symbol))?;
         }
-        for series in self.series {
-            writer.write_with_tag(REQUEST_TIMESERIES, |w| w.write_message(series))?;
-        }
-        Ok(())
+        write_each(writer, REQUEST_TIMESERIES, self.series)
     }
 }
 
@@ -107,13 +103,7 @@ fn sizeof_reference(reference: &u32) -> usize {
 impl MessageWrite for SeriesRefs<'_> {
     fn get_size(&self) -> usize {
         let labels = sizeof_len(self.labels.iter().map(sizeof_reference).sum());
-        let samples: usize = self
-            .series
-            .samples
-            .iter()
-            .map(|sample| TAG_BYTES + sizeof_len(sample.get_size()))
-            .sum();
-        TAG_BYTES + labels + samples + TAG_BYTES + sizeof_len(self.metadata.get_size())
+        TAG_BYTES + labels + sizes(self.series.samples) + sizes([&self.metadata])
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
@@ -125,10 +115,8 @@ impl MessageWrite for SeriesRefs<'_> {
             &sizeof_reference,
         )?;
         // The same fields as in 1.0; the start timestamp stays unset.
-        for sample in self.series.samples {
-            writer.write_with_tag(TIME_SERIES_SAMPLES, |w| w.write_message(sample))?;
-        }
-        writer.write_with_tag(TIME_SERIES_METADATA, |w| w.write_message(&self.metadata))
+        write_each(writer, TIME_SERIES_SAMPLES, self.series.samples)?;
+        write_each(writer, TIME_SERIES_METADATA, [&self.metadata])
     }
 }
 
