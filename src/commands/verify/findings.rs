@@ -156,15 +156,15 @@ impl Findings {
     }
 
     fn print_warnings(&self, verify: Verify<'_>) {
-        let warn = |event, text: &str| verify.report.log(Level::Warning, event, &[], text);
+        let report = verify.report;
         if let Some(first) = self.first_unexpected {
             let text = format!(
                 "Unexpected: {} with our labels off the grid, the first at {} = {}",
                 self.unexpected,
-                verify.report.local_time(first.timestamp),
+                report.local_time(first.timestamp),
                 first.value
             );
-            warn("unexpected", &text);
+            report.log(Level::Warning, "unexpected", &[], &text);
         }
         if self.duplicates > 0 {
             let count = counted(self.duplicates, "datapoint");
@@ -172,7 +172,7 @@ impl Findings {
                 "{count} stored more than once, with the same value: sent again, a VictoriaMetrics \
                  keeps both; start it with -dedup.minScrapeInterval=1ms to count them once"
             );
-            warn("duplicates", &text);
+            report.log(Level::Warning, "duplicates", &[], &text);
         }
         let Plan { model, window, .. } = verify.plan;
         let age_ms = verify.clock.now().0 - model.grid.time_of(window.first_index).0;
@@ -181,11 +181,9 @@ impl Findings {
             && age_ms > RETENTION_MIN_MS
             && oldest == Some(window.first_index)
         {
-            warn(
-                "retention",
-                "The oldest datapoints are missing: VictoriaMetrics drops what is older than its \
-                 -retentionPeriod, by default a month",
-            );
+            let text = "The oldest datapoints are missing: VictoriaMetrics drops what is older \
+                        than its -retentionPeriod, by default a month";
+            report.log(Level::Warning, "retention", &[], text);
         }
     }
 
