@@ -1,8 +1,8 @@
 //! When something is missing: counted, named, and the printed commands send exactly that.
 
+use crate::support::cmd::Cmd;
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step};
 
@@ -36,7 +36,7 @@ fn statuses(statuses: &[u16]) -> Vec<Step> {
 #[test]
 fn printed_commands_send_what_was_rejected() {
     let receiver = ScriptedReceiver::start(statuses(&[OK, OK, 400, OK, OK, 422, 400, OK, OK, 413]));
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     assert_eq!(run.summary().counts(), [6, 4, 0, 0, 0]);
     check_printed(&run, &receiver, 3);
     receiver.finish();
@@ -45,7 +45,7 @@ fn printed_commands_send_what_was_rejected() {
 #[test]
 fn printed_commands_send_every_series_of_a_fan_out() {
     let receiver = ScriptedReceiver::start(statuses(&[OK, 400, 400, OK]));
-    let sender = Sender::to(&receiver.url()).flag("labels", "k={1..3}");
+    let sender = Cmd::to(&receiver.url()).flag("labels", "k={1..3}");
     let run = sender.and_flag("labels", "k=other").run();
     assert_eq!(run.summary().counts(), [32, 8, 0, 0, 0]);
     check_printed(&run, &receiver, 1);
@@ -55,7 +55,7 @@ fn printed_commands_send_every_series_of_a_fan_out() {
 #[test]
 fn printed_commands_survive_the_shell() {
     let receiver = Script::new(statuses(&[OK, 400])).header("X-Scope-OrgID").start();
-    let sender = Sender::to(&receiver.url())
+    let sender = Cmd::to(&receiver.url())
         .flag("labels", r#"k="it's $HOME, `id` \"x\" \\ !",l=~{1..2}*"#)
         .flag("description", "50% of $5; 'quoted' && \"more\" > /dev/null")
         .flag("header", "X-Scope-OrgID: a tenant's")
@@ -77,9 +77,9 @@ fn printed_commands_survive_the_shell() {
 #[test]
 fn printed_commands_find_target_and_token_again() {
     let receiver = Script::new(statuses(&[OK, 400])).header("Authorization").start();
-    let sender = Sender::to(&receiver.url())
+    let sender = Cmd::to(&receiver.url())
         .without("url")
-        .file(".env", &format!("REMOTE_WRITE_URL={}\nREMOTE_WRITE_TOKEN=t0ken\n", receiver.url()));
+        .file(".env", format!("REMOTE_WRITE_URL={}\nREMOTE_WRITE_TOKEN=t0ken\n", receiver.url()));
     let run = sender.run();
     check_printed(&run, &receiver, 1);
     for request in receiver.requests() {
@@ -91,7 +91,7 @@ fn printed_commands_find_target_and_token_again() {
 #[test]
 fn printed_commands_keep_to_an_origin() {
     let receiver = ScriptedReceiver::start(statuses(&[OK, 400, OK]));
-    let sender = Sender::to(&receiver.url())
+    let sender = Cmd::to(&receiver.url())
         .flag("origin", "1700000000.5")
         .flag("interval", "250ms")
         .flag("duration", "1s")
@@ -105,7 +105,7 @@ fn printed_commands_keep_to_an_origin() {
 #[test]
 fn ten_commands_are_printed_and_the_others_counted() {
     let receiver = ScriptedReceiver::start(statuses(&[OK, 400].repeat(12)));
-    let run = Sender::to(&receiver.url()).ticks(24, 10).run();
+    let run = Cmd::to(&receiver.url()).ticks(24, 10).run();
     run.assert_code(1);
     let summary = run.summary();
     assert_eq!((summary.commands.len(), summary.omitted_range_count), (10, 2));
@@ -116,10 +116,10 @@ fn ten_commands_are_printed_and_the_others_counted() {
 fn a_word_is_said_about_the_out_of_order_window_where_it_is_needed() {
     let word = "out_of_order_time_window";
     let receiver = ScriptedReceiver::start(statuses(&[OK, 400, OK]));
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     assert!(run.log().messages("hint").join("").contains(word), "{}", run.stderr);
     let receiver = ScriptedReceiver::start(statuses(&[OK, OK, 400]));
-    let run = Sender::to(&receiver.url()).ticks(3, 20).run();
+    let run = Cmd::to(&receiver.url()).ticks(3, 20).run();
     assert!(!run.log().messages("hint").join("").contains(word), "{}", run.stderr);
 }
 
@@ -127,7 +127,7 @@ fn a_word_is_said_about_the_out_of_order_window_where_it_is_needed() {
 fn a_datapoint_is_given_up_at_its_age() {
     // Attempts at 0, about 0.5 and 0.6 s; then the next datapoint's time has come.
     let receiver = Script::new(statuses(&[OK, 429, 429, 429])).giving_up().start();
-    let run = Sender::to(&receiver.url()).flag("give-up-after", "600ms").run();
+    let run = Cmd::to(&receiver.url()).flag("give-up-after", "600ms").run();
     assert_eq!(run.summary().counts(), [9, 0, 1, 0, 0], "{}", run.stderr);
     assert!(run.log().only("given_up").get("message").text().contains("429"));
     check_printed(&run, &receiver, 1);
@@ -138,7 +138,7 @@ fn a_datapoint_is_given_up_at_its_age() {
 fn a_datapoint_given_up_after_silence_is_unconfirmed() {
     let steps = [Step::status(OK), Step::Close(Read::All), Step::status(503), Step::status(503)];
     let receiver = Script::new(steps).giving_up().start();
-    let run = Sender::to(&receiver.url()).flag("give-up-after", "600ms").run();
+    let run = Cmd::to(&receiver.url()).flag("give-up-after", "600ms").run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
     // Sent again as it is, it might be there twice.
@@ -153,7 +153,7 @@ fn a_receiver_that_is_never_there_is_unreachable() {
     let steps = [Step::status(429), Step::status(503), Step::Close(Read::All)];
     side_by_side(steps, |otherwise| {
         let receiver = Script::new([]).giving_up().otherwise(otherwise.clone()).start();
-        let sender = Sender::to(&receiver.url()).flag("labels", "k={1..3}");
+        let sender = Cmd::to(&receiver.url()).flag("labels", "k={1..3}");
         let run = sender.flag("flush-timeout", "300ms").run();
         run.assert_code(4);
         let [accepted, rejected, undelivered, unconfirmed, not_yet_due] = run.summary().counts();
@@ -167,7 +167,7 @@ fn a_receiver_that_is_never_there_is_unreachable() {
 fn nobody_listening_is_unreachable() {
     let receiver = ScriptedReceiver::start([]);
     receiver.close();
-    let run = Sender::to(&receiver.url()).flag("flush-timeout", "200ms").run();
+    let run = Cmd::to(&receiver.url()).flag("flush-timeout", "200ms").run();
     run.assert_code(4);
     assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
     receiver.open();
@@ -180,7 +180,7 @@ fn nobody_listening_is_unreachable() {
 
 #[test]
 fn a_host_that_is_not_there_is_unreachable() {
-    let sender = Sender::to("http://no-such-host.invalid/api/v1/write");
+    let sender = Cmd::to("http://no-such-host.invalid/api/v1/write");
     let run = sender.flag("flush-timeout", "200ms").flag("timeout", "1s").run();
     run.assert_code(4);
     assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
@@ -189,7 +189,7 @@ fn a_host_that_is_not_there_is_unreachable() {
 #[test]
 fn the_counts_add_up_in_words_too() {
     let receiver = ScriptedReceiver::start(statuses(&[OK, 400, 503]));
-    let sender = Sender::to(&receiver.url()).flag("log-format", "text");
+    let sender = Cmd::to(&receiver.url()).flag("log-format", "text");
     let run = sender.flag("labels", "k={1..3}").run();
     run.assert_code(1);
     let last = run.stderr.lines().last().unwrap();
@@ -201,7 +201,7 @@ fn the_counts_add_up_in_words_too() {
 #[test]
 fn quiet_says_nothing_when_all_went_well() {
     let receiver = ScriptedReceiver::start(statuses(&[503, OK, 503]));
-    let run = Sender::to(&receiver.url()).switch("quiet").run();
+    let run = Cmd::to(&receiver.url()).switch("quiet").run();
     run.assert_code(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
     assert_eq!(receiver.stored().len(), 10);
@@ -210,7 +210,7 @@ fn quiet_says_nothing_when_all_went_well() {
 #[test]
 fn quiet_says_what_went_before_when_not_all_did() {
     let receiver = ScriptedReceiver::start(statuses(&[503, OK, 400]));
-    let run = Sender::to(&receiver.url()).switch("quiet").flag("log-format", "text").run();
+    let run = Cmd::to(&receiver.url()).switch("quiet").flag("log-format", "text").run();
     run.assert_code(1);
     let said = |text: &str| run.stderr.contains(text);
     assert!(said("HTTP 503") && said("HTTP 400") && said("9 accepted + 1 rejected"));
@@ -222,11 +222,11 @@ fn another_clock_is_warned_of_once() {
     let dated = |date: &str| -> Step { Answer::status(204).header("Date", date).into() };
     let past = dated("Sun, 06 Nov 1994 08:49:37 GMT");
     let receiver = ScriptedReceiver::start([past.clone(), past, dated("garbage")]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     assert!(run.log().only("clock_skew").get("message").text().contains("behind ours"));
     let receiver = ScriptedReceiver::start([dated("garbage"), dated("")]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     assert!(run.log().events("clock_skew").is_empty());
 }
@@ -234,7 +234,7 @@ fn another_clock_is_warned_of_once() {
 #[test]
 fn quiet_keeps_the_last_lines_of_a_json_log_and_says_so_in_json() {
     let receiver = Script::new([Step::status(204)]).otherwise(Step::status(400)).start();
-    let run = Sender::to(&receiver.url()).ticks(300, 1).switch("quiet").run();
+    let run = Cmd::to(&receiver.url()).ticks(300, 1).switch("quiet").run();
     run.assert_code(1);
     assert_eq!(run.summary().rejected, 299);
     assert_eq!(run.log().0[0].get("event").text(), "dropped");

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::support::past::{Past, SELECTOR, assert_same_bits, now, wait_for_samples};
 use crate::support::proxy::Proxy;
 use crate::support::proxy::fault::Fault;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::window::{
+    Window, assert_same_bits, assert_within, this_minute, wait_for_samples,
+};
 
 const DAY: i64 = 86_400;
 /// The sender's own.
@@ -17,21 +19,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The window of a run that something dies in: so long that it is in the middle when it does.
 /// In seconds, not in minutes: of two years' minutes Prometheus makes 8,000 blocks meanwhile, and
 /// answers nothing for minutes.
-fn long_past() -> Past {
+fn long_past() -> Window {
     let count = std::env::var("BACKFILL_SAMPLES").ok().and_then(|count| count.parse().ok());
-    Past::of(count.unwrap_or(100_000), 1)
-}
-
-fn count(past: &Past) -> usize {
-    usize::try_from((past.end - past.start) / past.step).expect("it is positive")
+    Window::past(count.unwrap_or(100_000), 1)
 }
 
 fn wide_open(setup: RealSetup) -> RealSetup {
     setup.out_of_order_time_window("3000d")
 }
 
-fn report_time(what: &str, past: &Past, took: Duration) {
-    println!("{what}: {} samples in {:.3} s", count(past), took.as_secs_f64());
+fn report_time(what: &str, past: &Window, took: Duration) {
+    println!("{what}: {} samples in {:.3} s", past.count(), took.as_secs_f64());
 }
 
 /// Pushes 21 days at 15 minutes and at one minute.
@@ -39,21 +37,12 @@ fn report_time(what: &str, past: &Past, took: Duration) {
 fn check_21_days(setup: impl Fn() -> RealSetup, relative_error_max: f64) {
     for step in [15 * 60, 60] {
         let Some(receiver) = setup().start() else { return };
-        let past = Past::of(21 * DAY / step, step);
+        let past = Window::past(21 * DAY / step, step);
         let start = Instant::now();
         past.backfill(&receiver.write_url()).assert_code(0);
         report_time("21 days", &past, start.elapsed());
         let (stored, planned) = (past.stored(&receiver), past.planned());
-        if relative_error_max == 0.0 {
-            assert_same_bits(&stored, &planned);
-            continue;
-        }
-        assert_eq!(stored.len(), planned.len(), "samples");
-        for (stored, planned) in stored.iter().zip(&planned) {
-            assert_eq!(stored.0, planned.0);
-            let error = (stored.1 - planned.1).abs() / planned.1.abs();
-            assert!(error <= relative_error_max, "{stored:?} for {planned:?}");
-        }
+        assert_within(&stored, &planned, relative_error_max);
     }
 }
 
@@ -70,24 +59,24 @@ fn prometheus3_has_21_days_to_the_bit() {
 #[test]
 fn live_goes_on_to_the_bit_where_backfill_ended() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let whole = Past::of(60, 60);
-    let joint = whole.start + 40 * 60;
-    Past { end: joint, ..whole.clone() }.backfill(&receiver.write_url()).assert_code(0);
-    Past { start: joint, ..whole.clone() }.live(&receiver.write_url()).assert_code(0);
+    let whole = Window::past(60, 60);
+    let joint = whole.start_ms + 40 * 60_000;
+    Window { end_ms: joint, ..whole.clone() }.backfill(&receiver.write_url()).assert_code(0);
+    Window { start_ms: joint, ..whole.clone() }.live(&receiver.write_url()).assert_code(0);
     assert_same_bits(&whole.stored(&receiver), &whole.planned());
 }
 
 #[test]
 fn trend_and_season_have_no_step_where_the_interval_changes() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let whole = Past::of(DAY / 60, 60).flags(&["--noise-std", "0"]);
-    let joint = whole.end - 30 * 60;
-    let coarse = Past { end: joint, step: 15 * 60, ..whole.clone() };
+    let whole = Window::past(DAY / 60, 60).and(&["--noise-std", "0"]);
+    let joint = whole.end_ms - 30 * 60_000;
+    let coarse = Window { end_ms: joint, step_ms: 15 * 60_000, ..whole.clone() };
     coarse.backfill(&receiver.write_url()).assert_code(0);
-    Past { start: joint, ..whole.clone() }.live(&receiver.write_url()).assert_code(0);
+    Window { start_ms: joint, ..whole.clone() }.live(&receiver.write_url()).assert_code(0);
     let mut expected = whole.planned();
     expected.retain(|(time_ms, _)| {
-        *time_ms >= joint * 1000 || (time_ms / 1000 - whole.origin) % coarse.step == 0
+        *time_ms >= joint || (time_ms - whole.origin_ms) % coarse.step_ms == 0
     });
     assert_eq!(expected.len(), 94 + 30);
     assert_same_bits(&whole.stored(&receiver), &expected);
@@ -97,10 +86,10 @@ fn trend_and_season_have_no_step_where_the_interval_changes() {
 #[track_caller]
 fn check_killed_receiver(setup: RealSetup) {
     let Some(mut receiver) = setup.start() else { return };
-    let past = long_past().flags(&["--batch-size", "100"]);
+    let past = long_past().and(&["--batch-size", "100"]);
     let start = Instant::now();
     let run = past.start_backfill(&receiver.write_url());
-    wait_for_samples(&receiver, 0.1 * count(&past) as f64);
+    wait_for_samples(&receiver, 0.1 * past.count() as f64);
     receiver.kill();
     receiver.restart();
     let run = run.wait();
@@ -112,7 +101,7 @@ fn check_killed_receiver(setup: RealSetup) {
     let unconfirmed = run.count("unconfirmed");
     assert!(unconfirmed == 0 || unconfirmed == 100, "{}", run.stderr);
     run.assert_code(if unconfirmed == 0 { 0 } else { 1 });
-    assert_eq!(run.count("accepted") + unconfirmed, count(&past));
+    assert_eq!(run.count("accepted") + unconfirmed, past.count());
     assert_same_bits(&past.stored(&receiver), &past.planned());
 }
 
@@ -129,14 +118,14 @@ fn all_is_there_once_after_the_receiver_was_killed_that_takes_nothing_older() {
 #[test]
 fn the_continuation_completes_what_a_killed_sender_left() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let past = long_past().flags(&["--batch-size", "100"]);
+    let past = long_past().and(&["--batch-size", "100"]);
     let run = past.start_backfill(&receiver.write_url());
-    wait_for_samples(&receiver, 0.1 * count(&past) as f64);
+    wait_for_samples(&receiver, 0.1 * past.count() as f64);
     assert_eq!(run.kill().code, -9);
     let stored = past.stored(&receiver);
-    assert!(!stored.is_empty() && stored.len() < count(&past), "it was killed in the middle");
+    assert!(!stored.is_empty() && stored.len() < past.count(), "it was killed in the middle");
     // Its last request may be stored only now.
-    past.clone().flags(&["--resume"]).backfill(&receiver.write_url()).assert_code(0);
+    past.clone().and(&["--resume"]).backfill(&receiver.write_url()).assert_code(0);
     assert_same_bits(&past.stored(&receiver), &past.planned());
 }
 
@@ -144,7 +133,7 @@ fn the_continuation_completes_what_a_killed_sender_left() {
 #[track_caller]
 fn check_lost(setup: RealSetup, fault: Fault, code: i32, unconfirmed: usize) {
     let Some(receiver) = setup.start() else { return };
-    let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
+    let past = Window::past(1000, 60).and(&["--batch-size", "100"]);
     let lose = move |n| (n == 2).then_some((fault, Duration::ZERO));
     let proxy = Proxy::start(receiver.address(), TIMEOUT, lose);
     let run = past.backfill(&proxy.write_url());
@@ -180,9 +169,10 @@ fn a_batch_whose_answer_was_lost_is_confirmed_where_it_is_taken_twice() {
 fn what_is_refused_from_some_batch_on_is_named_as_one_range() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let receiver = Arc::new(receiver);
-    let past = Past::of(1000, 60).flags(&["--batch-size", "100"]);
+    let past = Window::past(1000, 60).and(&["--batch-size", "100"]);
     // In front of the third request somebody else pushes what is newer.
-    let (newer, write_url) = (Past { start: now() - 60, ..past.clone() }, receiver.write_url());
+    let (newer, write_url) =
+        (Window { start_ms: (this_minute() - 60) * 1000, ..past.clone() }, receiver.write_url());
     let proxy = Proxy::start(receiver.address(), TIMEOUT, move |n| {
         if n == 2 {
             newer.backfill(&write_url).assert_code(0);
@@ -196,14 +186,12 @@ fn what_is_refused_from_some_batch_on_is_named_as_one_range() {
     let counts = ["accepted", "rejected", "undelivered"].map(|word| run.count(word));
     assert_eq!(counts, [200, 800, 0]);
     run.assert_code(1).assert_says("Push rejected: HTTP 400");
-    let last =
-        receiver.samples(SELECTOR, (past.start + 199 * 60) * 1000, past.start * 1000 + 11_940_000);
-    assert_eq!(last.len(), 1, "the last of the second batch");
-    let (start, rest) = (past.start, past.start + 200 * 60);
+    assert_eq!(past.ticks(199, 200).stored(&receiver).len(), 1, "the last of the second batch");
+    let (start, rest) = (past.start_ms / 1000, past.start_ms / 1000 + 200 * 60);
     run.assert_says(&format!(
         "push-live-metrics backfill --metric-name cpu --labels a=b --url {url} --batch-size 100 \
          --origin {start} --start-epoch {rest} --end-epoch {} --step-size 1m",
-        past.end
+        past.end_ms / 1000
     ));
     run.assert_says("out_of_order_time_window");
 }

@@ -8,9 +8,9 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::support::folder::Folder;
-use crate::support::past::{Past, assert_same_bits, now};
 use crate::support::process::{self, binary, wait_until};
 use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::window::{Window, assert_same_bits, this_minute};
 
 fn in_root(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -40,22 +40,22 @@ fn write_day(file: &str, end: i64) {
 fn check_other_series_are_whole(setup: fn() -> RealSetup) {
     let Some(mut receiver) = setup().start() else { return };
     let folder = Folder::new();
-    let other = Past::of(60, 60);
+    let other = Window::past(60, 60);
     other.backfill(&receiver.write_url()).assert_code(0);
     let file = folder.file("day.om");
-    write_day(&file, now());
+    write_day(&file, this_minute());
     let into_data = |flags: &[&str]| {
         let mut command = script();
         command.args(flags).arg(&file).arg(receiver.data_folder());
         command.env("PROMTOOL", in_root("target/receivers/bin/promtool2")).output().unwrap()
     };
     let output = into_data(&[]);
-    let mut end = now();
+    let mut end = this_minute();
     if output.status.code() == Some(2) {
         let said = stderr(&output);
         let named = said.split("--end-epoch ").nth(1).and_then(|rest| rest.split(',').next());
         end = named.and_then(|time| time.parse().ok()).expect(&said);
-        assert!(end <= now() - 3 * 3600 && end > now() - 4 * 3600, "{said}");
+        assert!(end <= this_minute() - 3 * 3600 && end > this_minute() - 4 * 3600, "{said}");
         write_day(&file, end);
         let output = into_data(&[]);
         assert!(output.status.success(), "{output:?}");
@@ -87,7 +87,7 @@ fn stand_ins(mimirtool: &str) -> Folder {
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     }
     fs::create_dir(folder.path().join("data")).unwrap();
-    folder.write("old.om", format!("m 1 {}\n# EOF\n", now() - 4 * 3600));
+    folder.write("old.om", format!("m 1 {}\n# EOF\n", this_minute() - 4 * 3600));
     folder
 }
 
@@ -108,7 +108,7 @@ fn a_file_that_ends_too_late_is_refused_unless_there_is_nothing_to_lose() {
     let run = |flags: &[&str], file: &str| {
         with_tools(&folder).args(flags).arg(file).arg(&data).output().unwrap()
     };
-    folder.write("young.om", format!("m 1 {}\n# EOF\n", now() - 3 * 3600 + 120));
+    folder.write("young.om", format!("m 1 {}\n# EOF\n", this_minute() - 3 * 3600 + 120));
     let refused = run(&[], &young);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(!data.join("01A").exists() && !folder.path().join("data/01B").exists());
@@ -132,7 +132,7 @@ fn a_file_that_ends_too_late_is_refused_unless_there_is_nothing_to_lose() {
     set_age(86_400);
     let stopped = run(&[], &folder.file("old.om"));
     assert_eq!(stopped.status.code(), Some(2), "{stopped:?}");
-    let end = now() - 86_400 - 3 * 3600;
+    let end = this_minute() - 86_400 - 3 * 3600;
     assert!([end - 60, end].iter().any(|end| stderr(&stopped).contains(&end.to_string())));
 }
 

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::flags::{Flags, bits};
 use crate::support::process::tail;
 use crate::support::proxy::fault::{Fault, at_random};
 use crate::support::proxy::{Proxy, Record};
 use crate::support::real_receiver::RealReceiver;
+use crate::support::window::{Window, assert_same_bits};
 
 /// The sender's `--timeout`: a stall costs that much and the backoff.
 const TIMEOUT: Duration = Duration::from_millis(600);
@@ -32,9 +32,9 @@ fn chaos_ends_with_every_sample_stored_once() {
     println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
     let Some(mut receiver) = RealReceiver::prometheus2().start() else { return };
     let proxy = Proxy::start(receiver.address(), TIMEOUT, at_random(seed, GAP_MAX, &Fault::ALL));
-    let flags = Flags::new(proxy.write_url(), "chaos", tick_count, 20);
+    let window = Window::now(proxy.write_url(), "run=chaos", tick_count.cast_signed(), 20);
     let begin = Instant::now();
-    let mut push = flags.start(&["--timeout", &format!("{}ms", TIMEOUT.as_millis())]);
+    let mut push = window.start(&["--timeout", &format!("{}ms", TIMEOUT.as_millis())]);
 
     let mut killed = Vec::new();
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -59,10 +59,10 @@ fn chaos_ends_with_every_sample_stored_once() {
     println!("{}", tail(&run.stderr, if run.code == 0 { 1 } else { 30 }));
 
     assert_eq!(record.violations, Vec::<String>::new());
-    check_stored(&receiver, &flags, &record, &killed);
+    check_stored(&receiver, &window, &record, &killed);
     // What it keeps through another start, it has in its log.
     receiver.restart();
-    check_stored(&receiver, &flags, &record, &killed);
+    check_stored(&receiver, &window, &record, &killed);
     assert_eq!(run.code, 0, "the exit code");
     let summary = format!("Summary: {tick_count} planned = {tick_count} accepted + 0 rejected");
     assert!(run.stderr.contains(&summary), "{summary}");
@@ -83,21 +83,20 @@ fn failures(log: &str) -> BTreeMap<&str, usize> {
 
 /// Fails unless every planned sample is stored; says who knew what of one that is not.
 #[track_caller]
-fn check_stored(receiver: &RealReceiver, flags: &Flags, record: &Record, killed: &[Instant]) {
-    let stored = bits(&receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms()));
-    let planned = flags.planned();
+fn check_stored(receiver: &RealReceiver, window: &Window, record: &Record, killed: &[Instant]) {
+    let (stored, planned) = (window.stored(receiver), window.planned());
     if stored == planned {
         return;
     }
     println!("killed: {killed:?}");
     for (tick, sample) in planned.iter().enumerate() {
         if !stored.contains(sample) {
-            println!("tick {} {sample:x?} is missing: {:?}", tick + 1, record.entries.get(tick));
+            println!("tick {} {sample:?} is missing: {:?}", tick + 1, record.entries.get(tick));
         }
     }
     for sample in &stored {
         if !planned.contains(sample) {
-            println!("{sample:x?} was not planned");
+            println!("{sample:?} was not planned");
         }
     }
     panic!("{} samples are stored, {} were planned", stored.len(), planned.len());
@@ -106,14 +105,14 @@ fn check_stored(receiver: &RealReceiver, flags: &Flags, record: &Record, killed:
 /// A tick of 2,001 series is two requests, of which either can fail.
 #[test]
 fn a_fan_out_over_two_requests_loses_nothing() {
-    const TICK_COUNT: u64 = 60;
+    const TICK_COUNT: i64 = 60;
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("fan-out: CHAOS_SEED={seed}");
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let timeout = Duration::from_secs(2);
     let proxy = Proxy::start(receiver.address(), timeout, at_random(seed, 30, &Fault::ALL));
-    let flags = Flags::new(proxy.write_url(), "{1..2001}", TICK_COUNT, 100);
-    let run = flags.start(&["--timeout", "2s"]).wait();
+    let window = Window::now(proxy.write_url(), "run={1..2001}", TICK_COUNT, 100);
+    let run = window.start(&["--timeout", "2s"]).wait();
     run.assert_code(0);
 
     let record = proxy.record();
@@ -122,14 +121,12 @@ fn a_fan_out_over_two_requests_loses_nothing() {
     assert_eq!(record.entries.len(), 2 * usize::try_from(TICK_COUNT).unwrap(), "requests");
     // Series k has seed 42 + k; the first, one in the middle, and those beside the cut.
     for k in [0, 1000, 1999, 2000] {
-        let of_series = Flags { run: (k + 1).to_string(), ..flags.clone() };
-        let planned = of_series.planned_with_seed(42 + k);
-        let selector = of_series.selector();
-        let stored = receiver.samples(&selector, flags.start_ms, flags.end_ms());
-        assert_eq!(bits(&stored), planned, "series {k}");
+        let of_series = Window { labels: format!("run={}", k + 1), ..window.clone() };
+        let of_series = of_series.and(&["--seed", &(42 + k).to_string()]);
+        assert_same_bits(&of_series.stored(&receiver), &of_series.planned());
     }
-    let time = flags.end_ms() / 1000 + 1;
-    let query = format!("count(count_over_time(chaos[5m])=={TICK_COUNT})").replace('=', "%3D");
+    let time = window.end_ms / 1000 + 1;
+    let query = format!("count(count_over_time(cpu[5m])=={TICK_COUNT})").replace('=', "%3D");
     let (_, answer) = receiver.get(&format!("/api/v1/query?query={query}&time={time}"));
     assert!(answer.contains("\"2001\"]"), "whole series: {answer}");
 }
@@ -137,8 +134,8 @@ fn a_fan_out_over_two_requests_loses_nothing() {
 #[test]
 fn an_outage_in_mid_run_delays_and_loses_nothing() {
     let Some(mut receiver) = RealReceiver::prometheus2().start() else { return };
-    let flags = Flags::new(receiver.write_url(), "outage", 300, 20);
-    let push = flags.start(&[]);
+    let window = Window::now(receiver.write_url(), "run=outage", 300, 20);
+    let push = window.start(&[]);
     push.wait_for("[5/300]", 1);
     receiver.stop();
     thread::sleep(Duration::from_secs(3));
@@ -150,6 +147,5 @@ fn an_outage_in_mid_run_delays_and_loses_nothing() {
     println!("{}", tail(log, 3));
     assert!(log.contains("✗ Push failed: "), "the outage was noticed");
     assert!(log.contains("300 planned = 300 accepted + 0 rejected"), "{}", tail(log, 30));
-    let stored = receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms());
-    assert_eq!(bits(&stored), flags.planned());
+    assert_same_bits(&window.stored(&receiver), &window.planned());
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use push_live_metrics::report::on_panic;
 
+use crate::support::cmd::Cmd;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::step::{Answer, Then};
 use crate::support::time::{now_ms, seconds};
 
@@ -23,7 +23,7 @@ fn two_thousand_successes_with_a_short_body_are_one_connection() {
     for answer in [ok(), ok().chunked(), Answer::status(200).body("")] {
         let receiver = Script::new([]).otherwise(answer).start();
         let start = seconds(now_ms() - 60_000);
-        let sender = Sender::to(&receiver.url()).ticks(2000, 20).flag("start-epoch", &start);
+        let sender = Cmd::to(&receiver.url()).ticks(2000, 20).flag("start-epoch", &start);
         sender.run().assert_all_delivered(&receiver);
         assert_eq!(receiver.connection_count(), 1);
     }
@@ -34,7 +34,7 @@ fn a_success_with_a_longer_body_is_one() {
     let long = || Answer::status(200).body("x".repeat(KIB + 1));
     for answer in [long(), long().chunked()] {
         let receiver = Script::new([]).otherwise(answer).start();
-        Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
+        Cmd::to(&receiver.url()).run().assert_all_delivered(&receiver);
         assert_eq!(receiver.connection_count(), 10);
     }
 }
@@ -46,7 +46,7 @@ fn the_body_of_a_success_is_waited_for_a_second_at_most() {
     let garbage = Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n");
     for answer in [dribbling, stalled, garbage.meaning(200)] {
         let receiver = ScriptedReceiver::start([answer.into()]);
-        let run = Sender::to(&receiver.url()).flag("timeout", "60s").run();
+        let run = Cmd::to(&receiver.url()).flag("timeout", "60s").run();
         run.assert_all_delivered(&receiver);
         assert_eq!(run.summary().retries, 0, "{}", run.stderr);
         assert!(run.took() < Duration::from_secs(20), "{:?}", run.took());
@@ -57,13 +57,13 @@ fn the_body_of_a_success_is_waited_for_a_second_at_most() {
 fn errors_with_a_short_body_keep_the_connection() {
     let busy = Answer::status(503).body("busy");
     let receiver = ScriptedReceiver::start([busy.into()]);
-    Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
+    Cmd::to(&receiver.url()).run().assert_all_delivered(&receiver);
     assert_eq!(receiver.connection_count(), 1);
 }
 
 /// A sender that cannot start a thread: no address space is large enough for the stack.
-fn without_threads(url: &str) -> Sender {
-    Sender::to(url).env("RUST_MIN_STACK", &(1_u64 << 60).to_string())
+fn without_threads(url: &str) -> Cmd {
+    Cmd::to(url).env("RUST_MIN_STACK", (1_u64 << 60).to_string())
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_name_is_looked_up() {
             let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
         }
     });
-    let run = Sender::to(&url).run();
+    let run = Cmd::to(&url).run();
     run.assert_code(0);
     assert_eq!(run.summary().counts(), [10, 0, 0, 0, 0], "{}", run.stderr);
 }
@@ -130,7 +130,7 @@ fn a_panic_is_one_line_and_ends_with_101() {
 #[test]
 fn a_token_of_sixty_kilobytes_is_sent() {
     let receiver = Script::new([]).header("Authorization").start();
-    let sender = Sender::to(&receiver.url()).file("token", &"x".repeat(60 * KIB));
+    let sender = Cmd::to(&receiver.url()).file("token", "x".repeat(60 * KIB));
     let token = sender.folder().join("token");
     let run = sender.env("REMOTE_WRITE_TOKEN_FILE", token.to_str().unwrap()).run();
     run.assert_all_delivered(&receiver);
@@ -140,14 +140,14 @@ fn a_token_of_sixty_kilobytes_is_sent() {
 fn an_address_of_seventeen_kilobytes_is_used() {
     let path = format!("/{}", "x".repeat(17 * KIB));
     let receiver = Script::new([]).path(&path).start();
-    Sender::to(&receiver.url()).run().assert_all_delivered(&receiver);
+    Cmd::to(&receiver.url()).run().assert_all_delivered(&receiver);
 }
 
 #[test]
 fn a_header_that_no_request_can_have_is_named_and_nothing_is_sent() {
     let receiver = Script::new([]).start();
-    let sender = Sender::to(&receiver.url())
-        .file("header", &"x".repeat(64 * KIB - 12))
+    let sender = Cmd::to(&receiver.url())
+        .file("header", "x".repeat(64 * KIB - 12))
         .flag("header", "X-Trace: @header")
         .flag("flush-timeout", "100ms");
     let run = sender.run();
@@ -162,7 +162,7 @@ fn sixty_kilobytes_of_response_headers_are_read_and_more_are_named() {
     let head = |bytes| Answer::status(204).header("X-Filler", &"x".repeat(bytes));
     let receiver =
         ScriptedReceiver::start([head(63 * KIB).into(), head(65 * KIB).meaning(0).into()]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     let log = run.log();
     let message = log.only("retry").get("message").text();

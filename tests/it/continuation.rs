@@ -4,14 +4,14 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::support::flags::{Flags, bits};
 use crate::support::process::{Run, Running, tail};
 use crate::support::real_receiver::RealReceiver;
 use crate::support::time::{now_ms, seconds};
+use crate::support::window::{Window, assert_same_bits};
 
 #[track_caller]
-fn stored(receiver: &RealReceiver, flags: &Flags) -> Vec<(i64, u64)> {
-    bits(&receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms()))
+fn check_stored(receiver: &RealReceiver, window: &Window) {
+    assert_same_bits(&window.stored(receiver), &window.planned());
 }
 
 #[test]
@@ -40,20 +40,20 @@ fn a_killed_run_continues_from_its_log_alone() {
 /// Kills a run at some moment and continues it; returns how much was stored in between.
 #[track_caller]
 fn killed_and_continued(receiver: &RealReceiver, run: &str, rng: &mut fastrand::Rng) -> usize {
-    let flags = Flags::new(receiver.write_url(), run, 100, 10);
-    let push = flags.start(&[]);
+    let window = Window::now(receiver.write_url(), &format!("run={run}"), 100, 10);
+    let push = window.start(&[]);
     push.wait_for("✓ Pushed", rng.usize(1..40));
     // Not to wait for anything: for the kill to come at any phase of a datapoint.
     thread::sleep(Duration::from_micros(rng.u64(0..10_000)));
     let killed = push.kill();
 
-    let before = stored(receiver, &flags);
+    let before = window.stored(receiver);
     let [command] = killed.printed_commands("To continue after a stop:")[..] else {
         panic!("{killed:?}");
     };
     // What was under way at the kill may have been stored since.
     killed.run_printed(command).assert_code(0);
-    assert_eq!(stored(receiver, &flags), flags.planned(), "{run}, {} before", before.len());
+    check_stored(receiver, &window);
     before.len()
 }
 
@@ -63,8 +63,9 @@ fn an_interrupted_run_continues_by_the_command_that_it_prints() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     // Eight datapoints are due, and the next one is three seconds away.
     let start_ms = now_ms() - 7 * 3000;
-    let flags = Flags { start_ms, ..Flags::new(receiver.write_url(), "interrupted", 10, 3000) };
-    let push = flags.start(&["--stale-marker"]);
+    let window = Window::now(receiver.write_url(), "run=interrupted", 10, 3000);
+    let window = window.starting(start_ms);
+    let push = window.start(&["--stale-marker"]);
     push.wait_for("[8/10]", 1);
     push.wait_for("Sleeping for", 1);
     push.signal("INT");
@@ -74,22 +75,20 @@ fn an_interrupted_run_continues_by_the_command_that_it_prints() {
     assert!(run.stderr.contains("] Not sent yet: 2 datapoints from "), "{}", run.stderr);
     println!("{command}");
     run.run_printed(command).assert_code(0);
-    assert_eq!(stored(&receiver, &flags), flags.planned());
+    check_stored(&receiver, &window);
 }
 
 #[test]
 fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     // One that is an interval late is refused: they have seconds to start, and between two.
-    let flags = Flags {
-        start_ms: now_ms() / 1000 * 1000 + 4000,
-        ..Flags::new(receiver.write_url(), "twice", 3, 4000)
-    };
-    let runs: Vec<Running> = (0..4).map(|_| flags.start(&[])).collect();
+    let window = Window::now(receiver.write_url(), "run=twice", 3, 4000);
+    let window = window.starting(now_ms() / 1000 * 1000 + 4000);
+    let runs: Vec<Running> = (0..4).map(|_| window.start(&[])).collect();
     for run in runs {
         run.wait().assert_code(0).assert_says("3 planned = 3 accepted");
     }
-    assert_eq!(stored(&receiver, &flags), flags.planned());
+    check_stored(&receiver, &window);
 }
 
 /// At this pace one run can fall behind the other, which is then refused as out of order:
@@ -97,12 +96,12 @@ fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
 #[test]
 fn two_runs_that_overtake_each_other_leave_the_series_whole() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
-    let flags = Flags::new(receiver.write_url(), "race", 500, 2);
-    let runs = [(); 2].map(|()| flags.start(&[]));
+    let window = Window::now(receiver.write_url(), "run=race", 500, 2);
+    let runs = [(); 2].map(|()| window.start(&[]));
     for Run { code, stderr, .. } in runs.map(Running::wait) {
         println!("exit code {code}; {}", tail(&stderr, 1));
     }
-    assert_eq!(stored(&receiver, &flags), flags.planned());
+    check_stored(&receiver, &window);
 }
 
 /// The cron form, called by two crons once in each interval.
@@ -112,22 +111,19 @@ fn the_cron_form_called_in_each_interval_makes_the_series() {
     const INTERVAL_MS: i64 = 4000;
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let start_ms = now_ms() / 1000 * 1000 + 1000;
-    let flags = Flags {
-        start_ms,
-        tick_count: u64::try_from(CALL_COUNT).unwrap(),
-        ..Flags::new(receiver.write_url(), "cron", 0, u64::try_from(INTERVAL_MS).unwrap())
-    };
-    let origin = seconds(start_ms);
-    let args = flags.args_with(&["--origin", &origin, "--duration", "4s", "--quiet"]);
+    let window = Window::now(receiver.write_url(), "run=cron", CALL_COUNT, INTERVAL_MS);
+    let window = window.starting(start_ms);
+    let cron = window.cmd("").without("start-epoch").without("end-epoch");
+    let cron = cron.flag("origin", seconds(start_ms)).flag("duration", "4s").switch("quiet");
     for call in 0..CALL_COUNT {
         let due_ms = start_ms + call * INTERVAL_MS + 100;
         thread::sleep(Duration::from_millis(u64::try_from(due_ms - now_ms()).unwrap_or(0)));
-        let calls = [(); 2].map(|()| flags.surroundings().start(args.clone()));
+        let calls = [(); 2].map(|()| cron.clone().start());
         for call in calls.map(Running::wait) {
             call.assert_code(0);
             let said = (call.stdout.as_str(), call.stderr.as_str());
             assert_eq!(said, ("", ""), "cron mails whatever is said");
         }
     }
-    assert_eq!(stored(&receiver, &flags), flags.planned());
+    check_stored(&receiver, &window);
 }

@@ -8,21 +8,20 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::folder::Folder;
-use crate::support::past::{Past, assert_same_bits};
 use crate::support::process::{self, wait_until};
 use crate::support::real_receiver::RealReceiver;
+use crate::support::window::{Window, assert_same_bits};
 
 /// Ends early enough for blocks.
-fn day() -> Past {
-    let past = Past::of(96, 15 * 60);
-    let shift = 4 * 3600;
-    let (start, end) = (past.start - shift, past.end - shift);
-    Past { origin: start, start, end, ..past }
+fn day() -> Window {
+    let past = Window::past(96, 15 * 60);
+    let start_ms = past.start_ms - 4 * 3_600_000;
+    past.starting(start_ms)
 }
 
 /// Takes minutes to write.
-fn years() -> Past {
-    Past { start: 0, origin: 0, step: 1, ..day() }
+fn years() -> Window {
+    Window { start_ms: 0, origin_ms: 0, step_ms: 1000, ..day() }
 }
 
 fn in_root(path: &str) -> std::path::PathBuf {
@@ -176,12 +175,12 @@ fn a_signal_leaves_nothing_behind() {
 }
 
 /// Takes seconds to write.
-fn days() -> Past {
-    Past { start: 0, origin: 0, end: 800_000, ..Past::of(1, 1) }
+fn days() -> Window {
+    Window::from(0, 800_000, 1000)
 }
 
 /// Starts it, and stops it as soon as it has written something; SIGCONT has it go on.
-fn start_and_stop(past: &Past, folder: &Folder, flags: &[&str]) -> Stopped {
+fn start_and_stop(past: &Window, folder: &Folder, flags: &[&str]) -> Stopped {
     let before = folder.names();
     let mut command = past.export_in_shell("exec \"$@\"", flags);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -256,7 +255,7 @@ fn of_two_exports_into_one_name_none_is_lost() {
     let folder = Folder::new();
     let file = folder.file("out.om");
     let first = start_and_stop(&days(), &folder, &["--output", &file]);
-    let second = Past { end: 200_000, ..days() };
+    let second = Window { end_ms: 200_000_000, ..days() };
     second.export(&["--output", &file]).assert_code(0);
     let length = fs::metadata(&file).unwrap().len();
     assert_eq!(first.go_on().0, Some(1));
@@ -311,9 +310,9 @@ fn a_closed_stdout_is_an_error() {
 #[test]
 fn a_window_that_ends_too_late_for_blocks_is_warned_of() {
     let at = |hours: i64| {
-        let past = Past::of(60, 60);
-        let end = past.end - hours * 3600;
-        Past { origin: end - 3600, start: end - 3600, end, ..past }.export(&["--output", "-"])
+        let past = Window::past(60, 60);
+        let start_ms = past.start_ms - hours * 3_600_000;
+        past.starting(start_ms).export(&["--output", "-"])
     };
     at(4).assert_code(0);
     assert!(!at(4).stderr.contains("WARNING"), "{}", at(4).stderr);

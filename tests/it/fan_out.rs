@@ -3,10 +3,10 @@
 //!
 //! FAN_OUT_INTERVAL_MS=1000 has the ticks a second apart; without it they come 50 ms apart.
 
+use crate::support::cmd::Cmd;
 use crate::support::nginx::Nginx;
 use crate::support::process::{Run, binary};
 use crate::support::real_receiver::{RealReceiver, RealSetup};
-use crate::support::sender::Sender;
 use crate::support::time::{now_ms, seconds};
 
 const SERIES_COUNT: u64 = 500;
@@ -34,8 +34,8 @@ impl Fleet {
     }
 
     /// Returns the command that pushes its first ticks.
-    fn push(&self, protocol: &str, tick_count: u64) -> Sender {
-        let sender = Sender::to(&format!("{}/api/v1/write", self.base_url))
+    fn push(&self, protocol: &str, tick_count: u64) -> Cmd {
+        let sender = Cmd::to(&format!("{}/api/v1/write", self.base_url))
             .flag("metric-name", "fleet")
             .flag("labels", LABELS)
             .flag("origin", &self.origin)

@@ -1,16 +1,16 @@
 //! What becomes of a sample when an answer is lost, is a gateway's, or speaks of a part only:
 //! counted as unconfirmed where it may be stored, and only there.
 
+use crate::support::cmd::Cmd;
 use crate::support::ledger::Messages;
-use crate::support::past::{Past, assert_same_bits};
 use crate::support::process::Run;
 use crate::support::proxy::Proxy;
 use crate::support::proxy::fault::Fault;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Step};
+use crate::support::window::{Window, assert_same_bits};
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ fn statuses(statuses: &[u16]) -> Vec<Step> {
 }
 
 /// Returns a backfill of 1,000 datapoints in ten batches.
-fn thousand() -> Past {
-    Past::of(1000, MINUTE).flags(&["--batch-size", "100"])
+fn thousand() -> Window {
+    Window::past(1000, MINUTE).and(&["--batch-size", "100"])
 }
 
 /// Returns the counts of a run: accepted, rejected, undelivered, unconfirmed.
@@ -37,7 +37,7 @@ fn counts(run: &Run) -> [usize; 4] {
 #[track_caller]
 fn backfill(flags: &[&str], steps: impl IntoIterator<Item = Step>) -> Run {
     let receiver = Script::new(steps).unchecked().start();
-    thousand().flags(flags).backfill(&receiver.url())
+    thousand().and(flags).backfill(&receiver.url())
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_400_after_any_5xx_is_unconfirmed() {
     let cases = [500, 501, 502, 503, 504, 505, 529].map(|status| [status, 400]);
     side_by_side(cases.into_iter().chain([[503, 409]]), |[first, second]| {
         let receiver = ScriptedReceiver::start(statuses(&[204, first, second]));
-        let run = Sender::to(&receiver.url()).run();
+        let run = Cmd::to(&receiver.url()).run();
         run.assert_code(1);
         assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{first}: {}", run.stderr);
     });
@@ -55,7 +55,7 @@ fn a_400_after_any_5xx_is_unconfirmed() {
 fn a_400_after_429_is_rejected() {
     // Refused as too much, nothing of it is stored.
     let receiver = ScriptedReceiver::start(statuses(&[204, 429, 400]));
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
 }
 
@@ -63,10 +63,10 @@ fn a_400_after_429_is_rejected() {
 fn what_was_refused_before_the_body_is_undelivered() {
     let receiver = Script::new(statuses(&[204])).start();
     receiver.close();
-    let run = Sender::to(&receiver.url()).flag("flush-timeout", "200ms").run();
+    let run = Cmd::to(&receiver.url()).flag("flush-timeout", "200ms").run();
     assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
     receiver.open();
-    Sender::to(&receiver.url()).run().assert_code(0);
+    Cmd::to(&receiver.url()).run().assert_code(0);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_backfill_that_is_refused_at_its_first_batch_ends_with_3() {
 #[test]
 fn a_run_of_which_every_datapoint_is_unconfirmed_by_an_answer_ends_with_1() {
     let receiver = Script::new([]).choose(|_, n| Step::status([503, 400][n % 2])).start();
-    let run = Sender::to(&receiver.url()).ticks(3, 20).run();
+    let run = Cmd::to(&receiver.url()).ticks(3, 20).run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [0, 0, 0, 3, 0], "{}", run.stderr);
 }
@@ -130,15 +130,15 @@ fn a_run_of_which_every_datapoint_is_unconfirmed_by_an_answer_ends_with_1() {
 #[test]
 fn the_oldest_of_a_batch_that_was_taken_in_part_are_the_refused_ones() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let past = thousand().flags(&["--protocol", "2"]);
-    let there = Past { end: past.start + 60 * MINUTE, ..past.clone() };
+    let past = thousand().and(&["--protocol", "2"]);
+    let there = past.ticks(0, 60);
     there.backfill(&receiver.write_url()).assert_code(0);
     let run = past.backfill(&receiver.write_url());
     run.assert_code(1);
     // The newest of those that are there, no. 59, is taken once more.
     assert_eq!(counts(&run), [941, 59, 0, 0], "{}", run.stderr);
-    let end = past.start + 59 * MINUTE;
-    run.assert_says(&format!("--start-epoch {} --end-epoch {end} ", past.start));
+    let (start, end) = (past.start_ms / 1000, past.start_ms / 1000 + 59 * MINUTE);
+    run.assert_says(&format!("--start-epoch {start} --end-epoch {end} "));
     assert_same_bits(&past.stored(&receiver), &past.planned());
 }
 
@@ -148,12 +148,12 @@ fn of_several_series_the_range_that_was_taken_in_part_is_to_be_verified() {
         .otherwise(Step::written(100))
         .unchecked()
         .start();
-    let past = thousand().flags(&["--protocol", "2", "--labels", "a=c"]);
+    let past = thousand().and(&["--protocol", "2", "--labels", "a=c"]);
     let run = past.backfill(&receiver.url());
     run.assert_code(1);
     assert_eq!(counts(&run), [1960, 40, 0, 0], "{}", run.stderr);
-    let (start, end) = (past.start + 50 * MINUTE, past.start + 100 * MINUTE);
-    let origin = past.origin;
+    let origin = past.origin_ms / 1000;
+    let (start, end) = (origin + 50 * MINUTE, origin + 100 * MINUTE);
     run.assert_says(&format!(
         "push-live-metrics verify --metric-name cpu --labels a=b --labels a=c --url {} \
          --protocol 2 --origin {origin} --start-epoch {start} --end-epoch {end} --step-size 1m",
@@ -181,7 +181,7 @@ fn a_gateway_that_strips_the_written_headers_leaves_a_batch_open() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let strip = |_| Some((Fault::StripWritten, Duration::ZERO));
     let proxy = Proxy::start(receiver.address(), TIMEOUT, strip);
-    let past = thousand().flags(&["--protocol", "auto"]);
+    let past = thousand().and(&["--protocol", "auto"]);
     let run = past.backfill(&proxy.write_url());
     run.assert_code(1);
     assert_eq!(counts(&run), [900, 0, 0, 100], "{}", run.stderr);
@@ -193,7 +193,7 @@ fn a_gateway_that_strips_the_written_headers_leaves_a_batch_open() {
 fn a_415_of_which_the_samples_are_stored_leaves_a_batch_open() {
     let only_1_0 = "--web.remote-write-receiver.accepted-protobuf-messages=prometheus.WriteRequest";
     let Some(receiver) = RealReceiver::prometheus3().flag(only_1_0).start() else { return };
-    let past = thousand().flags(&["--protocol", "auto"]);
+    let past = thousand().and(&["--protocol", "auto"]);
     let run = past.backfill(&receiver.write_url());
     assert_same_bits(&past.stored(&receiver), &past.planned());
     assert_eq!(counts(&run), [900, 0, 0, 100], "{}", run.stderr);
@@ -205,7 +205,7 @@ fn a_live_run_through_such_a_gateway_loses_nothing() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
     let strip = |_| Some((Fault::StripWritten, Duration::ZERO));
     let proxy = Proxy::start(receiver.address(), TIMEOUT, strip);
-    let past = Past::of(10, MINUTE).flags(&["--protocol", "auto"]);
+    let past = Window::past(10, MINUTE).and(&["--protocol", "auto"]);
     past.live(&proxy.write_url()).assert_code(0);
     assert_same_bits(&past.stored(&receiver), &past.planned());
 }
@@ -217,7 +217,7 @@ fn a_2xx_that_counts_exemplars_or_histograms_only_is_of_2_0() {
         let only: Step = Answer::status(204).header(&name, "0").into();
         let receiver = Script::new([Step::written(1), only]).v2(Messages::Auto, 1).unchecked();
         let receiver = receiver.start();
-        let run = Sender::to(&receiver.url()).flag("protocol", "auto").run();
+        let run = Cmd::to(&receiver.url()).flag("protocol", "auto").run();
         run.assert_code(1);
         assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
         assert_eq!(run.log().events("fallback").len(), 0);
@@ -230,7 +230,7 @@ fn what_the_receiver_says_of_a_conflict_is_shown_with_its_own_hint() {
     let text = "duplicate sample for timestamp 1; overrides not allowed: existing 1, new value 2";
     let conflict: Step = Answer::status(400).body(text).into();
     let receiver = ScriptedReceiver::start([Step::status(204), conflict]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_code(1).assert_says("Hint: another run has put another value there");
     assert!(!run.stderr.contains("out_of_order_time_window"), "{}", run.stderr);
 }
@@ -239,7 +239,7 @@ fn what_the_receiver_says_of_a_conflict_is_shown_with_its_own_hint() {
 fn a_415_names_the_version_that_was_not_tried() {
     for (protocol, hint) in [("1", "give --protocol 2"), ("2", "give --protocol 1")] {
         let receiver = Script::new(statuses(&[415])).unchecked().start();
-        let run = Sender::to(&receiver.url()).flag("protocol", protocol).ticks(1, 20).run();
+        let run = Cmd::to(&receiver.url()).flag("protocol", protocol).ticks(1, 20).run();
         run.assert_says(hint);
     }
 }

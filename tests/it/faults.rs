@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use crate::support::cmd::Cmd;
 use crate::support::scripted_receiver::ScriptedReceiver;
-use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step, Then};
 
@@ -14,7 +14,7 @@ const MS: Duration = Duration::from_millis(1);
 #[track_caller]
 fn check(steps: impl IntoIterator<Item = Step>, retries: u64) {
     let receiver = ScriptedReceiver::start(steps);
-    let run = Sender::to(&receiver.url()).flag("timeout", "30s").run();
+    let run = Cmd::to(&receiver.url()).flag("timeout", "30s").run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, retries, "{}", run.stderr);
     receiver.finish();
@@ -24,7 +24,7 @@ fn check(steps: impl IntoIterator<Item = Step>, retries: u64) {
 #[track_caller]
 fn check_impatient(steps: impl IntoIterator<Item = Step>) {
     let receiver = ScriptedReceiver::start(steps);
-    let run = Sender::to(&receiver.url()).flag("timeout", "2s").run();
+    let run = Cmd::to(&receiver.url()).flag("timeout", "2s").run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, 1, "{}", run.stderr);
     receiver.finish();
@@ -34,7 +34,7 @@ fn check_impatient(steps: impl IntoIterator<Item = Step>) {
 #[track_caller]
 fn check_closed(steps: impl IntoIterator<Item = Step>) {
     let receiver = ScriptedReceiver::start(steps.into_iter().chain([Step::Refuse]));
-    let running = Sender::to(&receiver.url()).start();
+    let running = Cmd::to(&receiver.url()).start();
     running.wait_for_event("retry", 1);
     receiver.open();
     let run = running.wait();
@@ -83,7 +83,7 @@ fn a_connection_that_ends_between_datapoints_costs_nothing() {
     // It has ended by the time that the next one is due.
     let one: Step = Answer::status(204).then(Then::Close).into();
     let receiver = ScriptedReceiver::start(vec![one; 3]);
-    let run = Sender::to(&receiver.url()).ticks(3, 1000).starting_now().run();
+    let run = Cmd::to(&receiver.url()).ticks(3, 1000).starting_now().run();
     run.assert_all_delivered(&receiver);
     assert_eq!(run.summary().retries, 0, "{}", run.stderr);
     receiver.finish();
@@ -171,7 +171,7 @@ fn a_header_that_does_not_end_is_not_read_to_its_end() {
 fn an_error_of_ten_megabytes_is_shown_to_its_first_kilobyte() {
     let receiver =
         ScriptedReceiver::start([Answer::status(503).body(vec![b'x'; 10_000_000]).into()]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     let log = run.log();
     let shown = log.only("retry").get("message").text();
@@ -182,7 +182,7 @@ fn an_error_of_ten_megabytes_is_shown_to_its_first_kilobyte() {
 fn an_error_that_stops_behind_its_first_kilobyte_is_not_waited_for() {
     let error = Answer::status(503).body("x".repeat(2000));
     let receiver = ScriptedReceiver::start([error.cut(1200, Then::Stall, true).into()]);
-    let run = Sender::to(&receiver.url()).flag("timeout", "35s").run();
+    let run = Cmd::to(&receiver.url()).flag("timeout", "35s").run();
     run.assert_all_delivered(&receiver);
     assert!(run.took() < 30_000 * MS, "{:?}", run.took());
 }
@@ -212,7 +212,7 @@ fn a_body_in_chunks_is_one() {
         .body("come back in a while")
         .chunked()
         .into()]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_all_delivered(&receiver);
     assert!(run.stderr.contains(": come back in a while;"), "{}", run.stderr);
 }
@@ -244,7 +244,7 @@ fn one_fault_after_the_other() {
 fn the_series_of_a_fan_out_share_their_fate() {
     let steps = [Step::status(503), Step::status(204), Step::Reset];
     let receiver = ScriptedReceiver::start(steps);
-    let run = Sender::to(&receiver.url()).flag("labels", "k={1..3}").run();
+    let run = Cmd::to(&receiver.url()).flag("labels", "k={1..3}").run();
     run.assert_all_delivered(&receiver);
     assert_eq!(receiver.requests().len(), 12, "ten ticks, one request each, two again");
     receiver.finish();
@@ -254,7 +254,7 @@ fn the_series_of_a_fan_out_share_their_fate() {
 fn a_tick_of_two_requests_is_finished_before_the_next() {
     let steps = [Step::status(204), Step::status(503), Step::status(204), Step::Reset];
     let receiver = ScriptedReceiver::start(steps);
-    let sender = Sender::to(&receiver.url()).flag("labels", "k={1..2001}").ticks(3, 20);
+    let sender = Cmd::to(&receiver.url()).flag("labels", "k={1..2001}").ticks(3, 20);
     sender.run().assert_all_delivered(&receiver);
     let sizes: Vec<usize> =
         receiver.requests().iter().map(|request| request.content.points.len()).collect();
@@ -265,7 +265,7 @@ fn a_tick_of_two_requests_is_finished_before_the_next() {
 #[test]
 fn a_tick_is_cut_by_the_batch_size() {
     let receiver = ScriptedReceiver::start([Step::status(204), Step::status(503)]);
-    let sender = Sender::to(&receiver.url()).flag("labels", "k={1..7}").ticks(2, 20);
+    let sender = Cmd::to(&receiver.url()).flag("labels", "k={1..7}").ticks(2, 20);
     sender.flag("batch-size", "3").run().assert_all_delivered(&receiver);
     let sizes: Vec<usize> =
         receiver.requests().iter().map(|request| request.content.points.len()).collect();

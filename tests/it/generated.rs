@@ -9,10 +9,10 @@ use push_live_metrics::remote_write::{self, Version};
 use push_live_metrics::report::json_text;
 use push_live_metrics::series::TimestampMs;
 
+use crate::support::cmd::Cmd;
 use crate::support::json::Json;
 use crate::support::library::live_config;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step, Then};
 
 /// 2025-12-17 11:00:00 UTC.
@@ -63,7 +63,7 @@ fn attempt(http: &Http) -> Outcome {
 }
 
 fn target(receiver: &ScriptedReceiver) -> Target {
-    let sender = Sender::to(&receiver.url()).flag("timeout", "30s");
+    let sender = Cmd::to(&receiver.url()).flag("timeout", "30s");
     live_config(&sender.args(), NOW.0).0.target
 }
 

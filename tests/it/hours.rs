@@ -15,10 +15,10 @@ use push_live_metrics::error::Exit;
 use push_live_metrics::report::Report;
 
 use crate::support::clock::FakeClock;
+use crate::support::cmd::Cmd;
 use crate::support::library::{live_config, points};
 use crate::support::log::{Log, Summary};
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::wire::Point;
 
@@ -37,7 +37,7 @@ struct Hours {
 impl Hours {
     /// Runs `sender` in this process, from `START_MS` on.
     #[track_caller]
-    fn run(sender: Sender, clock: &FakeClock) -> Hours {
+    fn run(sender: Cmd, clock: &FakeClock) -> Hours {
         let (config, output) = live_config(&sender.args(), START_MS);
         let text = Arc::new(Mutex::new(Vec::new()));
         let report = Arc::new(Report::new(output, Box::new(Shared(Arc::clone(&text)))));
@@ -73,8 +73,8 @@ impl Write for Shared {
 }
 
 /// Returns a run of one datapoint a minute.
-fn minutes(receiver: &ScriptedReceiver, count: u64) -> Sender {
-    Sender::to(&receiver.url()).ticks(count, 60_000)
+fn minutes(receiver: &ScriptedReceiver, count: u64) -> Cmd {
+    Cmd::to(&receiver.url()).ticks(count, 60_000)
 }
 
 /// Returns a receiver that goes by the clock.
@@ -172,7 +172,7 @@ fn an_outage_longer_than_the_age_gives_up_what_is_too_old() {
 
 /// Returns the delays before the second, third, ... attempt, in milliseconds.
 #[track_caller]
-fn delays_ms(sender: impl FnOnce(Sender) -> Sender, steps: Vec<Step>) -> Vec<i64> {
+fn delays_ms(sender: impl FnOnce(Cmd) -> Cmd, steps: Vec<Step>) -> Vec<i64> {
     let clock = FakeClock::at(START_MS);
     let count = steps.len();
     let receiver = receiver(&clock, steps);
@@ -197,7 +197,7 @@ fn a_new_datapoint_does_not_start_the_backoff_anew() {
     let clock = FakeClock::at(START_MS);
     let script = Script::new([]).now(clock.now_fn()).giving_up().otherwise(Step::status(503));
     let receiver = script.start();
-    let sender = Sender::to(&receiver.url()).ticks(100, 1000).flag("give-up-after", "0s");
+    let sender = Cmd::to(&receiver.url()).ticks(100, 1000).flag("give-up-after", "0s");
     let hours = Hours::run(sender, &clock);
     assert_eq!(hours.exit, Exit::Unreachable);
     let arrivals = arrivals_ms(&receiver);
@@ -494,7 +494,7 @@ fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
         let clock = FakeClock::at(START_MS);
         let receiver = receiver(&clock, []);
         receiver.close();
-        let sender = Sender::to(&receiver.url()).ticks(tick_count, 1000).switch("quiet");
+        let sender = Cmd::to(&receiver.url()).ticks(tick_count, 1000).switch("quiet");
         let sender = sender.flag("labels", "k={1..10}").flag("give-up-after", age);
         let (config, output) = live_config(&sender.args(), START_MS);
         let report = Arc::new(Report::new(output, Box::new(io::sink())));

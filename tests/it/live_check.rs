@@ -9,14 +9,14 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::flags::{Flags, bits};
 use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::time::now_ms;
+use crate::support::window::{Window, assert_same_bits, assert_within};
 
 const TOKEN: &str = "t0ken-that-must-not-show";
 
 /// Returns how many ticks there are and how far they are apart.
-fn ticks() -> (u64, u64) {
+fn ticks() -> (i64, i64) {
     match std::env::var("LIVE_CHECK_MINUTES") {
         Ok(minutes) => (minutes.parse().expect("LIVE_CHECK_MINUTES is a number"), 60_000),
         Err(_) => (5, 1000),
@@ -28,14 +28,10 @@ fn ticks() -> (u64, u64) {
 fn check_receiver(setup: RealSetup, relative_error_max: f64) {
     let Some(receiver) = setup.start() else { return };
     let (tick_count, interval_ms) = ticks();
-    let flags = Flags {
-        start_ms: now_ms() / 1000 * 1000,
-        ..Flags::new(receiver.write_url(), "live", tick_count, interval_ms)
-    };
-    let mut args = flags.args();
-    args.push("--verbose".into());
-    let push = flags.surroundings().env("REMOTE_WRITE_TOKEN", TOKEN).start(args);
-    push.wait_for("✓ Pushed chaos", 1);
+    let window = Window::now(receiver.write_url(), "run=live", tick_count, interval_ms);
+    let window = window.starting(now_ms() / 1000 * 1000);
+    let push = window.cmd("").switch("verbose").env("REMOTE_WRITE_TOKEN", TOKEN).start();
+    push.wait_for("✓ Pushed cpu", 1);
     assert_token_is_not_listed(push.pid());
     let run = push.wait();
     run.assert_code(0);
@@ -49,24 +45,11 @@ fn check_receiver(setup: RealSetup, relative_error_max: f64) {
     );
     assert!(log.contains(&summary), "{log}");
 
-    let stored = receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms());
-    let planned = flags.planned();
-    assert_eq!(stored.len(), planned.len(), "{stored:?}");
-    let mut worst: f64 = 0.0;
-    for (i, (&(stored_ms, value), &(planned_ms, planned_bits))) in
-        stored.iter().zip(&planned).enumerate()
-    {
-        assert_eq!(stored_ms, planned_ms);
-        let offset_ms = i64::try_from(u64::try_from(i).unwrap() * interval_ms).unwrap();
-        assert_eq!(stored_ms - flags.start_ms, offset_ms, "exactly on the grid");
-        let planned = f64::from_bits(planned_bits);
-        worst = worst.max((value / planned - 1.0).abs());
-        println!("{stored_ms} planned {planned_bits:016x} stored {:016x}", value.to_bits());
-    }
-    println!("{tick_count} ticks {interval_ms} ms apart, largest relative error {worst:e}");
-    assert!(worst <= relative_error_max, "{worst:e}");
-    if relative_error_max == 0.0 {
-        assert_eq!(bits(&stored), planned);
+    let (stored, planned) = (window.stored(&receiver), window.planned());
+    assert_within(&stored, &planned, relative_error_max);
+    for (tick, (time_ms, value)) in (0..).zip(&stored) {
+        assert_eq!(time_ms - window.start_ms, tick * interval_ms, "exactly on the grid");
+        println!("{time_ms} {:016x}", value.to_bits());
     }
 }
 
@@ -108,9 +91,9 @@ fn live_ctrl_c_at_tick_3_of_5_ends_the_run_and_counts_right() {
     let interrupted = |i: u64| {
         // Three are due.
         let start_ms = now_ms() - 125_000;
-        let flags = Flags::new(receiver.write_url(), &format!("interrupted-{i}"), 5, 60_000);
-        let flags = Flags { start_ms, ..flags };
-        let push = flags.start(&[]);
+        let labels = format!("run=interrupted-{i}");
+        let window = Window::now(receiver.write_url(), &labels, 5, 60_000).starting(start_ms);
+        let push = window.start(&[]);
         push.wait_for("[3/5]", 1);
         push.wait_for("Sleeping for", 1);
         let interrupted_at = push.signal("INT");
@@ -120,8 +103,7 @@ fn live_ctrl_c_at_tick_3_of_5_ends_the_run_and_counts_right() {
         let counts = "5 planned = 3 accepted + 0 rejected + 0 undelivered + 0 unconfirmed \
                       + 2 not yet due; 0 retries";
         run.assert_says(counts);
-        let stored = receiver.samples(&flags.selector(), flags.start_ms, flags.end_ms());
-        assert_eq!(bits(&stored), flags.planned()[..3]);
+        assert_same_bits(&window.stored(&receiver), &window.planned()[..3]);
         took
     };
     let mut took: Vec<Duration> = thread::scope(|scope| {

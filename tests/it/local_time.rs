@@ -3,9 +3,9 @@
 use push_live_metrics::report::utc_time;
 use push_live_metrics::series::TimestampMs;
 
+use crate::support::cmd::Cmd;
 use crate::support::process::Run;
 use crate::support::scripted_receiver::ScriptedReceiver;
-use crate::support::sender::Sender;
 use crate::support::time::{now_ms, seconds};
 
 /// Central Europe's rule, which takes no database.
@@ -15,7 +15,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Returns a run that says what it expects, and finds nobody to ask.
 fn verify(zone: &str, start: &str, end: &str) -> Run {
-    let sender = Sender::to("http://127.0.0.1:9/api/v1/write").without("interval");
+    let sender = Cmd::to("http://127.0.0.1:9/api/v1/write").without("interval");
     let sender = sender.without("duration").without("log-format").flag("flush-timeout", "0s");
     let window = sender.flag("start-epoch", start).flag("end-epoch", end).flag("step-size", "1d");
     window.env("TZ", zone).shell(r#"exec "$0" verify "$@""#).run()
@@ -66,9 +66,9 @@ fn the_offset_changes_during_a_run() {
     let receiver = ScriptedReceiver::start([]);
     let start = now_ms() / 1000 * 1000;
     let change = start + 2000;
-    let sender = Sender::to(&receiver.url()).ticks(12, 250).flag("log-format", "text");
+    let sender = Cmd::to(&receiver.url()).ticks(12, 250).flag("log-format", "text");
     let zone = summer_from(change);
-    let run = sender.flag("start-epoch", &seconds(start)).env("TZ", &zone).run();
+    let run = sender.flag("start-epoch", seconds(start)).env("TZ", &zone).run();
     run.assert_code(0);
     let local = |ms| utc_time(TimestampMs(if ms < change { ms } else { ms + HOUR_MS }));
     for (number, ms) in (1..=12).zip((start..).step_by(250)) {

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
+use crate::support::cmd::Cmd;
 use crate::support::json::Json;
-use crate::support::process::{Run, Surroundings};
+use crate::support::process::Run;
 use crate::support::real_receiver::RealReceiver;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::tidy::sources;
 
@@ -144,14 +143,14 @@ fn runs_log_what_the_tables_have() {
     let mut seen = BTreeSet::new();
     let final_status = Answer::status(400).body("no").into();
     let receiver = ScriptedReceiver::start([Step::status(204), Step::status(503), final_status]);
-    seen.extend(tables.check(&Sender::to(&receiver.url()).switch("verbose").run()));
+    seen.extend(tables.check(&Cmd::to(&receiver.url()).switch("verbose").run()));
     receiver.finish();
     let receiver = ScriptedReceiver::start([]);
-    let run = Sender::to(&receiver.url()).flag("labels", "a={1..5}").switch("verbose").run();
+    let run = Cmd::to(&receiver.url()).flag("labels", "a={1..5}").switch("verbose").run();
     seen.extend(tables.check(&run));
     receiver.finish();
     let receiver = Script::new([Answer::status(401).into()]).start();
-    seen.extend(tables.check(&Sender::to(&receiver.url()).run()));
+    seen.extend(tables.check(&Cmd::to(&receiver.url()).run()));
     receiver.finish();
     for event in ["window", "tick", "pushed", "sample", "retry", "attempt", "rejected", "summary"] {
         assert!(seen.contains(event), "no {event} in {seen:?}");
@@ -165,15 +164,15 @@ fn backfill_verify_and_resume_log_what_the_tables_have() {
     };
     let tables = Tables::read();
     let run = |verb: &str, end: i64, more: &str| {
-        let start = crate::support::past::now() - 7200;
+        let start = crate::support::window::this_minute() - 7200;
         let step = if verb.is_empty() { "--interval" } else { "--step-size" };
         let words = format!(
-            "{verb} --metric-name m --labels a=b --start-epoch {start} --end-epoch {} {step} 60s \
+            "--metric-name m --labels a=b --start-epoch {start} --end-epoch {} {step} 60s \
              --log-format json {more}",
             start + end,
         );
-        let args = words.split_whitespace().map(Into::into).collect();
-        tables.check(&Surroundings::new(Duration::from_secs(60)).start(args).wait())
+        let words: Vec<&str> = words.split_whitespace().collect();
+        tables.check(&Cmd::bare().verb(verb).and(&words).run())
     };
     let url = format!("--url {}", receiver.write_url());
     let mut seen = run("backfill", 1800, &format!("{url} --verify"));

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
+use crate::support::cmd::Cmd;
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{BlackHole, Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Read as How, Step};
 
@@ -14,8 +14,8 @@ use crate::support::step::{Read as How, Step};
 const NOWHERE: &str = "http://192.0.2.1/api/v1/write";
 
 /// Returns ten datapoints for `url` through this proxy.
-fn sender(url: &str, proxy: SocketAddr) -> Sender {
-    Sender::to(url).env("HTTP_PROXY", &format!("http://{proxy}")).flag("flush-timeout", "100ms")
+fn sender(url: &str, proxy: SocketAddr) -> Cmd {
+    Cmd::to(url).env("HTTP_PROXY", format!("http://{proxy}")).flag("flush-timeout", "100ms")
 }
 
 /// Fails unless what the run ended with names the proxy, also in words that --quiet leaves.

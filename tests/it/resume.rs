@@ -6,34 +6,33 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::library::{empty_environment, only_samples, plan};
 use crate::support::process::Run;
 use crate::support::proxy::Proxy;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::scripted_receiver::Script;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::Step;
-use crate::support::time::now_ms;
-use crate::verify::{Series, run_printed_commands};
+use crate::support::window::{Window, assert_within};
+use crate::verify::{run_printed_commands, series_of};
 
 /// Ticks of a window; a second apart, so that it is younger than what a Prometheus refuses.
 const TICKS: i64 = 1000;
 
-fn series(receiver: &RealReceiver, labels: &str) -> Series {
-    let mut series = Series::new(&receiver.write_url(), (TICKS + 10) * 1000);
+fn series(receiver: &RealReceiver, labels: &str) -> Window {
+    let mut series = series_of(&receiver.write_url(), (TICKS + 10) * 1000);
     series.step_ms = 1000;
     series.labels = labels.into();
     series
 }
 
 /// Resumes the whole window.
-fn resume(series: &Series) -> Run {
+fn resume(series: &Window) -> Run {
     series.clone().and(&["--resume", "--batch-size", "100"]).run("backfill", 0, TICKS)
 }
 
 /// Fails unless all of the window is there.
 #[track_caller]
-fn check_whole(series: &Series, planned: usize) {
+fn check_whole(series: &Window, planned: usize) {
     let sum = format!("{planned} planned = {planned} matching + 0 missing + 0 different; 0");
     series.check(TICKS, 0, &sum);
 }
@@ -64,7 +63,7 @@ fn nothing_there_is_a_plain_backfill() {
 fn a_refusal_of_the_first_batch_ends_it_where_nothing_is_there() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let writing = Script::new([]).unchecked().otherwise(Step::status(400)).start();
-    let series = Series { url: writing.url(), ..series(&receiver, "a=b") };
+    let series = Window { url: writing.url(), ..series(&receiver, "a=b") };
     let read_url = receiver.url() + "/api/v1/read";
     let run = resume(&series.and(&["--read-url", &read_url]));
     run.assert_code(3).assert_says("1000 planned = 0 accepted + 100 rejected");
@@ -80,7 +79,7 @@ fn of_a_fan_out_each_series_gets_what_it_lacks() {
         let all = series(&receiver, "n={1..4}");
         let one = |n: i64| {
             let seed = (41 + n).to_string();
-            let one = Series { labels: format!("n={n}"), ..all.clone() };
+            let one = Window { labels: format!("n={n}"), ..all.clone() };
             one.and(&["--seed", &seed])
         };
         one(1).push(0, 900);
@@ -137,9 +136,9 @@ fn a_different_value_is_said_before_anything_is_sent() {
 fn a_receiver_that_cannot_be_read_is_named_with_the_flag() {
     let step = Step::status(404);
     let receiver = Script::new([]).unchecked().otherwise(step).start();
-    let series = Series::new(&receiver.url(), 100_000).and(&["--resume"]);
+    let series = series_of(&receiver.url(), 100_000).and(&["--resume"]);
     series.run("backfill", 0, 10).assert_code(3).assert_says("--read-url");
-    let unknown = Series { url: receiver.url().replace("write", "receive"), ..series };
+    let unknown = Window { url: receiver.url().replace("write", "receive"), ..series };
     unknown.run("backfill", 0, 10).assert_code(2).assert_says("--read-url");
 }
 
@@ -158,7 +157,7 @@ fn what_came_meanwhile_takes_nothing_with_it() {
         };
         let ours = series(&receiver, "a=b");
         for end in [0, 230] {
-            let ours = Series { labels: format!("end={end}"), ..ours.clone() };
+            let ours = Window { labels: format!("end={end}"), ..ours.clone() };
             if end > 0 {
                 ours.push(0, end);
             }
@@ -169,7 +168,7 @@ fn what_came_meanwhile_takes_nothing_with_it() {
                 }
                 None
             });
-            let through = Series { url: proxy.write_url(), ..ours.clone() };
+            let through = Window { url: proxy.write_url(), ..ours.clone() };
             let run = resume(&through.and(&["--protocol", protocol, "--read-url", &read_url]));
             run.assert_code(0).assert_says(&format!(" planned = {} accepted", TICKS - end));
             check_whole(&ours, 1000);
@@ -199,8 +198,8 @@ fn check_kill(receiver: &RealReceiver, kill: Kill, relative_error_max: f64) -> u
     let labels = format!("kill={},n={{1..{}}}", kill.number, kill.series_count);
     let batch_size = if kill.series_count == 1 { "20" } else { "500" };
     let mut series = series(receiver, &labels);
-    series.more = ["--protocol", kill.protocol, "--batch-size", batch_size].map(Into::into).into();
-    let backfill = series.start("backfill", 0, TICKS);
+    series.flags = ["--protocol", kill.protocol, "--batch-size", batch_size].map(Into::into).into();
+    let backfill = series.ticks(0, TICKS).cmd("backfill").start();
     if kill.is_begun {
         backfill.wait_for("Starting backfill", 1);
     }
@@ -208,7 +207,7 @@ fn check_kill(receiver: &RealReceiver, kill: Kill, relative_error_max: f64) -> u
     let killed = backfill.kill();
     // A VictoriaMetrics that found nothing is not asked the same again: it would say so again.
     let stored = |n: i64, more: &str| {
-        let selector = format!("verified{{kill=\"{}\",n=\"{n}\"{more}}}", kill.number);
+        let selector = format!("cpu{{kill=\"{}\",n=\"{n}\"{more}}}", kill.number);
         receiver.samples(&selector, series.origin_ms, series.origin_ms + TICKS * 1000 - 1)
     };
     let before = stored(kill.series_count, ",before=\"\"").len();
@@ -220,22 +219,8 @@ fn check_kill(receiver: &RealReceiver, kill: Kill, relative_error_max: f64) -> u
     assert_eq!(run.code, 0, "{kill:?}\n{}", run.stderr);
     for n in 1..=kill.series_count {
         let (labels, seed) = (format!("kill={},n={n}", kill.number), (41 + n).to_string());
-        let one = Series { labels, ..series.clone() }.and(&["--seed", &seed]);
-        let planned =
-            only_samples(&plan(&one.args("backfill", 0, TICKS), &empty_environment(), now_ms()));
-        let stored = stored(n, "");
-        assert_eq!(stored.len(), planned.len(), "{kill:?} series {n}");
-        for (stored, planned) in stored.iter().zip(&planned) {
-            let error = (stored.1 - planned.1).abs() / planned.1.abs();
-            let is_value = match relative_error_max {
-                0.0 => stored.1.to_bits() == planned.1.to_bits(),
-                max => error <= max,
-            };
-            assert!(
-                stored.0 == planned.0 && is_value,
-                "{kill:?} series {n}: {stored:?} for {planned:?}"
-            );
-        }
+        let one = Window { labels, ..series.clone() }.and(&["--seed", &seed]);
+        assert_within(&stored(n, ""), &one.ticks(0, TICKS).planned(), relative_error_max);
     }
     before
 }

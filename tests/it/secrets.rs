@@ -3,9 +3,9 @@
 
 use std::fs;
 
+use crate::support::cmd::Cmd;
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step};
 
@@ -14,24 +14,24 @@ const SECRET: &str = "s3cr3t-t0ken";
 const BASIC: &str = "dXNlcjpzM2NyM3QtdDBrZW4=";
 
 /// The ways to give a secret, for requests to a URL.
-const WAYS: [fn(Sender) -> Sender; 7] = [
+const WAYS: [fn(Cmd) -> Cmd; 7] = [
     |sender| sender.env("REMOTE_WRITE_TOKEN", SECRET),
     |sender| sender.file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t"),
-    |sender| sender.file(".env", &format!("REMOTE_WRITE_TOKEN={SECRET}\n")),
+    |sender| sender.file(".env", format!("REMOTE_WRITE_TOKEN={SECRET}\n")),
     |sender| {
-        let sender = sender.file("vars", &format!("export REMOTE_WRITE_TOKEN='{SECRET}'\n"));
+        let sender = sender.file("vars", format!("export REMOTE_WRITE_TOKEN='{SECRET}'\n"));
         sender.flag("env-file", "vars")
     },
     |sender| sender.env("REMOTE_WRITE_USERNAME", "user").env("REMOTE_WRITE_PASSWORD", SECRET),
     |sender| {
-        let sender = sender.file("p", &format!("{SECRET}\n")).env("REMOTE_WRITE_USERNAME", "user");
+        let sender = sender.file("p", format!("{SECRET}\n")).env("REMOTE_WRITE_USERNAME", "user");
         sender.env("REMOTE_WRITE_PASSWORD_FILE", "p")
     },
     |sender| sender.file("h", SECRET).flag("header", "X-Api-Key: @h"),
 ];
 
 /// The ways to log.
-const LOGS: [fn(Sender) -> Sender; 3] = [
+const LOGS: [fn(Cmd) -> Cmd; 3] = [
     |sender| sender.switch("verbose"),
     |sender| sender.switch("verbose").flag("log-format", "text"),
     |sender| sender.switch("quiet").flag("log-format", "text"),
@@ -48,13 +48,13 @@ fn assert_nothing_shown(run: &Run) {
 
 /// Runs each way to give a secret with each way to log, into a receiver that does this.
 #[track_caller]
-fn check(steps: &[Step], change: impl Fn(Sender) -> Sender + Sync, expected_code: i32) {
+fn check(steps: &[Step], change: impl Fn(Cmd) -> Cmd + Sync, expected_code: i32) {
     let cases = WAYS.into_iter().flat_map(|way| LOGS.map(|log| (way, log)));
     side_by_side(cases, |(way, log)| {
         let script = Script::new(steps.to_vec()).giving_up().header("Authorization");
         let script = script.allow(|allowed| allowed.steps_left = true);
         let receiver = script.header("X-Api-Key").start();
-        let sender = change(log(way(Sender::to(&receiver.url()).ticks(3, 20))));
+        let sender = change(log(way(Cmd::to(&receiver.url()).ticks(3, 20))));
         let run = sender.flag("flush-timeout", "50ms").run();
         run.assert_code(expected_code);
         assert_nothing_shown(&run);
@@ -97,13 +97,13 @@ fn not_when_the_receiver_sends_it_back() {
     }
     let echo = Answer::status(401).body(format!("bad header: Basic {BASIC}"));
     let receiver = Script::new([echo.into()]).header("Authorization").start();
-    let sender = Sender::to(&receiver.url()).env("REMOTE_WRITE_USERNAME", "user");
+    let sender = Cmd::to(&receiver.url()).env("REMOTE_WRITE_USERNAME", "user");
     let run = sender.env("REMOTE_WRITE_PASSWORD", SECRET).run();
     run.assert_code(3);
     assert_nothing_shown(&run);
     let late = Answer::status(503).body(format!("{{\"token\":\"{SECRET}\"}}"));
     let receiver = Script::new([late.into()]).header("Authorization").start();
-    let run = Sender::to(&receiver.url()).env("REMOTE_WRITE_TOKEN", SECRET).run();
+    let run = Cmd::to(&receiver.url()).env("REMOTE_WRITE_TOKEN", SECRET).run();
     run.assert_code(0).assert_says("REDACTED");
     assert_nothing_shown(&run);
 }
@@ -122,7 +122,7 @@ fn not_when_the_connection_fails() {
 
 #[test]
 fn not_when_no_answer_comes() {
-    let impatient = |sender: Sender| sender.flag("timeout", "100ms");
+    let impatient = |sender: Cmd| sender.flag("timeout", "100ms");
     check(&[Step::Stall, Step::Stall, Step::Stall], impatient, 4);
 }
 
@@ -135,7 +135,7 @@ fn not_when_what_comes_is_no_http() {
 #[test]
 fn not_when_the_host_is_not_there() {
     side_by_side(WAYS, |way| {
-        let sender = way(Sender::to("https://no-such-host.invalid/api/v1/write"));
+        let sender = way(Cmd::to("https://no-such-host.invalid/api/v1/write"));
         let run = sender.ticks(2, 20).flag("flush-timeout", "50ms").switch("verbose").run();
         run.assert_code(4);
         assert_nothing_shown(&run);
@@ -155,9 +155,9 @@ fn not_when_a_bad_url_holds_it() {
         format!("http://example.com/?token={SECRET}"),
     ] {
         for sender in [
-            Sender::to("").flag("url", &url),
-            Sender::to("").without("url").env("REMOTE_WRITE_URL", &url),
-            Sender::to("").without("url").file(".env", &format!("REMOTE_WRITE_URL={url}\n")),
+            Cmd::to("").flag("url", &url),
+            Cmd::to("").without("url").env("REMOTE_WRITE_URL", &url),
+            Cmd::to("").without("url").file(".env", format!("REMOTE_WRITE_URL={url}\n")),
         ] {
             let run = sender.run();
             run.assert_code(2);
@@ -172,7 +172,7 @@ fn not_when_the_url_holds_it_in_its_query() {
     for log in LOGS {
         let path = format!("/write?tenant=a&api_key={SECRET}");
         let receiver = Script::new(steps()).path(&path).start();
-        let run = log(Sender::to(&receiver.url()).ticks(3, 20)).run();
+        let run = log(Cmd::to(&receiver.url()).ticks(3, 20)).run();
         run.assert_code(1);
         assert_nothing_shown(&run);
         assert!(receiver.requests()[0].line.contains(SECRET), "the receiver gets it");
@@ -189,7 +189,7 @@ fn not_when_a_proxy_is_in_the_way() {
         let proxy = Script::new([]).unchecked().otherwise(step).start();
         let url = format!("http://user:{SECRET}@{}/", proxy.address());
         // An address that nobody has.
-        let sender = Sender::to(&format!("{scheme}://192.0.2.1/api/v1/write")).ticks(3, 20);
+        let sender = Cmd::to(&format!("{scheme}://192.0.2.1/api/v1/write")).ticks(3, 20);
         let sender = sender.env("HTTP_PROXY", &url).env("HTTPS_PROXY", &url).switch("verbose");
         let run = sender.flag("flush-timeout", "50ms").run();
         run.assert_code(code);
@@ -206,26 +206,26 @@ fn not_when_a_proxy_is_in_the_way() {
 fn not_when_it_cannot_be_used() {
     let bad = format!("{SECRET} two words\u{1}");
     for sender in [
-        Sender::to("http://127.0.0.1:9/").env("REMOTE_WRITE_TOKEN", &bad),
-        Sender::to("http://127.0.0.1:9/").file("t", &bad).env("REMOTE_WRITE_TOKEN_FILE", "t"),
-        Sender::to("http://127.0.0.1:9/").file(".env", &format!("REMOTE_WRITE_TOKEN='{SECRET}\n")),
-        Sender::to("http://127.0.0.1:9/").file("v", &format!("{SECRET}\n")).flag("env-file", "v"),
-        Sender::to("http://127.0.0.1:9/")
-            .file("v", &format!("BAD NAME={SECRET}\n"))
+        Cmd::to("http://127.0.0.1:9/").env("REMOTE_WRITE_TOKEN", &bad),
+        Cmd::to("http://127.0.0.1:9/").file("t", &bad).env("REMOTE_WRITE_TOKEN_FILE", "t"),
+        Cmd::to("http://127.0.0.1:9/").file(".env", format!("REMOTE_WRITE_TOKEN='{SECRET}\n")),
+        Cmd::to("http://127.0.0.1:9/").file("v", format!("{SECRET}\n")).flag("env-file", "v"),
+        Cmd::to("http://127.0.0.1:9/")
+            .file("v", format!("BAD NAME={SECRET}\n"))
             .flag("env-file", "v"),
-        Sender::to("").without("url").file(".env", &format!("ENV=u.s\rCDO_TOKEN={SECRET}\r")),
-        Sender::to("").without("url").file(".env", &format!("ENV=u.s CDO_TOKEN={SECRET}\n")),
-        Sender::to("http://127.0.0.1:9/").env("REMOTE_WRITE_PASSWORD", SECRET),
-        Sender::to("http://127.0.0.1:9/")
+        Cmd::to("").without("url").file(".env", format!("ENV=u.s\rCDO_TOKEN={SECRET}\r")),
+        Cmd::to("").without("url").file(".env", format!("ENV=u.s CDO_TOKEN={SECRET}\n")),
+        Cmd::to("http://127.0.0.1:9/").env("REMOTE_WRITE_PASSWORD", SECRET),
+        Cmd::to("http://127.0.0.1:9/")
             .env("REMOTE_WRITE_TOKEN", SECRET)
             .env("REMOTE_WRITE_USERNAME", "user")
             .env("REMOTE_WRITE_PASSWORD", SECRET),
-        Sender::to("http://192.0.2.1/").env("REMOTE_WRITE_TOKEN", SECRET),
-        Sender::to("http://127.0.0.1:9/").flag("header", &format!("Authorization: {SECRET}")),
-        Sender::to("http://127.0.0.1:9/").flag("header", &format!("Bearer {SECRET}")),
-        Sender::to("http://127.0.0.1:9/").flag("header", &format!("X-Api-Key: {SECRET}\u{7f}")),
-        Sender::to("http://192.0.2.1/")
-            .env("HTTP_PROXY", &format!("http://user:{SECRET}@:not-a-port/")),
+        Cmd::to("http://192.0.2.1/").env("REMOTE_WRITE_TOKEN", SECRET),
+        Cmd::to("http://127.0.0.1:9/").flag("header", format!("Authorization: {SECRET}")),
+        Cmd::to("http://127.0.0.1:9/").flag("header", format!("Bearer {SECRET}")),
+        Cmd::to("http://127.0.0.1:9/").flag("header", format!("X-Api-Key: {SECRET}\u{7f}")),
+        Cmd::to("http://192.0.2.1/")
+            .env("HTTP_PROXY", format!("http://user:{SECRET}@:not-a-port/")),
     ] {
         let run = sender.run();
         run.assert_code(2);
@@ -238,7 +238,7 @@ fn not_when_it_cannot_be_used() {
 fn not_when_its_file_goes_bad_later() {
     side_by_side([None, Some(""), Some("s3cr3t\u{1}two\nlines")], |later| {
         let receiver = Script::new([]).header("Authorization").giving_up().start();
-        let sender = Sender::to(&receiver.url()).ticks(40, 100).starting_now().switch("verbose");
+        let sender = Cmd::to(&receiver.url()).ticks(40, 100).starting_now().switch("verbose");
         let sender = sender.file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t");
         let path = sender.folder().join("t");
         let running = sender.flag("flush-timeout", "100ms").start();
@@ -258,7 +258,7 @@ fn not_when_its_file_goes_bad_later() {
 #[test]
 fn a_token_that_is_rotated_is_picked_up() {
     let receiver = Script::new([]).header("Authorization").start();
-    let sender = Sender::to(&receiver.url()).ticks(40, 100).starting_now();
+    let sender = Cmd::to(&receiver.url()).ticks(40, 100).starting_now();
     let path = sender.folder().join("t");
     let sender = sender.file("t", "first\n");
     let sender = sender.env("REMOTE_WRITE_TOKEN_FILE", path.to_str().unwrap());
@@ -279,7 +279,7 @@ fn not_in_the_process_list_and_not_in_the_printed_commands() {
         let script = Script::new([Step::status(204), Step::status(400), Step::Stall]);
         let script = script.allow(|allowed| allowed.steps_left = true);
         let receiver = script.header("Authorization").header("X-Api-Key").start();
-        let running = way(Sender::to(&receiver.url())).flag("timeout", "60s").start();
+        let running = way(Cmd::to(&receiver.url())).flag("timeout", "60s").start();
         receiver.wait_for_requests(3);
         let cmdline = fs::read(format!("/proc/{}/cmdline", running.pid())).unwrap();
         let cmdline = String::from_utf8_lossy(&cmdline);
@@ -297,7 +297,7 @@ fn a_secret_header_is_not_in_the_printed_commands() {
     // Typed on the command line it is in the process list, which is what `@FILE` is for.
     let script = Script::new([Step::status(204), Step::status(400)]);
     let receiver = script.header("X-Api-Key").start();
-    let sender = Sender::to(&receiver.url()).flag("header", &format!("X-Api-Key: {SECRET}"));
+    let sender = Cmd::to(&receiver.url()).flag("header", format!("X-Api-Key: {SECRET}"));
     let run = sender.switch("verbose").run();
     run.assert_code(1);
     assert_nothing_shown(&run);
@@ -310,7 +310,7 @@ fn never_to_where_a_redirect_points() {
     for status in [301, 302, 303, 307, 308] {
         let step = Answer::status(status).header("Location", &other.url());
         let receiver = Script::new([step.into()]).header("Authorization").start();
-        let run = Sender::to(&receiver.url()).env("REMOTE_WRITE_TOKEN", SECRET).run();
+        let run = Cmd::to(&receiver.url()).env("REMOTE_WRITE_TOKEN", SECRET).run();
         run.assert_code(3);
     }
     assert_eq!(other.attempt_count(), 0);
@@ -318,7 +318,7 @@ fn never_to_where_a_redirect_points() {
 
 #[test]
 fn not_over_plain_http_to_another_host() {
-    let sender = Sender::to("http://192.0.2.1/api/v1/write").env("REMOTE_WRITE_TOKEN", SECRET);
+    let sender = Cmd::to("http://192.0.2.1/api/v1/write").env("REMOTE_WRITE_TOKEN", SECRET);
     let run = sender.run();
     run.assert_code(2);
     assert!(run.stderr.contains("--allow-plain-http-credentials"), "{}", run.stderr);
@@ -329,7 +329,7 @@ fn not_over_plain_http_to_another_host() {
 fn what_a_receiver_sends_back_is_shown_as_it_came_but_for_the_secret() {
     let echo = Answer::status(401).body(format!("bad\theader: Bearer {SECRET}, 's3cr3t'"));
     let receiver = Script::new([echo.into()]).header("Authorization").start();
-    let run = Sender::to(&receiver.url()).env("REMOTE_WRITE_TOKEN", SECRET).run();
+    let run = Cmd::to(&receiver.url()).env("REMOTE_WRITE_TOKEN", SECRET).run();
     run.assert_code(3);
     let rejected = run.log().messages("rejected")[0].to_owned();
     assert!(rejected.ends_with(r"bad\theader: Bearer REDACTED, 's3cr3t'"), "{rejected}");
@@ -341,7 +341,7 @@ fn values_of_a_query_are_not_shown_and_the_log_says_what_to_fill_in() {
     side_by_side(names, |name| {
         let path = format!("/write?db=x&{name}={SECRET}");
         let receiver = Script::new([Step::status(204), Step::status(400)]).path(&path).start();
-        let run = Sender::to(&receiver.url()).ticks(3, 20).switch("verbose").run();
+        let run = Cmd::to(&receiver.url()).ticks(3, 20).switch("verbose").run();
         run.assert_code(1);
         assert_nothing_shown(&run);
         let (missing, hints) = (run.log().messages("missing").join("\n"), run.stderr.clone());
@@ -352,18 +352,18 @@ fn values_of_a_query_are_not_shown_and_the_log_says_what_to_fill_in() {
 
 #[test]
 fn a_secret_url_of_a_variable_is_taken_from_there_by_the_printed_command() {
-    let places: [fn(Sender, &str) -> Sender; 3] = [
+    let places: [fn(Cmd, &str) -> Cmd; 3] = [
         |sender, url| sender.env("REMOTE_WRITE_URL", url),
-        |sender, url| sender.file(".env", &format!("REMOTE_WRITE_URL={url}\n")),
+        |sender, url| sender.file(".env", format!("REMOTE_WRITE_URL={url}\n")),
         |sender, url| {
-            sender.file("vars", &format!("REMOTE_WRITE_URL={url}\n")).flag("env-file", "vars")
+            sender.file("vars", format!("REMOTE_WRITE_URL={url}\n")).flag("env-file", "vars")
         },
     ];
     side_by_side(places, |put| {
         let path = format!("/write?sig={SECRET}");
         let script = Script::new([Step::status(204), Step::status(400)]).path(&path);
         let receiver = script.start();
-        let run = put(Sender::to("").without("url").ticks(3, 20), &receiver.url()).run();
+        let run = put(Cmd::to("").without("url").ticks(3, 20), &receiver.url()).run();
         run.assert_code(1).assert_says("Hint: the address comes from REMOTE_WRITE_URL");
         assert_nothing_shown(&run);
         receiver.next_run();
@@ -377,7 +377,7 @@ fn headers_that_are_secret_by_name_are_not_in_the_printed_commands() {
     side_by_side(["X-Pass", "X-Session", "X-Signature", "X-Auth"], |name| {
         let script = Script::new([Step::status(204), Step::status(400)]);
         let receiver = script.header(name).start();
-        let sender = Sender::to(&receiver.url()).flag("header", &format!("{name}: {SECRET}"));
+        let sender = Cmd::to(&receiver.url()).flag("header", format!("{name}: {SECRET}"));
         let run = sender.switch("verbose").run();
         run.assert_code(1);
         assert_nothing_shown(&run);

@@ -4,10 +4,10 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::cmd::Cmd;
 use crate::support::fifo::Fifo;
 use crate::support::process::{Run, Running, shell};
 use crate::support::scripted_receiver::{BlackHole, Script, ScriptedReceiver, wait_for_connecting};
-use crate::support::sender::Sender;
 use crate::support::step::{Answer, Read, Step, Then};
 use crate::support::time::{now_ms, seconds};
 
@@ -29,8 +29,8 @@ fn end(running: Running, signal: &str) -> Run {
 }
 
 /// Returns a run that pushes once a minute, and so sleeps most of the time.
-fn sleepy(url: &str) -> Sender {
-    Sender::to(url).ticks(10, 60_000)
+fn sleepy(url: &str) -> Cmd {
+    Cmd::to(url).ticks(10, 60_000)
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn while_it_catches_up() {
     // A thousand datapoints are due; each of them takes a while.
     let slow = Answer::status(204).paced(10, 5 * MS);
     let receiver = Script::new([]).otherwise(slow).start();
-    let sender = Sender::to(&receiver.url()).ticks(100_000, 20);
-    let running = sender.flag("start-epoch", &seconds(now_ms() - 20_000)).start();
+    let sender = Cmd::to(&receiver.url()).ticks(100_000, 20);
+    let running = sender.flag("start-epoch", seconds(now_ms() - 20_000)).start();
     receiver.wait_for_requests(5);
     let run = end(running, "INT");
     let summary = run.summary();
@@ -165,7 +165,7 @@ fn while_it_catches_up() {
 #[test]
 fn between_datapoints_in_quick_succession() {
     let receiver = ScriptedReceiver::start([]);
-    let running = Sender::to(&receiver.url()).ticks(80, 100).starting_now().start();
+    let running = Cmd::to(&receiver.url()).ticks(80, 100).starting_now().start();
     receiver.wait_for_requests(5);
     let run = end(running, "INT");
     let summary = run.summary();
@@ -233,7 +233,7 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn under_nohup_it_outlives_the_terminal() {
     let receiver = ScriptedReceiver::start([]);
-    let sender = Sender::to(&receiver.url()).ticks(30, 20);
+    let sender = Cmd::to(&receiver.url()).ticks(30, 20);
     let running = sender.shell(r#"trap '' HUP; exec "$0" "$@""#).start();
     receiver.wait_for_requests(3);
     running.signal("HUP");
@@ -253,7 +253,7 @@ fn under_nohup_another_signal_still_ends_it() {
 #[test]
 fn after_a_stop_everything_due_goes_out_oldest_first() {
     let receiver = ScriptedReceiver::start([]);
-    let running = Sender::to(&receiver.url()).ticks(40, 100).starting_now().start();
+    let running = Cmd::to(&receiver.url()).ticks(40, 100).starting_now().start();
     receiver.wait_for_requests(3);
     running.signal("STOP");
     // The stop itself is what takes time here: ten datapoints come due.
@@ -268,7 +268,7 @@ fn after_a_stop_everything_due_goes_out_oldest_first() {
 #[test]
 fn a_stop_during_a_request_loses_nothing() {
     let receiver = ScriptedReceiver::start([Step::status(204), Step::Stall]);
-    let running = Sender::to(&receiver.url()).ticks(40, 20).flag("timeout", "2s").start();
+    let running = Cmd::to(&receiver.url()).ticks(40, 20).flag("timeout", "2s").start();
     receiver.wait_for_requests(2);
     running.signal("STOP");
     thread::sleep(200 * MS);
@@ -281,7 +281,7 @@ fn a_stop_during_a_request_loses_nothing() {
 #[track_caller]
 fn check_redirected(redirection: &str) {
     let receiver = ScriptedReceiver::start([Step::status(204), Step::status(503)]);
-    let sender = Sender::to(&receiver.url());
+    let sender = Cmd::to(&receiver.url());
     let code = sender.folder().join("code");
     let script = format!(r#"{{ "$0" "$@"; echo $? >'{}'; }} {redirection}"#, code.display());
     let run = sender.shell(&script).run();
@@ -300,7 +300,7 @@ fn nobody_to_read_its_log_loses_nothing() {
 
 /// Ends a run by one signal when nobody has read its log any more from some moment on.
 #[track_caller]
-fn check_unread_log(sender: Sender, until: impl FnOnce(&Running, &mut Fifo)) {
+fn check_unread_log(sender: Cmd, until: impl FnOnce(&Running, &mut Fifo)) {
     let path = sender.folder().join("log");
     let mut log = Fifo::at(&path);
     let running = sender.shell(&format!(r#"exec "$0" "$@" 2>'{}'"#, path.display())).start();

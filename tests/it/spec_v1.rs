@@ -3,10 +3,10 @@
 //!
 //! Source: prometheus/docs docs/specs/prw/remote_write_spec.md.
 
+use crate::support::cmd::Cmd;
 use crate::support::ledger::{Request, STALE_NAN_BITS};
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::wire;
 
@@ -19,10 +19,10 @@ fn run(steps: impl IntoIterator<Item = Step>) -> (Run, Vec<Request>) {
 #[track_caller]
 fn run_with(
     steps: impl IntoIterator<Item = Step>,
-    change: impl FnOnce(Sender) -> Sender,
+    change: impl FnOnce(Cmd) -> Cmd,
 ) -> (Run, Vec<Request>) {
     let receiver = ScriptedReceiver::start(steps);
-    let run = change(Sender::to(&receiver.url())).run();
+    let run = change(Cmd::to(&receiver.url())).run();
     let requests = receiver.requests();
     receiver.finish();
     (run, requests)
@@ -30,7 +30,7 @@ fn run_with(
 
 /// Fails unless these flags are refused before anything is sent.
 #[track_caller]
-fn check_refused(change: impl FnOnce(Sender) -> Sender) {
+fn check_refused(change: impl FnOnce(Cmd) -> Cmd) {
     let (run, requests) = run_with([], change);
     run.assert_code(2);
     assert_eq!(requests.len(), 0);
@@ -41,7 +41,7 @@ fn check_refused(change: impl FnOnce(Sender) -> Sender) {
 fn must_1_1_post_a_write_request_to_any_url() {
     for path in ["/", "/api/v1/write", "/a/b%20c/", "/x?tenant=a&b=%2F", "/?a=b"] {
         let receiver = Script::new([]).path(path).start();
-        Sender::to(&receiver.url()).ticks(2, 20).run().assert_all_delivered(&receiver);
+        Cmd::to(&receiver.url()).ticks(2, 20).run().assert_all_delivered(&receiver);
         for request in receiver.requests() {
             assert_eq!(request.line, format!("POST {path} HTTP/1.1"));
             let message = snap::raw::Decoder::new().decompress_vec(&request.body).unwrap();
@@ -64,7 +64,7 @@ fn must_1_2_milliseconds_and_float64() {
 
 #[test]
 fn must_1_2_zero_is_sent_as_protobuf_has_it() {
-    let flat = |sender: Sender| {
+    let flat = |sender: Cmd| {
         let sender = sender.flag("seasonality", "none").flag("noise-std", "0");
         sender.flag("flat-base", "0").flag("trend-coefficient", "0")
     };
@@ -88,7 +88,7 @@ fn must_1_3_send_exactly_the_four_headers() {
 #[test]
 fn may_1_4_custom_headers() {
     let receiver = Script::new([Step::status(503)]).header("X-Scope-OrgID").start();
-    let run = Sender::to(&receiver.url()).flag("header", "X-Scope-OrgID: tenant-1").run();
+    let run = Cmd::to(&receiver.url()).flag("header", "X-Scope-OrgID: tenant-1").run();
     run.assert_all_delivered(&receiver);
     for request in receiver.requests() {
         assert_eq!(request.header("X-Scope-OrgID"), Some("tenant-1"));
@@ -119,7 +119,7 @@ fn must_not_1_4_let_reserved_headers_be_set() {
         "Retry-Attempt",
     ] {
         for name in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
-            check_refused(|sender| sender.flag("header", &format!("{name}: x")));
+            check_refused(|sender| sender.flag("header", format!("{name}: x")));
         }
     }
 }
@@ -214,7 +214,7 @@ fn must_not_1_10_send_empty_names_or_values() {
 
 #[test]
 fn must_1_11_only_send_valid_names() {
-    let odd = |sender: Sender| {
+    let odd = |sender: Cmd| {
         let sender = sender.flag("metric-name", "9 cpu.usage:5m-é");
         sender.flag("labels", "123=x,a.b=y,é=✓ any UTF-8 \u{1f600}")
     };
@@ -298,7 +298,7 @@ fn may_1_16_retry_429() {
 fn must_1_17_send_a_stale_marker_when_asked() {
     let markers = |script: Script| script.allow(|allowed| allowed.stale_marker = true).start();
     let receiver = markers(Script::new([]));
-    let sender = Sender::to(&receiver.url()).flag("labels", "k={1..3}").ticks(3, 20);
+    let sender = Cmd::to(&receiver.url()).flag("labels", "k={1..3}").ticks(3, 20);
     sender.switch("stale-marker").run().assert_code(0);
     let requests = receiver.requests();
     let (marker, last) = (&requests[3], &requests[2]);
@@ -312,7 +312,7 @@ fn must_1_17_send_a_stale_marker_when_asked() {
 fn must_1_17_say_when_a_stale_marker_was_not_taken() {
     let steps = [Step::status(204), Step::status(204), Step::status(400)];
     let receiver = Script::new(steps).allow(|allowed| allowed.stale_marker = true).start();
-    let sender = Sender::to(&receiver.url()).ticks(2, 20).switch("quiet");
+    let sender = Cmd::to(&receiver.url()).ticks(2, 20).switch("quiet");
     let run = sender.switch("stale-marker").run();
     run.assert_code(0);
     assert!(run.stderr.contains("The stale marker was not accepted"), "{}", run.stderr);
@@ -323,7 +323,7 @@ fn must_1_17_say_when_a_stale_marker_was_not_taken() {
 fn must_1_17_not_send_a_stale_marker_before_what_is_pending() {
     let receiver = Script::new([Step::status(204)]).giving_up().otherwise(Step::status(503));
     let receiver = receiver.start();
-    let sender = Sender::to(&receiver.url()).ticks(3, 20).flag("flush-timeout", "100ms");
+    let sender = Cmd::to(&receiver.url()).ticks(3, 20).flag("flush-timeout", "100ms");
     let run = sender.switch("stale-marker").run();
     run.assert_code(1);
     assert!(receiver.requests().iter().all(|r| r.content.points[0].bits != STALE_NAN_BITS));
@@ -340,7 +340,7 @@ fn must_not_1_17_use_its_value_otherwise() {
 #[test]
 fn should_1_18_keep_samples_during_an_outage() {
     let receiver = ScriptedReceiver::start([Step::status(204), Step::Refuse]);
-    let running = Sender::to(&receiver.url()).start();
+    let running = Cmd::to(&receiver.url()).start();
     running.wait_for_event("retry", 1);
     receiver.open();
     running.wait().assert_all_delivered(&receiver);
@@ -349,7 +349,7 @@ fn should_1_18_keep_samples_during_an_outage() {
 #[test]
 fn should_1_18_support_basic_auth() {
     let receiver = Script::new([]).header("Authorization").start();
-    let sender = Sender::to(&receiver.url()).env("REMOTE_WRITE_USERNAME", "user");
+    let sender = Cmd::to(&receiver.url()).env("REMOTE_WRITE_USERNAME", "user");
     sender.env("REMOTE_WRITE_PASSWORD", "päss:word").run().assert_all_delivered(&receiver);
     for request in receiver.requests() {
         assert_eq!(request.header("Authorization"), Some("Basic dXNlcjpww6Rzczp3b3Jk"));

@@ -4,10 +4,10 @@
 //! Source: prometheus/docs docs/specs/prw/remote_write_spec_2_0.md (rc.4). The receiver
 //! (ledger.rs, wire_v2.rs) insists on the message's form in every test here.
 
+use crate::support::cmd::Cmd;
 use crate::support::ledger::{Messages, Request, STALE_NAN_BITS};
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step};
 use crate::support::{wire, wire_v2};
 
@@ -25,8 +25,8 @@ fn auto(steps: impl IntoIterator<Item = Step>) -> Script {
 }
 
 /// Returns ten datapoints of three series, 20 ms apart, by 2.0.
-fn sender(receiver: &ScriptedReceiver) -> Sender {
-    Sender::to(&receiver.url()).flag("labels", "k={1..3}").flag("protocol", "2")
+fn sender(receiver: &ScriptedReceiver) -> Cmd {
+    Cmd::to(&receiver.url()).flag("labels", "k={1..3}").flag("protocol", "2")
 }
 
 /// Runs them into a receiver that does this first.
@@ -115,7 +115,7 @@ fn must_not_2_2_let_reserved_headers_be_set() {
     // The whole list: spec_v1.rs; it is the same for both.
     let receiver = strict([]).start();
     for name in ["Content-Type", "content-encoding", "X-Prometheus-Remote-Write-Version"] {
-        let run = sender(&receiver).flag("header", &format!("{name}: x")).run();
+        let run = sender(&receiver).flag("header", format!("{name}: x")).run();
         run.assert_code(2);
     }
     assert_eq!(receiver.requests().len(), 0);

@@ -1,9 +1,9 @@
 //! What each status means for its datapoints and for the run: docs/protocol.md 3F, and exit
 //! code 3. The receiver sees to it that nothing final is sent again (support/ledger.rs).
 
+use crate::support::cmd::Cmd;
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Step};
 
@@ -16,7 +16,7 @@ fn any_2xx_is_a_success() {
     side_by_side([200, 201, 202, 204, 205, 206, 226, 299], |status| {
         let body = if [204, 205].contains(&status) { "" } else { "ignore me" };
         let receiver = ScriptedReceiver::start(vec![Answer::status(status).body(body).into(); 10]);
-        let run = Sender::to(&receiver.url()).run();
+        let run = Cmd::to(&receiver.url()).run();
         run.assert_all_delivered(&receiver);
         assert!(!run.stderr.contains("ignore me"), "{}", run.stderr);
         receiver.finish();
@@ -27,7 +27,7 @@ fn any_2xx_is_a_success() {
 fn what_may_come_right_is_tried_again() {
     side_by_side([429, 500, 501, 502, 503, 504, 505, 507, 529, 599], |status| {
         let receiver = ScriptedReceiver::start([Step::status(204), answer(status)]);
-        let run = Sender::to(&receiver.url()).run();
+        let run = Cmd::to(&receiver.url()).run();
         run.assert_all_delivered(&receiver);
         assert_eq!(run.summary().retries, 1);
         let log = run.log();
@@ -42,7 +42,7 @@ fn what_may_come_right_is_tried_again() {
 #[track_caller]
 fn check_rejected_later(status: u16, step: Step) -> Run {
     let receiver = ScriptedReceiver::start([Step::status(204), Step::status(204), step]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
     assert_eq!(run.summary().retries, 0);
@@ -79,7 +79,7 @@ fn after_a_success_nothing_is_fatal() {
 fn check_fatal(status: u16, hint: &str) {
     let location = Answer::status(status).header("Location", "https://other.example/x?db=b");
     let receiver = ScriptedReceiver::start([location.body(format!("text of {status}")).into()]);
-    let run = Sender::to(&receiver.url()).ticks(10, 60_000).run();
+    let run = Cmd::to(&receiver.url()).ticks(10, 60_000).run();
     run.assert_code(3);
     assert_eq!(run.summary().counts(), [0, 1, 0, 0, 9], "{}", run.stderr);
     assert_eq!(receiver.requests().len(), 1);
@@ -118,7 +118,7 @@ fn a_redirect_is_not_followed() {
     let other = Script::new([]).start();
     let step = Answer::status(308).header("Location", &other.url());
     let receiver = ScriptedReceiver::start([step.into()]);
-    Sender::to(&receiver.url()).run().assert_code(3);
+    Cmd::to(&receiver.url()).run().assert_code(3);
     assert_eq!(other.attempt_count(), 0);
 }
 
@@ -126,7 +126,7 @@ fn a_redirect_is_not_followed() {
 fn three_rejections_in_a_row_end_the_run_at_its_start() {
     side_by_side([400, 402, 409, 413, 415, 422], |status| {
         let receiver = ScriptedReceiver::start([answer(status), answer(status), answer(status)]);
-        let run = Sender::to(&receiver.url()).run();
+        let run = Cmd::to(&receiver.url()).run();
         run.assert_code(3);
         let counts = run.summary().counts();
         assert_eq!(counts[..2], [0, 3], "{}", run.stderr);
@@ -140,7 +140,7 @@ fn two_rejections_in_a_row_do_not() {
     let steps =
         [answer(400), answer(422), Step::status(204), answer(400), answer(400), answer(400)];
     let receiver = ScriptedReceiver::start(steps);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [5, 5, 0, 0, 0]);
 }
@@ -148,7 +148,7 @@ fn two_rejections_in_a_row_do_not() {
 #[test]
 fn a_fatal_status_after_a_retry_is_as_fatal() {
     let receiver = ScriptedReceiver::start([Step::status(429), answer(401)]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     run.assert_code(3);
     assert_eq!(run.summary().rejected, 1, "{}", run.stderr);
 }
@@ -158,7 +158,7 @@ fn a_rejection_after_silence_is_unconfirmed() {
     // The first attempt may have been stored: then this is a duplicate, or out of order.
     side_by_side([400, 409, 413, 422], |status| {
         let receiver = ScriptedReceiver::start([Step::status(204), Step::Reset, answer(status)]);
-        let run = Sender::to(&receiver.url()).run();
+        let run = Cmd::to(&receiver.url()).run();
         run.assert_code(1);
         assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
         assert_eq!(run.summary().commands.len(), 1);
@@ -170,7 +170,7 @@ fn a_refusal_after_silence_leaves_it_open() {
     // Who does not get in is not told what became of the attempt before.
     side_by_side([401, 403, 404], |status| {
         let receiver = Script::new([Step::Reset, answer(status)]).giving_up().start();
-        let run = Sender::to(&receiver.url()).run();
+        let run = Cmd::to(&receiver.url()).run();
         run.assert_code(3);
         let [accepted, rejected, _, unconfirmed, _] = run.summary().counts();
         assert_eq!([accepted, rejected, unconfirmed], [0, 0, 1], "{}", run.stderr);
@@ -183,7 +183,7 @@ fn a_fallback_after_silence_leaves_it_open() {
     for fallback in [400, 415] {
         let steps = [Step::Reset, Step::status(fallback), answer(400)];
         let receiver = Script::new(steps).unchecked().start();
-        let run = Sender::to(&receiver.url()).flag("protocol", "auto").run();
+        let run = Cmd::to(&receiver.url()).flag("protocol", "auto").run();
         run.assert_code(1);
         assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
     }
@@ -192,7 +192,7 @@ fn a_fallback_after_silence_leaves_it_open() {
 #[test]
 fn a_rejected_fan_out_is_rejected_whole() {
     let receiver = ScriptedReceiver::start([Step::status(204), answer(400)]);
-    let run = Sender::to(&receiver.url()).flag("labels", "k={1..3}").run();
+    let run = Cmd::to(&receiver.url()).flag("labels", "k={1..3}").run();
     run.assert_code(1);
     assert_eq!(run.summary().counts(), [27, 3, 0, 0, 0], "{}", run.stderr);
 }
@@ -202,7 +202,7 @@ fn the_body_of_a_rejection_is_shown_on_one_line() {
     let body = "out of order\nsample\t\u{1b}[31mred\u{202e}\u{0} \"quoted\" \\ ✓ end\n";
     let receiver =
         ScriptedReceiver::start([Step::status(204), Answer::status(400).body(body).into()]);
-    let run = Sender::to(&receiver.url()).flag("log-format", "text").run();
+    let run = Cmd::to(&receiver.url()).flag("log-format", "text").run();
     let line = run.stderr.lines().find(|line| line.contains("rejected: ")).unwrap();
     let shown = r#"out of order\nsample\t\u{1b}[31mred\u{202e}\u{0} "quoted" \ ✓ end"#;
     assert!(line.ends_with(&format!("HTTP 400 Bad Request: {shown}")), "{line}");
@@ -214,6 +214,6 @@ fn a_body_that_is_not_utf_8_is_shown_as_far_as_it_is() {
         Step::status(204),
         Answer::status(400).body(b"caf\xe9 \xff!").into(),
     ]);
-    let run = Sender::to(&receiver.url()).run();
+    let run = Cmd::to(&receiver.url()).run();
     assert!(run.stderr.contains("caf\u{fffd} \u{fffd}!"), "{}", run.stderr);
 }

@@ -11,9 +11,9 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::certificates::{Certificates, certificates};
+use crate::support::cmd::Cmd;
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::step::{Answer, Step, Then};
 use crate::support::transport::{Stream, Wrap};
 
@@ -41,13 +41,13 @@ fn receiver(certificates: &Certificates, name: &str) -> ScriptedReceiver {
     Script::new([]).wrapped(tls(vec![certificates.server(name, None, &[&TLS12, &TLS13])])).start()
 }
 
-fn sender(receiver: &ScriptedReceiver, certificates: &Certificates) -> Sender {
-    Sender::to(&receiver.url()).flag("ca-file", &certificates.typed("ca.pem"))
+fn sender(receiver: &ScriptedReceiver, certificates: &Certificates) -> Cmd {
+    Cmd::to(&receiver.url()).flag("ca-file", certificates.typed("ca.pem"))
 }
 
 /// Ends at once with exit 3, after one line with this text.
 #[track_caller]
-fn check_refused(receiver: &ScriptedReceiver, sender: Sender, text: &str) -> Run {
+fn check_refused(receiver: &ScriptedReceiver, sender: Cmd, text: &str) -> Run {
     let run = sender.ticks(10, 60_000).run();
     run.assert_code(3);
     assert_eq!(run.summary().counts(), [0, 0, 1, 0, 9], "{}", run.stderr);
@@ -63,7 +63,7 @@ fn check_refused(receiver: &ScriptedReceiver, sender: Sender, text: &str) -> Run
 
 /// Ends with exit 2 and one line with these texts, before anything is tried.
 #[track_caller]
-fn check_unusable(sender: Sender, texts: &[&str]) {
+fn check_unusable(sender: Cmd, texts: &[&str]) {
     let run = sender.run();
     run.assert_code(2);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
@@ -84,7 +84,7 @@ fn own_authority() {
 fn own_authority_by_ssl_cert_file() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
-    let sender = Sender::to(&receiver.url()).env("SSL_CERT_FILE", &certificates.typed("ca.pem"));
+    let sender = Cmd::to(&receiver.url()).env("SSL_CERT_FILE", certificates.typed("ca.pem"));
     sender.run().assert_all_delivered(&receiver);
     receiver.finish();
 }
@@ -95,7 +95,7 @@ fn own_authority_among_others_and_by_name() {
     let receiver = receiver(certificates, "server");
     let bundle = [certificates.content("other-ca.pem"), certificates.content("ca.pem")].concat();
     let url = receiver.url().replace("127.0.0.1", "localhost");
-    let sender = Sender::to(&url).file("bundle.pem", &format!("# a comment\n{bundle}"));
+    let sender = Cmd::to(&url).file("bundle.pem", format!("# a comment\n{bundle}"));
     let bundle = sender.folder().join("bundle.pem");
     sender.flag("ca-file", bundle.to_str().unwrap()).run().assert_all_delivered(&receiver);
 }
@@ -104,8 +104,7 @@ fn own_authority_among_others_and_by_name() {
 fn an_authority_that_is_not_bundled() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
-    let run =
-        check_refused(&receiver, Sender::to(&receiver.url()), "an issuer that is not trusted");
+    let run = check_refused(&receiver, Cmd::to(&receiver.url()), "an issuer that is not trusted");
     let host = "/etc/ssl/certs/ca-certificates.crt";
     if std::path::Path::new(host).is_file() {
         let way_out = format!("--ca-file {host}");
@@ -117,7 +116,7 @@ fn an_authority_that_is_not_bundled() {
 fn the_wrong_authority() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
-    let sender = Sender::to(&receiver.url()).flag("ca-file", &certificates.typed("other-ca.pem"));
+    let sender = Cmd::to(&receiver.url()).flag("ca-file", certificates.typed("other-ca.pem"));
     check_refused(&receiver, sender, "an issuer that is not trusted");
 }
 
@@ -155,7 +154,7 @@ fn a_certificate_that_signed_itself() {
     let command = command.replace("DNS:HOST", &format!("IP:{}", receiver.address().ip()));
     certificates.openssl(&command.replace("key.pem", "own.key").replace("cert.pem", "own.pem"));
     let receiver = self::receiver(certificates, "own");
-    let sender = Sender::to(&receiver.url()).flag("ca-file", &certificates.typed("own.pem"));
+    let sender = Cmd::to(&receiver.url()).flag("ca-file", certificates.typed("own.pem"));
     sender.run().assert_all_delivered(&receiver);
 }
 
@@ -170,7 +169,7 @@ fn versions_that_have_nothing_in_common() {
         Err(io::ErrorKind::InvalidData.into())
     });
     let receiver = Script::new([]).wrapped(wrap).start();
-    let run = Sender::to(&receiver.url()).flag("flush-timeout", "100ms").run();
+    let run = Cmd::to(&receiver.url()).flag("flush-timeout", "100ms").run();
     run.assert_code(4);
     assert!(run.stderr.contains("no version or cipher of TLS in common"), "{}", run.stderr);
 }
@@ -180,7 +179,7 @@ fn any_certificate_when_asked() {
     let Some(certificates) = certificates() else { return };
     for name in ["expired", "elsewhere", "server"] {
         let receiver = receiver(certificates, name);
-        let run = Sender::to(&receiver.url()).switch("insecure-skip-verify").run();
+        let run = Cmd::to(&receiver.url()).switch("insecure-skip-verify").run();
         run.assert_all_delivered(&receiver);
         let warnings = run.log().messages("config").join("\n");
         assert!(warnings.contains("--insecure-skip-verify"), "{warnings}");
@@ -205,8 +204,8 @@ fn a_client_certificate_that_is_required() {
         let receiver = Script::new([]).wrapped(tls(vec![config])).start();
         let with = |name: &str| {
             sender(&receiver, certificates)
-                .flag("client-cert", &certificates.typed(&format!("{name}.pem")))
-                .flag("client-key", &certificates.typed(&format!("{name}.key")))
+                .flag("client-cert", certificates.typed(&format!("{name}.pem")))
+                .flag("client-key", certificates.typed(&format!("{name}.key")))
         };
         check_refused(&receiver, sender(&receiver, certificates), "asks for a client certificate");
         // Signed by another authority, and not made for clients.
@@ -291,7 +290,7 @@ fn a_success_with_a_short_body_keeps_the_connection() {
 fn plain_http_where_tls_is_expected() {
     let receiver = Script::new([]).allow(|allowed| allowed.anything = true).start();
     let url = receiver.url().replace("http://", "https://");
-    let run = Sender::to(&url).flag("flush-timeout", "100ms").flag("timeout", "500ms").run();
+    let run = Cmd::to(&url).flag("flush-timeout", "100ms").flag("timeout", "500ms").run();
     run.assert_code(4);
     assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
 }
@@ -318,7 +317,7 @@ fn tls_where_plain_http_is_expected() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let url = receiver.url().replace("https://", "http://");
-    let run = Sender::to(&url).flag("flush-timeout", "100ms").run();
+    let run = Cmd::to(&url).flag("flush-timeout", "100ms").run();
     run.assert_code(4);
     assert_eq!(receiver.requests().len(), 0);
 }
@@ -330,7 +329,7 @@ fn a_signal_in_the_middle_of_the_handshake() {
         Err(io::ErrorKind::UnexpectedEof.into())
     });
     let receiver = Script::new([]).wrapped(wrap).start();
-    let running = Sender::to(&receiver.url()).ticks(10, 60_000).start();
+    let running = Cmd::to(&receiver.url()).ticks(10, 60_000).start();
     receiver.wait_for_connections(1);
     let sent = running.signal("INT");
     let run = running.wait();
@@ -344,7 +343,7 @@ fn a_signal_in_the_middle_of_the_handshake() {
 #[test]
 fn files_that_are_none() {
     let Some(certificates) = certificates() else { return };
-    let https = || Sender::to("https://127.0.0.1:9/");
+    let https = || Cmd::to("https://127.0.0.1:9/");
     let with = |cert: &str, key: &str| https().flag("client-cert", cert).flag("client-key", key);
     let (cert, key) = (certificates.typed("client.pem"), certificates.typed("client.key"));
     let folder = certificates.folder().to_str().unwrap();
@@ -373,7 +372,7 @@ fn certificates_that_are_pem_and_nothing_else() {
     let Some(certificates) = certificates() else { return };
     let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let receiver = receiver(certificates, "server");
-    let sender = Sender::to(&receiver.url()).file("hollow.pem", hollow);
+    let sender = Cmd::to(&receiver.url()).file("hollow.pem", hollow);
     let path = sender.folder().join("hollow.pem");
     let run = sender.flag("ca-file", path.to_str().unwrap()).run();
     assert!([2, 3].contains(&run.code), "{} {}", run.code, run.stderr);
@@ -385,8 +384,8 @@ fn a_key_that_belongs_to_another_certificate() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let sender = sender(&receiver, certificates)
-        .flag("client-cert", &certificates.typed("client.pem"))
-        .flag("client-key", &certificates.typed("server.key"));
+        .flag("client-cert", certificates.typed("client.pem"))
+        .flag("client-key", certificates.typed("server.key"));
     let run = sender.run();
     run.assert_code(2);
     assert!(!run.stderr.contains("panicked"), "{}", run.stderr);

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::support::cmd::Cmd;
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
-use crate::support::sender::Sender;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::Step;
 
@@ -26,15 +26,15 @@ fn a_found_proxy_gets_nothing() {
         let proxy = Script::new([]).unchecked().start();
         let scheme = name[..name.len() - "_PROXY".len()].to_ascii_lowercase();
         let hostile = format!("{name}=http://{}/\nSSL_CERT_FILE=ca.pem\n", proxy.address());
-        let sender = Sender::to(&format!("{scheme}://receiver.invalid/api/v1/write"));
+        let sender = Cmd::to(&format!("{scheme}://receiver.invalid/api/v1/write"));
         let sender = sender.file(".env", &hostile).ticks(1, 20);
         let sender = sender.flag("flush-timeout", "50ms").switch("allow-plain-http-credentials");
         let run = sender.env("REMOTE_WRITE_TOKEN", SECRET).run();
         assert_eq!(proxy.attempt_count(), 0, "{}", run.stderr);
         run.assert_code(4);
         // One that was asked for is used.
-        let sender = Sender::to(&format!("{scheme}://receiver.invalid/api/v1/write")).ticks(1, 20);
-        let sender = sender.file("vars", &format!("{name}=http://{}/\n", proxy.address()));
+        let sender = Cmd::to(&format!("{scheme}://receiver.invalid/api/v1/write")).ticks(1, 20);
+        let sender = sender.file("vars", format!("{name}=http://{}/\n", proxy.address()));
         let run = sender.flag("env-file", "vars").flag("flush-timeout", "50ms").run();
         run.assert_says(&format!("through the proxy of {name} in vars"));
         assert!(proxy.attempt_count() > 0);
@@ -45,12 +45,12 @@ fn a_found_proxy_gets_nothing() {
 fn a_found_address_gets_no_secret_that_was_asked_for() {
     let found = ScriptedReceiver::start([]);
     let url = format!("REMOTE_WRITE_URL={}\n", found.url());
-    let sender = || Sender::to("").without("url").file(".env", &url);
+    let sender = || Cmd::to("").without("url").file(".env", &url);
     for sender in [
         sender().env("REMOTE_WRITE_TOKEN", SECRET),
         sender().file("t", SECRET).env("REMOTE_WRITE_TOKEN_FILE", "t"),
         sender().env("REMOTE_WRITE_USERNAME", "user").env("REMOTE_WRITE_PASSWORD", SECRET),
-        sender().flag("header", &format!("X-Api-Key: {SECRET}")),
+        sender().flag("header", format!("X-Api-Key: {SECRET}")),
         sender().file("h", SECRET).flag("header", "X-Id: @h"),
     ] {
         let run = sender.run();
@@ -64,12 +64,12 @@ fn a_found_address_gets_no_secret_that_was_asked_for() {
 #[test]
 fn a_found_file_sends_no_file_of_another_folder() {
     let found = ScriptedReceiver::start([]);
-    let elsewhere = Sender::to("").file("one-line", SECRET);
+    let elsewhere = Cmd::to("").file("one-line", SECRET);
     let outside = elsewhere.folder().join("one-line");
     let outside = outside.to_str().unwrap();
     let sender = |path: &str| {
         let text = format!("REMOTE_WRITE_URL={}\nREMOTE_WRITE_TOKEN_FILE={path}\n", found.url());
-        Sender::to("").without("url").file(".env", &text)
+        Cmd::to("").without("url").file(".env", &text)
     };
     let linked = sender("link");
     symlink(outside, linked.folder().join("link")).unwrap();
@@ -87,7 +87,7 @@ fn a_found_file_sends_no_file_of_another_folder() {
 fn a_found_file_may_name_a_file_beside_it() {
     let receiver = Script::new([]).header("Authorization").start();
     let text = format!("REMOTE_WRITE_URL={}\nREMOTE_WRITE_TOKEN_FILE=t\n", receiver.url());
-    let sender = Sender::to("").without("url").file(".env", &text).file("t", SECRET);
+    let sender = Cmd::to("").without("url").file(".env", &text).file("t", SECRET);
     sender.run().assert_code(0);
     let expected = format!("Bearer {SECRET}");
     assert_eq!(receiver.requests()[0].header("Authorization"), Some(expected.as_str()));
@@ -102,7 +102,7 @@ fn a_foreign_dotenv_stops_nobody() {
     ];
     side_by_side(contents, |content| {
         let receiver = ScriptedReceiver::start([]);
-        let run = Sender::to(&receiver.url()).file(".env", content).run();
+        let run = Cmd::to(&receiver.url()).file(".env", content).run();
         run.assert_all_delivered(&receiver);
     });
 }
@@ -123,10 +123,10 @@ fn a_dotenv_that_cannot_be_read_stops_nobody_who_needs_nothing_of_it() {
     ];
     side_by_side(makers, |make| {
         let receiver = ScriptedReceiver::start([]);
-        let sender = Sender::to(&receiver.url());
+        let sender = Cmd::to(&receiver.url());
         make(&sender.folder().join(".env"));
         sender.run().assert_all_delivered(&receiver);
-        let sender = Sender::to("").without("url");
+        let sender = Cmd::to("").without("url");
         make(&sender.folder().join(".env"));
         sender.run().assert_code(2).assert_says("target: is not named");
     });
@@ -134,10 +134,10 @@ fn a_dotenv_that_cannot_be_read_stops_nobody_who_needs_nothing_of_it() {
 
 /// Runs it by a shell, with ten datapoints for a receiver that is to get this header each time.
 #[track_caller]
-fn check_shell(script: &str, header: (&str, &str), change: fn(Sender) -> Sender) -> Run {
+fn check_shell(script: &str, header: (&str, &str), change: fn(Cmd) -> Cmd) -> Run {
     let (name, value) = header;
     let receiver = Script::new([Step::status(503)]).header(name).start();
-    let run = change(Sender::to(&receiver.url())).shell(script).run();
+    let run = change(Cmd::to(&receiver.url())).shell(script).run();
     run.assert_code(0);
     let requests = receiver.requests();
     assert_eq!(requests.len(), 11);
@@ -175,13 +175,13 @@ fn changing_at_the_second_request(
 
 #[test]
 fn a_token_file_that_becomes_a_pipe_hangs_no_run() {
-    let sender = Sender::to("").ticks(5, 20).file("t", SECRET);
+    let sender = Cmd::to("").ticks(5, 20).file("t", SECRET);
     let path = sender.folder().join("t");
     let receiver = changing_at_the_second_request(&path, |path| {
         fs::remove_file(path).unwrap();
         make_fifo(path);
     });
-    let sender = sender.flag("url", &receiver.url()).env("REMOTE_WRITE_TOKEN_FILE", "t");
+    let sender = sender.flag("url", receiver.url()).env("REMOTE_WRITE_TOKEN_FILE", "t");
     let run = sender.flag("flush-timeout", "100ms").run();
     run.assert_code(1).assert_says("it is not a regular file");
     assert_eq!(run.summary().counts(), [2, 0, 3, 0, 0]);
@@ -197,7 +197,7 @@ fn a_rotated_token_is_checked_like_the_first() {
         ("sécond", "has a character in it that no token has"),
     ];
     side_by_side(cases, |(bad, problem)| {
-        let sender = Sender::to("").ticks(5, 20).file("t", "first\n");
+        let sender = Cmd::to("").ticks(5, 20).file("t", "first\n");
         let path = sender.folder().join("t");
         let rotate = |path: &Path, text: &str| {
             let other = path.with_extension("new");
@@ -205,7 +205,7 @@ fn a_rotated_token_is_checked_like_the_first() {
             fs::rename(&other, path).unwrap();
         };
         let receiver = changing_at_the_second_request(&path, move |path| rotate(path, bad));
-        let sender = sender.flag("url", &receiver.url());
+        let sender = sender.flag("url", receiver.url());
         let running = sender.env("REMOTE_WRITE_TOKEN_FILE", path.to_str().unwrap()).start();
         running.wait_for(problem, 1);
         rotate(&path, "third");

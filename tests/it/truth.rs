@@ -10,11 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::chaos::variable;
-use crate::support::past::Past;
 use crate::support::process::{Run, tail};
 use crate::support::proxy::fault::{Fault, Injected, at_random};
 use crate::support::proxy::{Entry, Proxy};
 use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::window::Window;
 
 /// The sender's `--timeout`; an answer later than half of it may come too late.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -80,7 +80,7 @@ impl Verdict {
 
 /// A run through a proxy, and what they say of it.
 struct Truth {
-    past: Past,
+    past: Window,
     run: Run,
     entries: Vec<Entry>,
     sample_count: usize,
@@ -96,10 +96,10 @@ impl Truth {
     ) -> Truth {
         let is_live = number % 4 == 3;
         let sample_count = if is_live { 1 } else { BATCH_SIZE };
-        let past = Past::of(i64::try_from(requests * sample_count).unwrap(), 1);
+        let past = Window::past(i64::try_from(requests * sample_count).unwrap(), 1);
         let batch_size = BATCH_SIZE.to_string();
         let flags = ["--batch-size", &batch_size, "--protocol", protocol, "--timeout", "3s"];
-        let past = Past { label: number.to_string(), ..past }.flags(&flags);
+        let past = Window { labels: format!("a={number}"), ..past }.and(&flags);
         let proxy = Proxy::start(receiver.address(), TIMEOUT, faults(seed + number));
         let url = proxy.write_url();
         let run = if is_live { past.live(&url) } else { past.backfill(&url) };

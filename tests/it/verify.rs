@@ -7,72 +7,19 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::process::{Run, Running, Surroundings};
+use crate::support::process::Run;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::scripted_receiver::Script;
 use crate::support::step::{Answer, Step, Then};
-use crate::support::time::{now_ms, seconds};
+use crate::support::time::now_ms;
+use crate::support::window::Window;
 
 const STEP_MS: i64 = 100;
 const TICKS: i64 = 100;
 
-/// A million samples take a while.
-const LIMIT: Duration = Duration::from_secs(600);
-
-/// A series that begins at a time of its own and is pushed to one address.
-#[derive(Clone)]
-pub(crate) struct Series {
-    pub(crate) url: String,
-    pub(crate) origin_ms: i64,
-    pub(crate) step_ms: i64,
-    pub(crate) labels: String,
-    pub(crate) more: Vec<String>,
-}
-
-impl Series {
-    pub(crate) fn new(url: &str, age_ms: i64) -> Series {
-        let origin_ms = now_ms() - age_ms;
-        let (labels, more) = ("cpu=a".into(), Vec::new());
-        Series { url: url.into(), origin_ms, step_ms: STEP_MS, labels, more }
-    }
-
-    pub(crate) fn and(mut self, flags: &[&str]) -> Series {
-        self.more.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        self
-    }
-
-    /// Returns the arguments for ticks `first..end`; the verb "" is live.
-    pub(crate) fn args(&self, verb: &str, first: i64, end: i64) -> Vec<String> {
-        let tick = |index: i64| seconds(self.origin_ms + index * self.step_ms);
-        let (origin, start, end) = (tick(0), tick(first), tick(end));
-        let step = format!("{}ms", self.step_ms);
-        let (verb, step_flag) =
-            if verb.is_empty() { (None, "--interval") } else { (Some(verb), "--step-size") };
-        let series = ["--metric-name", "verified", "--labels", &self.labels, "--url", &self.url];
-        let window = ["--origin", &origin, "--start-epoch", &start, "--end-epoch", &end];
-        let words = verb.into_iter().chain(series).chain(window).chain([step_flag, &step]);
-        words.chain(self.more.iter().map(String::as_str)).map(str::to_owned).collect()
-    }
-
-    pub(crate) fn start(&self, verb: &str, first: i64, end: i64) -> Running {
-        Surroundings::new(LIMIT).env("TZ", "UTC").start(self.args(verb, first, end))
-    }
-
-    pub(crate) fn run(&self, verb: &str, first: i64, end: i64) -> Run {
-        self.start(verb, first, end).wait()
-    }
-
-    #[track_caller]
-    pub(crate) fn push(&self, first: i64, end: i64) {
-        self.run("backfill", first, end).assert_code(0);
-    }
-
-    #[track_caller]
-    pub(crate) fn check(&self, end: i64, expected_code: i32, expected: &str) -> Run {
-        let run = self.run("verify", 0, end);
-        run.assert_code(expected_code).assert_says(expected);
-        run
-    }
+/// Returns ticks that begin so long ago.
+pub(crate) fn series_of(url: &str, age_ms: i64) -> Window {
+    Window::now(url.into(), "cpu=a", 0, STEP_MS).starting(now_ms() - age_ms)
 }
 
 /// Runs each command that a run printed, and returns how many there were.
@@ -87,17 +34,17 @@ pub(crate) fn run_printed_commands(run: &Run) -> usize {
 #[track_caller]
 fn check_verify(setup: RealSetup) {
     let Some(receiver) = setup.start() else { return };
-    let series = || Series::new(&receiver.write_url(), 3 * TICKS * STEP_MS);
+    let series = || series_of(&receiver.write_url(), 3 * TICKS * STEP_MS);
     let ours = series();
     // Series of the same metric that have labels beside ours are others.
-    let other = Series { labels: "cpu=a,core=1".into(), origin_ms: ours.origin_ms, ..series() };
+    let other = Window { labels: "cpu=a,core=1".into(), origin_ms: ours.origin_ms, ..series() };
     other.and(&["--seed", "7"]).push(0, TICKS);
     ours.run("", 0, TICKS).assert_code(0);
 
     let sum = "Verify: 100 planned = 100 matching + 0 missing + 0 different; 0 unexpected";
     ours.check(TICKS, 0, sum);
 
-    let wrong = Series { origin_ms: ours.origin_ms, ..series() }.and(&["--seed", "7"]);
+    let wrong = Window { origin_ms: ours.origin_ms, ..series() }.and(&["--seed", "7"]);
     let run = wrong.check(TICKS, 5, "100 planned = 0 matching + 0 missing + 100 different;");
     assert_eq!(run.stderr.matches("Different at ").count(), 10, "{}", run.stderr);
     run.assert_says("And 90 more are different");
@@ -128,7 +75,7 @@ fn verify_victoriametrics() {
 fn gaps_are_repaired_where_late_samples_are_taken() {
     let setup = RealReceiver::prometheus3().out_of_order_time_window("1h");
     let Some(receiver) = setup.start() else { return };
-    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     for first in [1, 20, 40] {
         series.push(first, first + 10);
     }
@@ -141,7 +88,7 @@ fn gaps_are_repaired_where_late_samples_are_taken() {
 #[test]
 fn samples_off_the_grid_are_unexpected_and_stale_markers_are_not() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
-    let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let mut series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, 10);
     series.origin_ms += 50;
     series.push(10, 11);
@@ -157,7 +104,7 @@ fn samples_off_the_grid_are_unexpected_and_stale_markers_are_not() {
 #[test]
 fn a_fan_out_is_read_series_by_series() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let mut series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.labels = "host=web-{01..20}".into();
     let series = series.and(&["--verify"]);
     let run = series.run("", 0, 5);
@@ -170,7 +117,7 @@ fn external_labels_of_the_receiver_are_passed_over() {
     let Some(receiver) = RealReceiver::prometheus3().external_label("region", "eu").start() else {
         return;
     };
-    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, TICKS);
     series.check(TICKS, 0, "100 planned = 100 matching");
 }
@@ -179,7 +126,7 @@ fn external_labels_of_the_receiver_are_passed_over() {
 #[test]
 fn a_victoriametrics_has_its_own_warnings() {
     let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
-    let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let mut series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, 10);
     series.push(0, 10);
     let run = series.check(10, 0, "10 planned = 10 matching + 0 missing + 0 different;");
@@ -193,8 +140,8 @@ fn a_victoriametrics_has_its_own_warnings() {
 #[test]
 fn what_a_victoriametrics_shows_late_is_waited_for() {
     let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
-    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
-    let reading = series.start("verify", 0, 10);
+    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let reading = series.ticks(0, 10).cmd("verify").start();
     reading.wait_for("A VictoriaMetrics: ", 1);
     thread::sleep(Duration::from_secs(5));
     series.push(0, 10);
@@ -204,7 +151,7 @@ fn what_a_victoriametrics_shows_late_is_waited_for() {
 #[test]
 fn verify_follows_a_push() {
     let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
-    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS).and(&["--verify"]);
+    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS).and(&["--verify"]);
     for (verb, first, end) in [("backfill", 0, 50), ("", 50, 60)] {
         let run = series.run(verb, first, end);
         run.assert_code(0).assert_says("datapoints match within 2e-12");
@@ -215,13 +162,13 @@ fn verify_follows_a_push() {
 #[track_caller]
 fn check_resume(setup: RealSetup) {
     let Some(receiver) = setup.start() else { return };
-    let mut series = Series::new(&receiver.write_url(), 0);
+    let mut series = series_of(&receiver.write_url(), 0);
     // The kills are over long before the window is, so that each run has something to push.
     series.step_ms = 50;
     let resumed = series.clone().and(&["--resume"]);
     let tick_count = 300;
     for kill in 0..20 {
-        let run = resumed.start("", 0, tick_count);
+        let run = resumed.ticks(0, tick_count).cmd("").start();
         run.wait_for("✓ Pushed", 1 + kill % 4);
         // Not to wait for anything: for the signal to come at another phase of the next tick.
         thread::sleep(Duration::from_millis(kill as u64));
@@ -244,7 +191,7 @@ fn resume_after_twenty_kills_prometheus3() {
 #[test]
 fn resume_has_nothing_to_do_when_all_is_there() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
-    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, TICKS);
     let run = series.clone().and(&["--resume", "--verify"]).run("", 0, TICKS);
     run.assert_code(0).assert_says("Resuming: 0 of 100 datapoints are left");
@@ -258,7 +205,7 @@ fn resume_has_nothing_to_do_when_all_is_there() {
 fn a_different_value_is_not_resumed_after() {
     for setup in [RealReceiver::prometheus2(), RealReceiver::victoriametrics()] {
         let Some(receiver) = setup.start() else { return };
-        let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+        let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
         series.push(0, 50);
         series.clone().and(&["--seed", "7"]).push(50, 51);
         for end in [51, TICKS] {
@@ -275,7 +222,7 @@ fn a_different_value_is_not_resumed_after() {
 #[test]
 fn resume_goes_on_behind_the_series_that_has_most() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     series.push(0, TICKS / 2);
     let both = series.and(&["--labels", "cpu=b", "--resume"]);
     let run = both.run("", 0, TICKS);
@@ -320,7 +267,7 @@ fn snappy(message: &[u8]) -> Vec<u8> {
 #[test]
 fn lies_are_one_clear_line_each_and_no_memory() {
     let origin_ms = now_ms() - 100 * STEP_MS;
-    let ours = [("__name__", "verified"), ("cpu", "a")];
+    let ours = [("__name__", "cpu"), ("cpu", "a")];
     let whole = snappy(&answer(&ours, &[(origin_ms, 1.0), (origin_ms + 1, 2.0)]));
     let nested = (0..1000).fold(vec![0], |inside, _| field(1, &inside));
     let others: Vec<String> = (0..1000).map(|n| format!("l{n}")).collect();
@@ -346,11 +293,10 @@ fn lies_are_one_clear_line_each_and_no_memory() {
     ] {
         let answer = Answer::status(200).body(body).then(Then::Close);
         let liar = Script::new([]).unchecked().otherwise(answer).start();
-        let series = Series { origin_ms, ..Series::new(&liar.url(), 0) };
+        let series = Window { origin_ms, ..series_of(&liar.url(), 0) };
         // Address space, not memory: what it has at hand for itself, and far below 4 GB.
         let limited = "ulimit -v 400000; exec \"$0\" \"$@\"";
-        let args = series.args("verify", 0, 50);
-        let run = Surroundings::new(LIMIT).start_in_shell(limited, args).wait();
+        let run = series.ticks(0, 50).cmd("verify").shell(limited).run();
         run.assert_code(4);
         let log = &run.stderr;
         let errors: Vec<&str> = log.lines().filter(|line| line.contains("[ERROR]")).collect();
@@ -364,7 +310,7 @@ fn lies_are_one_clear_line_each_and_no_memory() {
 #[test]
 fn a_type_label_made_of_our_metadata_does_not_hide_a_series() {
     let origin_ms = now_ms() - 100 * STEP_MS;
-    let typed = [("__name__", "verified"), ("__type__", "gauge"), ("cpu", "a")];
+    let typed = [("__name__", "cpu"), ("__type__", "gauge"), ("cpu", "a")];
     let ours = ["--flat-base=1", "--noise-std=0", "--seasonality=none", "--trend-coefficient=0"];
     let samples: Vec<(i64, f64)> = (0..3).map(|n| (origin_ms + n * STEP_MS, 1.0)).collect();
     let receiver = || {
@@ -376,7 +322,7 @@ fn a_type_label_made_of_our_metadata_does_not_hide_a_series() {
             .otherwise(nothing)
             .start()
     };
-    let series = |url: &str| Series { origin_ms, ..Series::new(url, 0) }.and(&ours);
+    let series = |url: &str| Window { origin_ms, ..series_of(url, 0) }.and(&ours);
     series(&receiver().url()).check(3, 0, "3 planned = 3 matching");
     // Nothing of the past is pushed again.
     let run = series(&receiver().url()).and(&["--resume"]).run("", 0, 3);
@@ -386,7 +332,7 @@ fn a_type_label_made_of_our_metadata_does_not_hide_a_series() {
 #[test]
 fn access_that_is_refused_and_receivers_that_are_gone_have_their_codes() {
     let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     let url = format!("--read-url={}/nowhere", receiver.url());
     let run = series.and(&[&url]).run("verify", 0, 1);
     run.assert_code(3).assert_says("refused: HTTP 404").assert_says("Hint: check --read-url");
@@ -399,19 +345,19 @@ fn access_that_is_refused_and_receivers_that_are_gone_have_their_codes() {
     ] {
         let answer = Answer::status(status).body(text);
         let forwarder = Script::new([]).unchecked().otherwise(answer).start();
-        let run = Series::new(&forwarder.url(), 1000).run("verify", 0, 1);
+        let run = series_of(&forwarder.url(), 1000).run("verify", 0, 1);
         run.assert_code(3).assert_says("refused: HTTP ").assert_says("Hint: check --read-url");
         assert!(!run.stderr.contains("Read failed"), "{}", run.stderr);
     }
     let failing = Script::new([]).unchecked().otherwise(Step::status(500)).start();
-    let series = Series::new(&failing.url(), 1000).and(&["--flush-timeout", "0s"]);
+    let series = series_of(&failing.url(), 1000).and(&["--flush-timeout", "0s"]);
     series.run("verify", 0, 1).assert_code(4).assert_says("the receiver answered HTTP 500");
 
-    let gone = Series::new("http://127.0.0.1:9/api/v1/write", 1000);
+    let gone = series_of("http://127.0.0.1:9/api/v1/write", 1000);
     let run = gone.and(&["--flush-timeout", "0s"]).run("verify", 0, 1);
     run.assert_code(4).assert_says("no answer in time: ");
 
-    let other = Series::new("http://127.0.0.1:9/api/v1/receive", 1000);
+    let other = series_of("http://127.0.0.1:9/api/v1/receive", 1000);
     other.run("verify", 0, 1).assert_code(2);
 }
 
@@ -441,7 +387,7 @@ fn with_body(body: &str) -> String {
 #[test]
 fn a_victoriametrics_is_asked_for_labels_of_any_length() {
     let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
-    let mut series = Series::new(&receiver.write_url(), 2 * TICKS * STEP_MS);
+    let mut series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
     // Percent-encoded they are 21 KB, more than any server takes of an address.
     let value = "é,".repeat(600);
     series.labels = ["a", "b", "c", "d"].map(|name| format!("{name}=\"{value}\"")).join(",");
@@ -460,7 +406,7 @@ fn cortex_is_read_where_it_can_be() {
             asked.send(first.to_owned()).unwrap();
             "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".into()
         });
-        Series::new(&(url + write), 1000).run("verify", 0, 1).assert_code(3);
+        series_of(&(url + write), 1000).run("verify", 0, 1).assert_code(3);
         assert_eq!(answered.recv().unwrap(), format!("POST {read} HTTP/1.1"));
     }
 }
@@ -471,7 +417,7 @@ fn a_victoriametrics_that_names_other_labels_each_time_is_not_asked_for_ever() {
         true => with_body(&format!(r#"{{"status":"success","data":["__name__","l{number}"]}}"#)),
         false => with_body(""),
     });
-    let series = Series::new(&(url + "/api/v1/write"), 1000);
+    let series = series_of(&(url + "/api/v1/write"), 1000);
     let run = series.and(&["--read-api", "victoriametrics"]).run("verify", 0, 1);
     run.assert_code(4).assert_says("series with our labels have too many others");
 }
@@ -480,11 +426,11 @@ fn a_victoriametrics_that_names_other_labels_each_time_is_not_asked_for_ever() {
 #[test]
 fn a_million_samples_take_little_memory() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
-    let mut series = Series::new(&receiver.write_url(), 10_100_000);
+    let mut series = series_of(&receiver.write_url(), 10_100_000);
     series.step_ms = 10;
     series.push(0, 1_000_000);
     let started = Instant::now();
-    let mut run = series.start("verify", 0, 1_000_000);
+    let mut run = series.ticks(0, 1_000_000).cmd("verify").start();
     let mut peak_kib = 0;
     while run.is_running() {
         peak_kib = peak_kib.max(peak_memory_kib(run.pid()).unwrap_or(0));

@@ -4,9 +4,8 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
-use crate::support::process::Surroundings;
+use crate::support::cmd::Cmd;
 use crate::support::real_receiver::free_port;
 
 /// Returns the shell commands of a document, block by block.
@@ -65,8 +64,7 @@ fn the_commands_of_readme_and_guide_work_when_pasted_in_order() {
         script += &format!("{block}echo 'block {count} done' >&2\n");
     }
     assert!(count >= 8, "{count} blocks");
-    let run = Surroundings::new(Duration::from_secs(120)).start_in_shell(&script, Vec::new());
-    let run = run.wait();
+    let run = Cmd::bare().shell(&script).run();
     run.assert_code(0).assert_says(&format!("block {count} done"));
     run.assert_says("Finished: all 3 datapoints pushed");
     run.assert_says("✓ Verified: all 720 datapoints match to the bit");

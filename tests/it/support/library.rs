@@ -19,7 +19,7 @@ pub(crate) fn empty_environment() -> Environment {
 
 /// Returns what the arguments of a live run are checked to.
 #[track_caller]
-pub(crate) fn live_config(args: &[String], now_ms: i64) -> (Box<PushConfig>, OutputConfig) {
+pub(crate) fn live_config(args: &[OsString], now_ms: i64) -> (Box<PushConfig>, OutputConfig) {
     let invocation = parse(args, &empty_environment(), now_ms);
     match invocation.command {
         Command::Live(config) => (config, invocation.output),
@@ -29,7 +29,7 @@ pub(crate) fn live_config(args: &[String], now_ms: i64) -> (Box<PushConfig>, Out
 
 /// Returns what these arguments of a live run or a backfill plan when they are typed at `now_ms`.
 #[track_caller]
-pub(crate) fn plan(args: &[String], environment: &Environment, now_ms: i64) -> Plan {
+pub(crate) fn plan(args: &[OsString], environment: &Environment, now_ms: i64) -> Plan {
     match parse(args, environment, now_ms).command {
         Command::Live(config) => config.plan,
         Command::Backfill(config) => config.plan,
@@ -38,8 +38,8 @@ pub(crate) fn plan(args: &[String], environment: &Environment, now_ms: i64) -> P
 }
 
 #[track_caller]
-fn parse(args: &[String], environment: &Environment, now_ms: i64) -> Invocation {
-    cli::parse(args.iter().map(OsString::from), environment, TimestampMs(now_ms))
+fn parse(args: &[OsString], environment: &Environment, now_ms: i64) -> Invocation {
+    cli::parse(args.iter().cloned(), environment, TimestampMs(now_ms))
         .unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -1,5 +1,5 @@
-//! Runs the real binary, or a shell that calls it: nothing in its environment but what is given,
-//! a folder of its own, a limit on its time; and keeps what it says, whenever it dies.
+//! Runs the real binary, or a shell that calls it, within a limit on its time, and keeps what it
+//! says, whenever it dies.
 
 use std::fs;
 use std::io::Read;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::folder::Folder;
+use super::cmd::Cmd;
 
 /// The path of the binary.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_push-live-metrics");
@@ -57,55 +57,6 @@ pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitSta
     child.kill().expect("a child that was not waited for can be killed");
     child.wait().expect("a killed child ends");
     None
-}
-
-/// What a run has beside its arguments.
-#[derive(Clone, Debug)]
-pub(crate) struct Surroundings {
-    /// How long it may take.
-    pub(crate) limit: Duration,
-    pub(crate) variables: Vec<(String, String)>,
-    /// What it is run in.
-    pub(crate) folder: Arc<Folder>,
-}
-
-impl Surroundings {
-    /// Returns an empty environment and an empty folder.
-    pub(crate) fn new(limit: Duration) -> Surroundings {
-        Surroundings { limit, variables: Vec::new(), folder: Arc::new(Folder::new()) }
-    }
-
-    /// Sets a variable.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Surroundings {
-        self.variables.push((name.into(), value.into()));
-        self
-    }
-
-    /// Starts the binary.
-    pub(crate) fn start(&self, args: Vec<String>) -> Running {
-        self.spawn(binary(), args)
-    }
-
-    /// Starts the binary by a shell, to which it is `"$0" "$@"`.
-    pub(crate) fn start_in_shell(&self, script: &str, args: Vec<String>) -> Running {
-        let mut shell = shell(script);
-        shell.arg(BINARY);
-        self.spawn(shell, args)
-    }
-
-    fn spawn(&self, mut command: Command, args: Vec<String>) -> Running {
-        let mut child = command
-            .args(&args)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.folder.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary was built");
-        let stdout = Capture::of(child.stdout.take().expect("it is a pipe"));
-        let stderr = Capture::of(child.stderr.take().expect("it is a pipe"));
-        Running { surroundings: self.clone(), args, child, start: Instant::now(), stdout, stderr }
-    }
 }
 
 /// What comes out of a pipe.
@@ -172,8 +123,7 @@ impl Capture {
 /// A command that is running. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Running {
-    surroundings: Surroundings,
-    args: Vec<String>,
+    cmd: Cmd,
     child: Child,
     start: Instant,
     stdout: Capture,
@@ -181,6 +131,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Starts a command, `process` with the arguments of `cmd`.
+    pub(super) fn start(cmd: Cmd, mut process: Command) -> Running {
+        let process = process.args(cmd.args()).envs(cmd.variables.iter().cloned());
+        let process = process.current_dir(cmd.folder());
+        let process = process.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = process.spawn().expect("the binary was built");
+        let stdout = Capture::of(child.stdout.take().expect("it is a pipe"));
+        let stderr = Capture::of(child.stderr.take().expect("it is a pipe"));
+        Running { cmd, child, start: Instant::now(), stdout, stderr }
+    }
+
     /// Returns its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -200,7 +161,7 @@ impl Running {
     /// Waits until its stderr holds `text`, `count` times.
     #[track_caller]
     pub(crate) fn wait_for(&self, text: &str, count: usize) {
-        let left = self.surroundings.limit.saturating_sub(self.start.elapsed());
+        let left = self.cmd.limit.saturating_sub(self.start.elapsed());
         if let Err(stderr) = self.stderr.wait_for(text, count, left) {
             panic!("not {count} times {text:?} in:\n{}", tail(&stderr, 30));
         }
@@ -222,7 +183,7 @@ impl Running {
             mask.is_some_and(|mask| mask & (1 << 14) != 0)
         };
         while !is_caught() {
-            assert!(self.start.elapsed() < self.surroundings.limit, "it catches no signal");
+            assert!(self.start.elapsed() < self.cmd.limit, "it catches no signal");
             thread::sleep(POLL);
         }
     }
@@ -230,7 +191,7 @@ impl Running {
     /// Waits until it ends.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Run {
-        let deadline = self.start + self.surroundings.limit;
+        let deadline = self.start + self.cmd.limit;
         let Some(status) = wait_until(&mut self.child, deadline) else {
             panic!("it did not end:\n{}", tail(&self.stderr.all(), 30));
         };
@@ -248,8 +209,7 @@ impl Running {
         let end = Instant::now();
         let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
         let (stdout, stderr) = (self.stdout.all(), self.stderr.all());
-        let (surroundings, args) = (self.surroundings.clone(), mem::take(&mut self.args));
-        Run { surroundings, args, code, stdout, stderr, start: self.start, end }
+        Run { cmd: self.cmd.clone(), code, stdout, stderr, start: self.start, end }
     }
 }
 
@@ -264,8 +224,7 @@ impl Drop for Running {
 /// A command that has ended.
 #[derive(Debug)]
 pub(crate) struct Run {
-    pub(super) surroundings: Surroundings,
-    pub(super) args: Vec<String>,
+    pub(super) cmd: Cmd,
     /// Its exit code; the signal that ended it, negative.
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -303,10 +262,10 @@ impl Run {
         commands.filter(|line| line.starts_with("push-live-metrics ")).collect()
     }
 
-    /// Runs a command that this run printed, in the same surroundings.
+    /// Runs a command that this run printed, in the same folder and environment.
     #[track_caller]
     pub(crate) fn run_printed(&self, printed: &str) -> Run {
-        self.surroundings.start_in_shell(printed, Vec::new()).wait()
+        self.cmd.clone().without_flags().shell(printed).run()
     }
 }
 
