@@ -168,19 +168,14 @@ impl<'a> Reader<'a> {
         samples: &mut Vec<Sample>,
     ) -> Result<(), ReadError> {
         let read_url = self.source.client.url();
-        let (_, metric_name) = labels
-            .pairs()
-            .iter()
-            .find(|(name, _)| name == "__name__")
-            .expect("a label set holds the metric's name");
         loop {
-            let export =
-                victoriametrics::export(read_url, self.query(labels, range), self.clock.now());
+            let query = self.query(labels, range);
+            let export = victoriametrics::export(read_url, query, self.clock.now());
             let csv = self.post_form(export)?;
             // Afterwards, so that no series can appear in between.
-            let now = self.clock.now();
-            let names = self.post_form(victoriametrics::label_names(read_url, metric_name, now))?;
-            let names = victoriametrics::parse_label_names(&names)?;
+            let query = self.query(labels, range);
+            let names = victoriametrics::label_names(read_url, query, self.clock.now());
+            let names = victoriametrics::parse_label_names(&self.post_form(names)?)?;
             if names.is_subset(&self.other_names) {
                 return victoriametrics::parse_csv(&csv, range, samples);
             }

@@ -25,8 +25,8 @@ pub const REQUEST_HEADERS: &[(&str, &str)] =
 /// of this metric have.
 ///
 /// From the beginning of time: it would take the last days or minutes only.
-pub fn label_names(read_url: &str, metric_name: &str, now: TimestampMs) -> (String, String) {
-    let selector = selector([("__name__", metric_name)].into_iter(), now);
+pub fn label_names(read_url: &str, query: Query<'_>, now: TimestampMs) -> (String, String) {
+    let selector = selector(query.matchers().filter(|(name, _)| *name == "__name__"), now);
     (url(read_url, "labels"), format!("match[]={}&start=1", encoded(&selector)))
 }
 
@@ -196,7 +196,7 @@ mod tests {
         let format = "format=__timestamp__:unix_ms,__value__";
         let times = "&start=1.500&end=2.000";
         assert_eq!(form, format!("{format}&match[]={selector}{times}"));
-        let (url, form) = label_names("http://h/api/v1/", "cpu", TimestampMs(7));
+        let (url, form) = label_names("http://h/api/v1/", query, TimestampMs(7));
         assert_eq!(url, "http://h/api/v1/labels");
         let selector = "%7B__name__%3D%22cpu%22%2Casked_at_7%3D%22%22%7D";
         assert_eq!(form, format!("match[]={selector}&start=1"));

@@ -41,7 +41,7 @@ pub fn encode(series: &[TimeSeries<'_>], metadata: Metadata<'_>, out: &mut Vec<u
                     .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
                     .collect(),
                 series: *series,
-                metadata: MetadataRefs { help: symbols.reference(metadata.help) },
+                help: symbols.reference(metadata.help),
             }
         })
         .collect();
@@ -74,10 +74,6 @@ struct SeriesRefs<'a> {
     /// Name and value of each label, by turns.
     labels: Vec<u32>,
     series: TimeSeries<'a>,
-    metadata: MetadataRefs,
-}
-
-struct MetadataRefs {
     /// 0 is unset.
     help: u32,
 }
@@ -100,10 +96,21 @@ fn sizeof_reference(reference: &u32) -> usize {
     sizeof_varint(u64::from(*reference))
 }
 
+impl SeriesRefs<'_> {
+    fn metadata_size(&self) -> usize {
+        let help = if self.help == 0 { 0 } else { TAG_BYTES + sizeof_reference(&self.help) };
+        TAG_BYTES + 1 + help
+    }
+}
+
 impl MessageWrite for SeriesRefs<'_> {
     fn get_size(&self) -> usize {
         let labels = sizeof_len(self.labels.iter().map(sizeof_reference).sum());
-        TAG_BYTES + labels + sizes(self.series.samples) + sizes([&self.metadata])
+        TAG_BYTES
+            + labels
+            + sizes(self.series.samples)
+            + TAG_BYTES
+            + sizeof_len(self.metadata_size())
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
@@ -116,17 +123,8 @@ impl MessageWrite for SeriesRefs<'_> {
         )?;
         // The same fields as in 1.0; the start timestamp stays unset.
         write_each(writer, TIME_SERIES_SAMPLES, self.series.samples)?;
-        write_each(writer, TIME_SERIES_METADATA, [&self.metadata])
-    }
-}
-
-impl MessageWrite for MetadataRefs {
-    fn get_size(&self) -> usize {
-        let help = if self.help == 0 { 0 } else { TAG_BYTES + sizeof_reference(&self.help) };
-        TAG_BYTES + 1 + help
-    }
-
-    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        writer.write_tag(TIME_SERIES_METADATA)?;
+        writer.write_varint(self.metadata_size() as u64)?;
         writer.write_with_tag(METADATA_TYPE, |w| w.write_enum(METRIC_TYPE_GAUGE))?;
         if self.help != 0 {
             writer.write_with_tag(METADATA_HELP_REF, |w| w.write_uint32(self.help))?;

@@ -69,10 +69,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("delivery/tally", &["error"]),
-    (
-        "delivery",
-        &["clock", "error", "http", "plan", "read_back", "remote_write", "report", "series"],
-    ),
+    ("delivery", &["clock", "error", "http", "plan", "remote_write", "report", "series"]),
     ("read_back", &["clock", "error", "http", "labels", "remote_write", "report", "series"]),
     ("report/words", &[]),
     ("report", &["error", "http", "labels", "plan", "series"]),

@@ -124,7 +124,7 @@ fn the_wrong_authority() {
 fn a_certificate_that_expired_or_is_not_valid_yet() {
     let Some(certificates) = certificates() else { return };
     for (name, text) in
-        [("expired", "certificate expired "), ("not-yet", "certificate is not valid yet, for ")]
+        [("expired", "certificate expired: "), ("not-yet", "certificate is not valid yet: ")]
     {
         let receiver = receiver(certificates, name);
         check_refused(&receiver, sender(&receiver, certificates), text);
@@ -390,6 +390,6 @@ fn a_key_that_belongs_to_another_certificate() {
     run.assert_code(2);
     assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
     assert_eq!(receiver.requests().len(), 0);
-    let told = run.stderr.lines().filter(|line| line.contains("--client-key")).count();
+    let told = run.stderr.lines().filter(|line| line.contains("--client-key: ")).count();
     assert_eq!(told, 1, "{}", run.stderr);
 }
