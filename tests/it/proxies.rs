@@ -107,6 +107,6 @@ fn a_tunnel_is_used_and_named_when_the_receiver_is_silent() {
 #[test]
 fn names_are_sent_in_lower_case() {
     let proxy = answering(Step::status(502));
-    sender("http://ScriptedReceiver.Example:9/Path", proxy.address()).run().assert_code(4);
+    sender("http://Receiver.Example:9/Path", proxy.address()).run().assert_code(4);
     assert_eq!(proxy.requests()[0].line, "CONNECT receiver.example:9 HTTP/1.1");
 }
