@@ -265,11 +265,12 @@ impl Delivery<'_> {
             Version::V1 => Some(Version::V2),
         };
         // A 2xx that does not count is a 415.
-        let hint = rejection_hint(status.unwrap_or(415), reason, untried);
+        let hint =
+            rejection_hint(status.unwrap_or(415), reason, untried, self.client.auth_source());
         let is_first_batch = is_refused && self.does_resume_help;
-        let resume = (is_first_batch && may_be_there).then_some(RESUME_HINT);
+        let resume = (is_first_batch && may_be_there).then(|| RESUME_HINT.to_owned());
         for hint in hint.into_iter().chain(resume) {
-            report.hint(Level::Error, hint);
+            report.hint(Level::Error, &hint);
         }
         self.summary.tally().has_conflict |= is_conflict(reason);
         match is_refused {

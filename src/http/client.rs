@@ -97,7 +97,7 @@ impl Client {
             return Err(BadInput::new(&target.source, Some(&url), problem, way_out).into());
         }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
-        let route = Route::new(&target.url, proxy.as_ref());
+        let route = Route::new(target, proxy.as_ref());
         // Shorter than the whole, so that the error says that there was no connection.
         let connect_timeout = target.timeout.mul_f64(0.75);
         let config = Agent::config_builder()
@@ -119,6 +119,11 @@ impl Client {
         let config = config.tls_config(super::tls::config(&target.tls)?);
         let agent = Agent::with_parts(config.build(), DefaultConnector::new(), Resolver::new());
         Ok(Self { agent, route, target: target.clone() })
+    }
+
+    /// Returns the variable that the credentials come from; empty where there are none.
+    pub fn auth_source(&self) -> &str {
+        &self.target.auth_source
     }
 
     /// Returns the target's URL.

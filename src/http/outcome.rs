@@ -6,9 +6,9 @@ use std::time::Duration;
 use ureq::http::Uri;
 use ureq::{Proxy, Timeout};
 
-use super::Secrets;
 use super::resolver::host_and_port;
 use super::tls_errors::{BROKEN_TLS, tls_problem};
+use super::{Secrets, Target};
 use crate::error::Escaped;
 
 /// What an attempt means for what it carried. Nothing else of an answer is branched on.
@@ -39,17 +39,26 @@ pub enum Outcome {
     },
 }
 
-/// Returns the hint for a status that is about access, for the log.
-pub fn status_hint(status: u16) -> Option<&'static str> {
-    Some(match status {
+/// Returns the hint for a status that is about access, for the log; `auth_source` names the
+/// variable of the credentials, and is empty where there are none.
+pub fn status_hint(status: u16, auth_source: &str) -> Option<String> {
+    let hint = match status {
         300..=399 => {
             "redirects are not followed: check the path (no slash at its end) and the scheme"
         }
-        401 => "check the token or password, and the tenant header (--header 'X-Scope-OrgID: ...')",
+        401 if auth_source.is_empty() => {
+            "no credentials are set: set REMOTE_WRITE_TOKEN, or REMOTE_WRITE_USERNAME and \
+             REMOTE_WRITE_PASSWORD; or the tenant header is missing (--header 'X-Scope-OrgID: ...')"
+        }
+        401 => {
+            let tenant = "the tenant header (--header 'X-Scope-OrgID: ...')";
+            return Some(format!("check {auth_source}, and {tenant}"));
+        }
         403 => "the credentials are known but have no access: check tenant and permissions",
         407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
         _ => return None,
-    })
+    };
+    Some(hint.into())
 }
 
 /// Where requests go; every failure names it.
@@ -59,19 +68,22 @@ pub(super) struct Route {
     whole: String,
     /// The proxy, or `HOST:PORT` where there is none.
     first: String,
+    /// What to add where the host name is not found; may be empty.
+    name_hint: String,
 }
 
 impl Route {
     /// Returns the route to the host of a URL.
-    pub(super) fn new(url: &str, proxy: Option<&Proxy>) -> Self {
-        let uri: Option<Uri> = url.parse().ok();
+    pub(super) fn new(target: &Target, proxy: Option<&Proxy>) -> Self {
+        let uri: Option<Uri> = target.url.parse().ok();
+        let name_hint = target.name_hint.clone();
         let host = uri.as_ref().and_then(host_and_port);
         let host = host.map_or(String::new(), |(host, port)| format!("{host}:{port}"));
         match proxy {
-            None => Self { whole: host.clone(), first: host },
+            None => Self { whole: host.clone(), first: host, name_hint },
             Some(proxy) => {
                 let first = format!("proxy {}:{}", proxy.host(), proxy.port());
-                Self { whole: format!("{host} through {first}"), first }
+                Self { whole: format!("{host} through {first}"), first, name_hint: String::new() }
             }
         }
     }
@@ -119,8 +131,10 @@ pub(super) fn failure(
         match error {
             ureq::Error::ConnectProxyFailed(_) => return route.not_connected(text),
             // From our resolver.
-            ureq::Error::Other(reason) => reason.to_string(),
-            ureq::Error::HostNotFound => "the host name has no address".into(),
+            ureq::Error::Other(reason) => format!("{reason}{}", route.name_hint),
+            ureq::Error::HostNotFound => {
+                format!("the host name has no address{}", route.name_hint)
+            }
             ureq::Error::Timeout(Timeout::Resolve) => "timed out looking up the host name".into(),
             ureq::Error::Io(error) => io_words(error),
             error => {

@@ -21,6 +21,10 @@ pub struct Target {
     pub source: String,
     /// Credentials for this target only.
     pub auth: Auth,
+    /// The variable that they come from, as in "REMOTE_WRITE_TOKEN in .env"; empty without any.
+    pub auth_source: String,
+    /// What to add to a message where the host name is not found; may be empty.
+    pub name_hint: String,
     /// Additional request headers, none of them reserved.
     pub headers: Vec<(String, Secret)>,
     /// Certificates and verification.

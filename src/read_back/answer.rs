@@ -53,10 +53,10 @@ pub enum ReadError {
     TooLarge,
     /// The receiver does not allow reading, or not at this address.
     Refused {
-        /// The HTTP status; `None` where a certificate is not trusted.
-        status: Option<u16>,
         /// For the log.
         reason: String,
+        /// What to do about it, for the log.
+        hint: Option<String>,
     },
     /// There was no final answer in time: the reason, for the log.
     Unreachable(String),

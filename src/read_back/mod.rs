@@ -19,7 +19,7 @@ use victoriametrics::{ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::http::{Backoff, Canceller, Client, Outcome, Request, Target};
+use crate::http::{Backoff, Canceller, Client, Outcome, Request, Target, status_hint};
 use crate::labels::LabelSet;
 use crate::report::{Field, Level, Report};
 use crate::series::Sample;
@@ -30,6 +30,11 @@ pub const TICKS_PER_CHUNK: u64 = 16_384;
 /// How long a VictoriaMetrics may take to show a sample: up to 4.1 s by itself, longer
 /// through a vmagent.
 const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(10);
+
+/// The hint for an address that cannot be read.
+const READ_URL_HINT: &str = "check --read-url: not every receiver can be read, and one that \
+                             forwards (Prometheus agent, vmagent) keeps nothing; name the one \
+                             that it forwards to";
 
 /// Where and how samples are read back.
 #[derive(Clone, Debug)]
@@ -198,7 +203,14 @@ impl<'a> Reader<'a> {
 
     /// Posts until there is an answer that will not change; returns its body.
     fn post(&mut self, url: &str, headers: Headers, body: &[u8]) -> Result<Vec<u8>, ReadError> {
-        let refused = |status, reason| Err(ReadError::Refused { status, reason });
+        let source = self.source;
+        let refused = |status, reason| {
+            let hint = match status {
+                400 | 404 | 405 | 501 => Some(READ_URL_HINT.to_owned()),
+                status => status_hint(status, source.client.auth_source()),
+            };
+            Err(ReadError::Refused { reason, hint })
+        };
         let mut give_up_at: Option<Duration> = None;
         let request = Request { url, headers, body, answer_bytes_max: Some(ANSWER_BYTES_MAX) };
         loop {
@@ -211,10 +223,12 @@ impl<'a> Reader<'a> {
                         false => Ok(reply.body),
                     };
                 }
-                Outcome::Rejected { status, reason } => return refused(Some(status), reason),
-                Outcome::Blocked { reason } => return refused(None, reason),
+                Outcome::Rejected { status, reason } => return refused(status, reason),
+                Outcome::Blocked { reason } => {
+                    return Err(ReadError::Refused { reason, hint: None });
+                }
                 Outcome::Retryable { reason, .. } if is_final(&reason) => {
-                    return refused(Some(501), reason);
+                    return refused(501, reason);
                 }
                 Outcome::Retryable { after, reason, .. } => (after, reason),
             };

@@ -71,9 +71,14 @@ pub fn samples_written(version: Version, reply: &Reply) -> Option<u64> {
 }
 
 /// Returns a hint for a rejected request, for the log; `untried` is a version of remote write
-/// that the receiver was not sent.
-pub fn rejection_hint(status: u16, reason: &str, untried: Option<Version>) -> Option<&'static str> {
-    Some(match (status, untried) {
+/// that the receiver was not sent, `auth_source` as for `status_hint`.
+pub fn rejection_hint(
+    status: u16,
+    reason: &str,
+    untried: Option<Version>,
+    auth_source: &str,
+) -> Option<String> {
+    let hint = match (status, untried) {
         (404 | 405, _) => {
             "check the path (Prometheus /api/v1/write, Mimir /api/v1/push, Thanos \
              /api/v1/receive), and that Prometheus runs with --web.enable-remote-write-receiver"
@@ -87,8 +92,9 @@ pub fn rejection_hint(status: u16, reason: &str, untried: Option<Version>) -> Op
         }
         (415, None) => "the receiver takes neither version of remote write: check the path",
         _ if is_conflict(reason) => "another run has put another value there",
-        _ => return status_hint(status),
-    })
+        _ => return status_hint(status, auth_source),
+    };
+    Some(hint.into())
 }
 
 /// Tells, for hints only, whether the series has another value at this time already.

@@ -187,6 +187,26 @@ fn a_host_that_is_not_there_is_unreachable() {
 }
 
 #[test]
+fn an_environment_whose_host_is_not_found_gets_the_names_of_those_that_are() {
+    let sender = Cmd::to("").without("url").flag("env", "no-such-environment");
+    let sender = sender.env("CDO_TOKEN", "t").flag("flush-timeout", "0s").flag("timeout", "1s");
+    let run = sender.run();
+    run.assert_code(4);
+    run.assert_says(" (--env is none of scale, staging, ci, us, eu)");
+}
+
+#[test]
+fn the_closing_line_counts_datapoints_as_the_opening_one_does() {
+    let receiver = ScriptedReceiver::start([]);
+    let run = Cmd::to(&receiver.url()).flag("labels", "k={1..3}").run();
+    run.assert_all_delivered(&receiver);
+    let said = |event| run.log().only(event).get("message").text().to_owned();
+    assert_eq!(said("generated"), "Generated 30 datapoints (10 for each of 3 series)");
+    assert_eq!(said("end"), "Finished: all 30 datapoints pushed");
+    receiver.finish();
+}
+
+#[test]
 fn the_counts_add_up_in_words_too() {
     let receiver = ScriptedReceiver::start(statuses(&[OK, 400, 503]));
     let sender = Cmd::to(&receiver.url()).flag("log-format", "text");

@@ -25,6 +25,7 @@ mod preview;
 mod proxies;
 mod receivers_smoke;
 mod resume;
+mod sample_log;
 mod secrets;
 mod signals;
 mod spec_v1;

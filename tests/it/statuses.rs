@@ -74,6 +74,19 @@ fn after_a_success_nothing_is_fatal() {
     });
 }
 
+#[test]
+fn the_hint_of_a_401_names_the_variable_in_use() {
+    let receiver = Script::new([answer(401)]).header("Authorization").start();
+    let variables = format!("REMOTE_WRITE_URL={}\nREMOTE_WRITE_TOKEN=t\n", receiver.url());
+    let sender = Cmd::to("").without("url").file("vars", &variables);
+    let run = sender.flag("env-file", "vars").run();
+    run.assert_code(3);
+    let hint = "check REMOTE_WRITE_TOKEN in vars, and the tenant header";
+    let hints = run.log().messages("hint").join("\n");
+    assert!(hints.contains(hint), "{hints}");
+    receiver.finish();
+}
+
 /// The first answer ends the run.
 #[track_caller]
 fn check_fatal(status: u16, hint: &str) {
@@ -102,7 +115,7 @@ fn access_problems_and_redirects_end_the_run_at_its_start() {
         (304, "redirects are not followed"),
         (307, "redirects are not followed"),
         (308, "redirects are not followed"),
-        (401, "token"),
+        (401, "no credentials are set: set REMOTE_WRITE_TOKEN"),
         (401, "X-Scope-OrgID"),
         (403, "permission"),
         (404, "--web.enable-remote-write-receiver"),

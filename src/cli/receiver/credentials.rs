@@ -4,13 +4,13 @@ use crate::cli::env::{Setting, Settings, Source};
 use crate::error::{BadInput, Error};
 use crate::http::{Auth, Problem, Secret, check_text, check_token};
 
-/// Returns the token that every Cisco environment needs.
+/// Returns the token that every Cisco environment needs, and its variable.
 ///
 /// # Errors
 /// There is none, or it cannot be used.
-pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<Auth, Error> {
-    if let Some((_, token)) = secret("CDO_TOKEN", settings, check_token)? {
-        return Ok(Auth::Bearer(token));
+pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<(Auth, String), Error> {
+    if let Some((place, token)) = secret("CDO_TOKEN", settings, check_token)? {
+        return Ok((Auth::Bearer(token), place));
     }
     let mut problem = format!("is not set, and {} '{}' needs it", env.place, env.value);
     if let Some(unreadable) = settings.unreadable() {
@@ -20,11 +20,12 @@ pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<Auth
     Err(BadInput::new("CDO_TOKEN", None, &problem, way_out).into())
 }
 
-/// Returns the credentials for a URL, which may have a token, or a user name with a password.
+/// Returns the credentials for a URL, which may have a token, or a user name with a password, and
+/// their variable.
 ///
 /// # Errors
 /// There are both kinds, only half of one, or one that cannot be used or is not for this URL.
-pub(super) fn url_auth(url: &Setting, settings: &Settings<'_>) -> Result<Auth, Error> {
+pub(super) fn url_auth(url: &Setting, settings: &Settings<'_>) -> Result<(Auth, String), Error> {
     for name in ["TOKEN", "TOKEN_FILE", "USERNAME", "PASSWORD", "PASSWORD_FILE"] {
         if let Some(Setting { place, source, .. }) =
             settings.get_filled(&format!("REMOTE_WRITE_{name}"))?
@@ -36,15 +37,15 @@ pub(super) fn url_auth(url: &Setting, settings: &Settings<'_>) -> Result<Auth, E
     let username = settings.get("REMOTE_WRITE_USERNAME")?;
     let password = secret("REMOTE_WRITE_PASSWORD", settings, check_text)?;
     match (token, username, password) {
-        (None, None, None) => Ok(Auth::None),
-        (Some((_, token)), None, None) => Ok(Auth::Bearer(token)),
-        (None, Some(username), Some((_, password))) => {
+        (None, None, None) => Ok((Auth::None, String::new())),
+        (Some((place, token)), None, None) => Ok((Auth::Bearer(token), place)),
+        (None, Some(username), Some((place, password))) => {
             check_text(&username.value)
                 .and(if username.value.contains(':') { Err("has a ':' in it") } else { Ok(()) })
                 .map_err(|problem| {
                     BadInput::new(&username.place, None, problem, "set another one")
                 })?;
-            Ok(Auth::Basic { username: username.value, password })
+            Ok((Auth::Basic { username: username.value, password }, place))
         }
         (Some((place, _)), Some(Setting { place: other, .. }), _)
         | (Some((place, _)), None, Some((other, _))) => {

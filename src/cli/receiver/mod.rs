@@ -97,14 +97,14 @@ pub(in crate::cli) fn check(
     settings: &Settings<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Target, Error> {
-    let (url, source, auth) = match choice {
+    let (url, source, (auth, auth_source)) = match choice {
         Choice::Url(setting) => (parse_url(setting)?, &setting.place, url_auth(setting, settings)?),
         Choice::Preset(env) => {
             let url = preset_url(env)?;
             let auth = match preset_auth(env, settings) {
                 Err(error) if args.has("dry-run") => {
                     warnings.push(error.to_string());
-                    Auth::None
+                    (Auth::None, String::new())
                 }
                 auth => auth?,
             };
@@ -124,9 +124,18 @@ pub(in crate::cli) fn check(
         warnings.push(format!("{unreadable} and is passed over"));
     }
     check_encryption(&url, source, (&auth, &headers), args)?;
+    let name_hint = match choice {
+        Choice::Preset(env) if preset_host(&env.value).is_none() => {
+            let presets: Vec<&str> = PRESETS.iter().map(|(preset, _)| *preset).collect();
+            format!(" ({source} is none of {})", presets.join(", "))
+        }
+        _ => String::new(),
+    };
     Ok(Target {
         source: source.clone(),
         auth,
+        auth_source,
+        name_hint,
         headers,
         tls: tls(&url, args, settings, warnings)?,
         proxy: proxy(&url, settings)?,
@@ -172,6 +181,7 @@ pub(in crate::cli) fn check_read(
         give_up_after: args.parsed("flush-timeout", values::duration_or_zero)?,
         target: Target {
             source: place.into(),
+            name_hint: String::new(),
             // What there is to warn of was said for the target itself.
             tls: tls(&url, args, settings, &mut Vec::new())?,
             proxy: proxy(&url, settings)?,

@@ -13,7 +13,6 @@ use std::time::Duration;
 use crate::clock::{Clock, Shutdown, SystemClock};
 use crate::delivery::{Ending, Rerun, Summary};
 use crate::error::{Error, Exit};
-use crate::http::status_hint;
 use crate::plan::Plan;
 use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::report::announce::announce_plan;
@@ -142,15 +141,7 @@ impl Verify<'_> {
         let reason = error.to_string();
         let fields = [fields[0], ("error", Field::Text(&reason))];
         report.log(Level::Error, "read_failed", &fields, &format!("✗ Read-back failed: {reason}"));
-        let hint = match error {
-            ReadError::Refused { status: Some(400 | 404 | 405 | 501), .. } => Some(
-                "check --read-url: not every receiver can be read, and one that forwards \
-                 (Prometheus agent, vmagent) keeps nothing; name the one that it forwards to",
-            ),
-            ReadError::Refused { status: Some(status), .. } => status_hint(*status),
-            _ => None,
-        };
-        if let Some(hint) = hint {
+        if let ReadError::Refused { hint: Some(hint), .. } = error {
             report.hint(Level::Error, hint);
         }
         exit
