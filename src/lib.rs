@@ -66,8 +66,9 @@
 //! delivery/tally.rs            what became of every sample; the missing ranges
 //! delivery/summary.rs          the end of a run in words, and the commands that repair it
 //! delivery/rerun.rs            the command that sends a part of a run again
-//! read_back/mod.rs             the samples of a series, asked for until there is an answer
-//! read_back/answer.rs          what an answer may hold, and why it is refused
+//!
+//! read_back/mod.rs             reads the samples of a series, with retries
+//! read_back/answer.rs          the limits of an answer, and the errors of reading
 //! read_back/message.rs         remote read's messages, in and out
 //! read_back/fields.rs          the fields of a protobuf message, read off a slice
 //! read_back/victoriametrics.rs its CSV export, in place of remote read
@@ -78,12 +79,12 @@
 //! remote_write/v1.rs           the message of 1.0
 //! remote_write/v2.rs           the message of 2.0
 //!
-//! http/mod.rs                  bytes to one host, and what the answer means
-//! http/client.rs               one attempt
-//! http/outcome.rs              what it means, and why, in words
+//! http/mod.rs                  posts bytes to one host; no word of remote write
+//! http/client.rs               one attempt, and its answer
+//! http/outcome.rs              what it means: Outcome, with reasons and hints
 //! http/target.rs               a receiver: where it is, and as whom
 //! http/secret.rs               secrets, given or in files
-//! http/redact.rs               what of a URL or of a text from outside may be shown
+//! http/redact.rs               replaces secrets in URLs and in text from outside
 //! http/resolver.rs             the addresses of a host
 //! http/tls.rs                  certificates and keys
 //! http/tls_errors.rs           what goes wrong with TLS, in words

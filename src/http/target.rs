@@ -47,11 +47,8 @@ impl Target {
     /// Returns the URL with the secrets in it replaced.
     pub fn shown_url(&self) -> String {
         let mut secrets = Secrets::default();
-        let auth = match &self.auth {
-            Auth::None => None,
-            Auth::Bearer(secret) | Auth::Basic { password: secret, .. } => Some(secret),
-        };
         let headers = self.headers.iter().filter(|header| is_secret_header(header));
+        let auth = self.auth.secret().map(|(_, secret)| secret);
         for secret in headers.map(|(_, secret)| secret).chain(auth) {
             if let Secret::Inline(value) | Secret::Once(value) = secret {
                 secrets.add(value);
@@ -64,14 +61,11 @@ impl Target {
     /// file.
     pub fn shown_headers(&self) -> Vec<(String, String)> {
         let mut headers = vec![("User-Agent".into(), USER_AGENT.into())];
-        let authorization = match &self.auth {
-            Auth::None => None,
-            Auth::Bearer(token) => Some(format!("Bearer {token:?}")),
-            Auth::Basic { password, .. } => Some(format!("Basic {password:?}")),
-        };
-        headers.extend(authorization.map(|value| ("Authorization".into(), value)));
+        let auth = self.auth.secret();
+        let auth =
+            auth.map(|(scheme, secret)| ("Authorization".into(), format!("{scheme} {secret:?}")));
         let own = self.headers.iter().map(|(name, value)| (name.clone(), format!("{value:?}")));
-        headers.extend(own);
+        headers.extend(auth.into_iter().chain(own));
         headers
     }
 
@@ -162,6 +156,17 @@ pub enum Auth {
         /// Password.
         password: Secret,
     },
+}
+
+impl Auth {
+    /// Returns the scheme and the secret.
+    fn secret(&self) -> Option<(&'static str, &Secret)> {
+        match self {
+            Auth::None => None,
+            Auth::Bearer(token) => Some(("Bearer", token)),
+            Auth::Basic { password, .. } => Some(("Basic", password)),
+        }
+    }
 }
 
 /// TLS settings.
