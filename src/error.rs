@@ -43,7 +43,7 @@ pub enum Error {
         /// What the system answered.
         source: io::Error,
         /// What to do next.
-        way_out: &'static str,
+        hint: &'static str,
     },
     /// Stdout did not take what was asked for.
     Stdout(io::Error),
@@ -67,7 +67,7 @@ pub enum Error {
     },
 }
 
-/// One unusable input: what was typed where, why it cannot be, and the way out.
+/// One unusable input: what was typed where, why it cannot be, and a hint.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BadInput {
     /// The flag, variable or file line, as in `--duration` or `.env line 3`; empty where the
@@ -78,17 +78,17 @@ pub struct BadInput {
     /// What is wrong with it.
     pub problem: String,
     /// What to do instead.
-    pub way_out: String,
+    pub hint: String,
 }
 
 impl BadInput {
     /// Returns the error of an input; no `value` where there is none, or where it is a secret.
-    pub fn new(subject: &str, value: Option<&str>, problem: &str, way_out: &str) -> BadInput {
+    pub fn new(subject: &str, value: Option<&str>, problem: &str, hint: &str) -> BadInput {
         BadInput {
             subject: subject.into(),
             value: value.map(Into::into),
             problem: problem.into(),
-            way_out: way_out.into(),
+            hint: hint.into(),
         }
     }
 }
@@ -107,9 +107,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::BadInput(input) => input.fmt(f),
-            Error::File { doing, path, source, way_out } => {
+            Error::File { doing, path, source, hint } => {
                 let path = Escaped(&path.to_string_lossy()).to_string();
-                write!(f, "cannot {doing} '{path}': {source}; {way_out}")
+                write!(f, "cannot {doing} '{path}': {source}; {hint}")
             }
             Error::Stdout(source) => write!(f, "cannot write to stdout: {source}"),
             Error::Unwritten { path, source, aftermath } => {
@@ -139,8 +139,8 @@ impl fmt::Display for BadInput {
         }
         let colon = if self.subject.is_empty() { "" } else { ": " };
         write!(f, "{colon}{}", Escaped(&self.problem))?;
-        if !self.way_out.is_empty() {
-            write!(f, "; {}", Escaped(&self.way_out))?;
+        if !self.hint.is_empty() {
+            write!(f, "; {}", Escaped(&self.hint))?;
         }
         Ok(())
     }
@@ -210,12 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn bad_input_names_the_subject_the_value_and_the_way_out() {
+    fn bad_input_names_the_subject_the_value_and_the_hint() {
         let input = BadInput {
             subject: "--duration".into(),
             value: Some("0".into()),
             problem: "is not positive".into(),
-            way_out: "give whole minutes".into(),
+            hint: "give whole minutes".into(),
         };
         assert_eq!(input.to_string(), "--duration '0': is not positive; give whole minutes");
     }

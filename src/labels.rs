@@ -72,8 +72,8 @@ pub struct Parsed {
 /// # Errors
 /// The name is empty or too long.
 pub fn sanitise_metric_name(typed: &str, warnings: &mut Vec<String>) -> Result<String, BadInput> {
-    let way_out = "give a name like cpu_usage";
-    let bad = |problem: &str| BadInput::new("--metric-name", Some(typed), problem, way_out);
+    let hint = "give a name like cpu_usage";
+    let bad = |problem: &str| BadInput::new("--metric-name", Some(typed), problem, hint);
     if typed.is_empty() {
         return Err(bad("is empty"));
     }
@@ -122,8 +122,8 @@ fn warn(warnings: &mut Vec<String>, warning: String) {
     }
 }
 
-fn bad_labels(text: &str, problem: String, way_out: &str) -> BadInput {
-    BadInput::new("--labels", Some(text), &problem, way_out)
+fn bad_labels(text: &str, problem: String, hint: &str) -> BadInput {
+    BadInput::new("--labels", Some(text), &problem, hint)
 }
 
 /// Makes a name of `[a-zA-Z0-9_]`, and of what else is allowed, that begins with no digit.
@@ -146,8 +146,8 @@ struct Template {
 impl Template {
     fn parse(text: &str, warnings: &mut Vec<String>) -> Result<Template, BadInput> {
         if text.trim().is_empty() {
-            let way_out = "give at least one, as in --labels cpu=lina_cp_avg,uuid=device-456";
-            return Err(bad_labels(text, "is empty".into(), way_out));
+            let hint = "give at least one, as in --labels cpu=lina_cp_avg,uuid=device-456";
+            return Err(bad_labels(text, "is empty".into(), hint));
         }
         let mut template = Template { labels: Vec::new(), fan_out: None };
         let mut rest = Some(text);
@@ -175,8 +175,8 @@ impl Template {
         }
         let name = sanitise(pair.name, |_| false);
         if pair.name.starts_with("__") || name.starts_with("__") {
-            let way_out = "choose another; names that begin with __ are Prometheus's own";
-            return Err(bad_pair(pair.typed, &format!("is for label '{name}'"), way_out));
+            let hint = "choose another; names that begin with __ are Prometheus's own";
+            return Err(bad_pair(pair.typed, &format!("is for label '{name}'"), hint));
         }
         if let Some((first, _)) = self.labels.iter().find(|(first, _)| *first == name) {
             let problem = format!("gives label '{first}' a second time");
@@ -196,11 +196,11 @@ impl Template {
         }
         if !pair.quoted
             && let Some(range) = Range::find(&pair.value)
-                .map_err(|(problem, way_out)| bad_pair(pair.typed, problem, way_out))?
+                .map_err(|(problem, hint)| bad_pair(pair.typed, problem, hint))?
             && self.fan_out.replace((self.labels.len(), range)).is_some()
         {
-            let way_out = "fan out one label a set, or quote the other value";
-            return Err(bad_pair(pair.typed, "is the second with a range", way_out));
+            let hint = "fan out one label a set, or quote the other value";
+            return Err(bad_pair(pair.typed, "is the second with a range", hint));
         }
         self.labels.push((name, pair.value.clone()));
         Ok(())
@@ -247,8 +247,8 @@ impl<'a> Pair<'a> {
             return Ok(Pair { typed: plain.trim(), name, value, quoted: false, rest });
         }
         let (_, quoted) = text.split_once('"').expect("the value starts with a quote");
-        let (value, behind) = unquote(quoted)
-            .map_err(|(problem, way_out)| bad_pair(text.trim(), problem, way_out))?;
+        let (value, behind) =
+            unquote(quoted).map_err(|(problem, hint)| bad_pair(text.trim(), problem, hint))?;
         let typed = text[..text.len() - behind.len()].trim();
         let rest = match behind.trim_start() {
             "" => None,
@@ -260,11 +260,11 @@ impl<'a> Pair<'a> {
     }
 }
 
-fn bad_pair(typed: &str, problem: &str, way_out: &str) -> BadInput {
-    BadInput::new("--labels pair", Some(typed), problem, way_out)
+fn bad_pair(typed: &str, problem: &str, hint: &str) -> BadInput {
+    BadInput::new("--labels pair", Some(typed), problem, hint)
 }
 
-/// What is wrong, and the way out.
+/// What is wrong, and a hint.
 type Complaint = (&'static str, &'static str);
 
 /// Takes what stands behind an opening quote; returns the value and what is behind the closing one.

@@ -195,7 +195,7 @@ impl Args {
         parser: impl Fn(&str) -> Result<T, Unusable>,
     ) -> Result<T, BadInput> {
         let value = self.value(name);
-        parser(value).map_err(|error| bad_flag(name, Some(value), &error.problem, &error.way_out))
+        parser(value).map_err(|error| bad_flag(name, Some(value), &error.problem, &error.hint))
     }
 
     /// Returns what `parser` makes of the flag's value, if it was given.

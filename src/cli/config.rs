@@ -152,7 +152,7 @@ pub(super) fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput
 /// Returns the path of a file that is to be written, where none is lost.
 fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
     let path = PathBuf::from(file);
-    let bad = |problem, way_out| Err(args.bad("output", problem, way_out));
+    let bad = |problem, hint| Err(args.bad("output", problem, hint));
     if path.is_dir() {
         return bad("is a folder", "name a file in it");
     }

@@ -99,7 +99,7 @@ pub fn resolve(
 }
 
 fn bad(text: &str, error: Unusable) -> BadInput {
-    BadInput::new("--incident", Some(text), &error.problem, &error.way_out)
+    BadInput::new("--incident", Some(text), &error.problem, &error.hint)
 }
 
 /// Parses one text; returns the incident and which series it is for, all of them where that is
@@ -227,7 +227,7 @@ fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, Unusable> {
     }
     let hint = "give a DURATION after the origin, as in 10m, or a TIME, as in 2026-01-01T00:00:00Z";
     let time =
-        values::time(text).map_err(|e| of("AT", text, Unusable { way_out: hint.into(), ..e }))?;
+        values::time(text).map_err(|e| of("AT", text, Unusable { hint: hint.into(), ..e }))?;
     u64::try_from(time.0 - origin.0).map_err(|_| {
         unusable(
             format!("is before the origin, {origin}"),

@@ -14,12 +14,12 @@ pub(super) struct Unusable {
     /// What is wrong, as in "is negative".
     pub(super) problem: String,
     /// What to do instead.
-    pub(super) way_out: String,
+    pub(super) hint: String,
 }
 
 /// Returns the error of a parser in this module.
-pub(super) fn unusable(problem: impl Into<String>, way_out: impl Into<String>) -> Unusable {
-    Unusable { problem: problem.into(), way_out: way_out.into() }
+pub(super) fn unusable(problem: impl Into<String>, hint: impl Into<String>) -> Unusable {
+    Unusable { problem: problem.into(), hint: hint.into() }
 }
 
 /// Longest duration: ten years with their leap days.
@@ -32,12 +32,12 @@ const NUMBER_MAX: f64 = 1e100;
 
 /// Parses a finite number.
 pub(super) fn number(text: &str) -> Result<f64, Unusable> {
-    let way_out = "give a number like 0.1 or -2e3";
+    let hint = "give a number like 0.1 or -2e3";
     match text.parse::<f64>() {
         Ok(number) if number.abs() <= NUMBER_MAX => Ok(number),
-        Ok(number) if number.is_finite() => Err(unusable("is beyond 1e100", way_out)),
-        Ok(_) => Err(unusable("is not finite", way_out)),
-        Err(_) => Err(unusable("is not a number", way_out)),
+        Ok(number) if number.is_finite() => Err(unusable("is beyond 1e100", hint)),
+        Ok(_) => Err(unusable("is not finite", hint)),
+        Err(_) => Err(unusable("is not a number", hint)),
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn columns(text: &str) -> Result<usize, Unusable> {
 
 /// Parses a duration with its unit; 0 is one.
 pub(super) fn duration_or_zero(text: &str) -> Result<Duration, Unusable> {
-    let way_out = "give a whole number and a unit: 20ms, 30s, 5m, 1h or 21d";
+    let hint = "give a whole number and a unit: 20ms, 30s, 5m, 1h or 21d";
     let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let (count, unit) = text.split_at(text.len() - digits.len());
     let unit_ms = match unit {
@@ -89,13 +89,13 @@ pub(super) fn duration_or_zero(text: &str) -> Result<Duration, Unusable> {
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => 24 * 3_600_000,
-        "" if !text.is_empty() => return Err(unusable("has no unit", way_out)),
-        _ if text.starts_with('-') => return Err(unusable("is negative", way_out)),
-        _ if unit.starts_with('.') => return Err(unusable("is not a whole number", way_out)),
-        _ => return Err(unusable("is not a duration", way_out)),
+        "" if !text.is_empty() => return Err(unusable("has no unit", hint)),
+        _ if text.starts_with('-') => return Err(unusable("is negative", hint)),
+        _ if unit.starts_with('.') => return Err(unusable("is not a whole number", hint)),
+        _ => return Err(unusable("is not a duration", hint)),
     };
     if count.is_empty() {
-        return Err(unusable("is not a duration", way_out));
+        return Err(unusable("is not a duration", hint));
     }
     // Digits alone fail to parse only when there are too many of them.
     let count = count.parse::<u64>().unwrap_or(u64::MAX);
@@ -119,7 +119,7 @@ pub(super) fn minutes(text: &str) -> Result<Duration, Unusable> {
     let with_unit = if bare { format!("{text}m") } else { text.to_string() };
     duration(&with_unit).map_err(|error| match error.problem.as_str() {
         "is over 10 years" => error,
-        _ => Unusable { way_out: "give whole minutes, as in 30, or 10s, 2h, 21d".into(), ..error },
+        _ => Unusable { hint: "give whole minutes, as in 30, or 10s, 2h, 21d".into(), ..error },
     })
 }
 
@@ -144,8 +144,8 @@ fn is_number(text: &str) -> bool {
 fn epoch_ms(seconds: &str, fraction: &str) -> Result<i64, Unusable> {
     let significant = seconds.trim_start_matches('0');
     if significant.len() == 13 {
-        let way_out = format!("give seconds, as in {}", &significant[..10]);
-        return Err(unusable("looks like milliseconds", way_out));
+        let hint = format!("give seconds, as in {}", &significant[..10]);
+        return Err(unusable("looks like milliseconds", hint));
     }
     let Ok(seconds) = seconds.parse::<i64>() else { return Ok(i64::MAX) };
     Ok(seconds.saturating_mul(1000).saturating_add(fraction_ms(fraction)?))
@@ -179,8 +179,8 @@ fn rfc3339_ms(text: &str) -> Result<i64, Unusable> {
             Err(unusable("has no offset from UTC", "add Z for UTC, or one like +01:00"))
         }
         None => {
-            let way_out = "give epoch seconds or RFC 3339, as in 2025-12-17T11:00:00Z";
-            Err(unusable("is not a time", way_out))
+            let hint = "give epoch seconds or RFC 3339, as in 2025-12-17T11:00:00Z";
+            Err(unusable("is not a time", hint))
         }
     }
 }
@@ -366,7 +366,7 @@ mod tests {
         ] {
             check(time(text), "is not a time");
         }
-        let seconds = time("1765969200250").unwrap_err().way_out;
+        let seconds = time("1765969200250").unwrap_err().hint;
         assert_eq!(seconds, "give seconds, as in 1765969200");
     }
 

@@ -125,8 +125,8 @@ fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
     let origin = args.parsed_if_given("origin", values::time)?;
     let start = args.parsed_if_given("start-epoch", values::time)?;
     if args.has("resume") && origin.or(start).is_none() {
-        let way_out = "give the origin that the run to go on with logged at its start";
-        return Err(args.bad("resume", "needs --origin or --start-epoch", way_out));
+        let hint = "give the origin that the run to go on with logged at its start";
+        return Err(args.bad("resume", "needs --origin or --start-epoch", hint));
     }
     let grid = Grid {
         origin: origin.or(start).unwrap_or(TimestampMs(now.0 - now.0.rem_euclid(1000))),
@@ -140,11 +140,11 @@ fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
     };
     let Some(first_index) = first_index else {
         return Err(if start.is_some() {
-            let way_out = "give a later one, or an earlier --origin";
-            args.bad("start-epoch", "is before --origin", way_out)
+            let hint = "give a later one, or an earlier --origin";
+            args.bad("start-epoch", "is before --origin", hint)
         } else {
-            let way_out = "give an earlier one, or --start-epoch to wait for it";
-            args.bad("origin", "is in the future", way_out)
+            let hint = "give an earlier one, or --start-epoch to wait for it";
+            args.bad("origin", "is in the future", hint)
         });
     };
     let tick_count = tick_count(args, grid.time_of(first_index), step_ms)?;
@@ -163,8 +163,8 @@ fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
     let (grid, window) = stretch(args, origin, step_ms, start..end)?;
     // The end itself may be to come: it is excluded.
     if grid.time_of(window.end_index() - 1) > now {
-        let way_out = "give one that is past; live pushes what is to come";
-        return Err(args.bad("end-epoch", "is in the future", way_out));
+        let hint = "give one that is past; live pushes what is to come";
+        return Err(args.bad("end-epoch", "is in the future", hint));
     }
     Ok((grid, window))
 }
@@ -208,12 +208,12 @@ fn stretch(
     let grid = Grid { origin: origin.unwrap_or(start), step_ms };
     let Some(first_index) = grid.index_at_or_after(start) else {
         let problem = "is after the start of the window";
-        let way_out = "give an earlier one, or a later start";
-        return Err(args.bad("origin", problem, way_out));
+        let hint = "give an earlier one, or a later start";
+        return Err(args.bad("origin", problem, hint));
     };
     let end_index = grid.index_at_or_after(end).unwrap_or(0);
     let flag = if args.has("since") { "since" } else { "end-epoch" };
-    let bad = |problem: &str, way_out| Err(args.bad(flag, problem, way_out));
+    let bad = |problem: &str, hint| Err(args.bad(flag, problem, hint));
     match end_index.saturating_sub(first_index) {
         0 => bad(
             "gives a window without a datapoint",
@@ -247,7 +247,7 @@ fn bounds(
     }
     let start = args.parsed("start-epoch", values::time)?;
     let end = args.parsed("end-epoch", values::time)?;
-    let bad = |problem, way_out| Err(args.bad("end-epoch", problem, way_out));
+    let bad = |problem, hint| Err(args.bad("end-epoch", problem, hint));
     if end <= start {
         return bad("is not after --start-epoch", "give a later one");
     }
@@ -265,7 +265,7 @@ fn floored(ms: i64, origin: Option<TimestampMs>, step_ms: u64) -> TimestampMs {
 fn tick_count(args: &Args, first: TimestampMs, step_ms: u64) -> Result<u64, BadInput> {
     let duration = args.parsed_if_given("duration", values::minutes)?;
     let end = args.parsed_if_given("end-epoch", values::time)?;
-    let bad = |name, problem: &str, way_out| Err(args.bad(name, problem, way_out));
+    let bad = |name, problem: &str, hint| Err(args.bad(name, problem, hint));
     match (duration, end) {
         (Some(_), Some(_)) => {
             bad("end-epoch", "is given together with --duration", "leave one of them out")

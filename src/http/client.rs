@@ -92,9 +92,9 @@ impl Client {
     pub fn new(target: &Target) -> Result<Self, Error> {
         if cfg!(not(feature = "tls")) && target.url.starts_with("https:") {
             let problem = "needs TLS, which this binary was built without";
-            let way_out = "use the ordinary binary, or an http URL";
+            let hint = "use the ordinary binary, or an http URL";
             let url = target.shown_url();
-            return Err(BadInput::new(&target.source, Some(&url), problem, way_out).into());
+            return Err(BadInput::new(&target.source, Some(&url), problem, hint).into());
         }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         let route = Route::new(target, proxy.as_ref());
@@ -199,8 +199,8 @@ impl Read for Watched<'_> {
 
 fn proxy(ProxySetting { url, source }: &ProxySetting) -> Result<Proxy, Error> {
     let problem = "is not a URL such as http://proxy.example:3128";
-    let way_out = "correct HTTPS_PROXY or HTTP_PROXY, or list the receiver's host in NO_PROXY";
-    let bad = || BadInput::new(source, None, problem, way_out);
+    let hint = "correct HTTPS_PROXY or HTTP_PROXY, or list the receiver's host in NO_PROXY";
+    let bad = || BadInput::new(source, None, problem, hint);
     Proxy::new(&url.read()?).map_err(|_| bad().into())
 }
 

@@ -90,8 +90,8 @@ fn read_text(path: &Path) -> io::Result<String> {
 }
 
 fn unreadable(path: &Path, source: io::Error) -> Error {
-    let way_out = "check its name and permissions";
-    Error::File { doing: "read the secret in", path: path.into(), source, way_out }
+    let hint = "check its name and permissions";
+    Error::File { doing: "read the secret in", path: path.into(), source, hint }
 }
 
 impl fmt::Debug for Secret {

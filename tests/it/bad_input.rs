@@ -295,14 +295,14 @@ fn windows_of_the_past() {
     }
     backfill()
         .says("--since (or --start-epoch with --end-epoch) is required; see -h for an example");
-    let way_out = "give a longer window, or a shorter --step-size";
+    let hint = "give a longer window, or a shorter --step-size";
     backfill()
         .and("--since", "1ms")
         .and("--step-size", "10d")
-        .says(&format!("--since '1ms': gives a window without a datapoint; {way_out}"));
+        .says(&format!("--since '1ms': gives a window without a datapoint; {hint}"));
     window("1", "2")
         .and("--origin", "0")
-        .says(&format!("--end-epoch '2': gives a window without a datapoint; {way_out}"));
+        .says(&format!("--end-epoch '2': gives a window without a datapoint; {hint}"));
     window("1000000000", "1700000000").and("--step-size", "20ms").says(
         "--end-epoch '1700000000': gives a window of 35000000000 datapoints, over 10^10; \
          give a shorter window, or a longer --step-size",

@@ -107,8 +107,8 @@ fn an_authority_that_is_not_bundled() {
     let run = check_refused(&receiver, Cmd::to(&receiver.url()), "an issuer that is not trusted");
     let host = "/etc/ssl/certs/ca-certificates.crt";
     if std::path::Path::new(host).is_file() {
-        let way_out = format!("--ca-file {host}");
-        assert!(run.stderr.contains(&way_out), "{way_out} in {}", run.stderr);
+        let hint = format!("--ca-file {host}");
+        assert!(run.stderr.contains(&hint), "{hint} in {}", run.stderr);
     }
 }
 

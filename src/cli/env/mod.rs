@@ -122,11 +122,11 @@ impl<'a> Settings<'a> {
     /// Reads the file of `--env-file`; returns its permissions.
     fn read_asked(&mut self, path: &Path) -> Result<u32, Error> {
         let (bytes, mode) = read(path).map_err(|source| {
-            let way_out = "check its name and permissions";
-            Error::File { doing: "read variables from", path: path.into(), source, way_out }
+            let hint = "check its name and permissions";
+            Error::File { doing: "read variables from", path: path.into(), source, hint }
         })?;
-        let bad_file = |problem: &str, way_out: &str| {
-            BadInput::new(&format!("file {}", path.display()), None, problem, way_out)
+        let bad_file = |problem: &str, hint: &str| {
+            BadInput::new(&format!("file {}", path.display()), None, problem, hint)
         };
         if is_too_large(&bytes) {
             return Err(bad_file("is larger than 64 KiB", "leave out what is not needed").into());
@@ -223,9 +223,9 @@ impl<'a> Settings<'a> {
             _ => Secret::in_file(path),
         };
         secret.map_err(|error| match (error, setting.shown()) {
-            (Error::File { source, way_out, .. }, None) => {
+            (Error::File { source, hint, .. }, None) => {
                 let problem = format!("names a file that cannot be read: {source}");
-                BadInput::new(&setting.place, None, &problem, way_out).into()
+                BadInput::new(&setting.place, None, &problem, hint).into()
             }
             (Error::File { source, .. }, shown) if setting.source == Source::Found => {
                 let problem = format!("names a file that cannot be used: {source}");

@@ -16,8 +16,8 @@ pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<(Aut
     if let Some(unreadable) = settings.unreadable() {
         problem = format!("{problem}; {unreadable}");
     }
-    let way_out = "set it in the environment or .env, or name its file in CDO_TOKEN_FILE";
-    Err(BadInput::new("CDO_TOKEN", None, &problem, way_out).into())
+    let hint = "set it in the environment or .env, or name its file in CDO_TOKEN_FILE";
+    Err(BadInput::new("CDO_TOKEN", None, &problem, hint).into())
 }
 
 /// Returns the credentials for a URL, which may have a token, or a user name with a password, and
@@ -87,7 +87,7 @@ fn secret(
     settings: &Settings<'_>,
     check: fn(&str) -> Result<(), Problem>,
 ) -> Result<Option<(String, Secret)>, Error> {
-    let way_out = "set it again";
+    let hint = "set it again";
     match (settings.get(name)?, settings.get_filled(&format!("{name}_FILE"))?) {
         (None, None) => Ok(None),
         (Some(value), Some(file)) => {
@@ -95,7 +95,7 @@ fn secret(
             Err(BadInput::new(&value.place, None, &problem, "keep one of them").into())
         }
         (Some(Setting { place, value, .. }), None) => {
-            check(&value).map_err(|problem| BadInput::new(&place, None, problem, way_out))?;
+            check(&value).map_err(|problem| BadInput::new(&place, None, problem, hint))?;
             Ok(Some((place, Secret::Inline(value))))
         }
         (None, Some(file)) => {

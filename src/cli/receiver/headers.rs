@@ -44,15 +44,14 @@ pub(super) fn headers(args: &Args) -> Result<Vec<(String, Secret)>, Error> {
             bad_flag("header", None, "has no ':'", "write 'NAME: VALUE' or 'NAME: @FILE'")
         })?;
         let (name, value) = (name.trim(), value.trim());
-        let bad_header =
-            |problem: &str, way_out: &str| bad_flag("header", Some(name), problem, way_out);
+        let bad_header = |problem: &str, hint: &str| bad_flag("header", Some(name), problem, hint);
         if name.is_empty() || !name.chars().all(is_token_char) {
             return Err(bad_header("is not a header's name", "write 'NAME: VALUE'").into());
         }
         let lower = name.to_ascii_lowercase();
         if lower == "authorization" {
-            let way_out = "set REMOTE_WRITE_TOKEN, or REMOTE_WRITE_USERNAME and _PASSWORD";
-            return Err(bad_header("is reserved", way_out).into());
+            let hint = "set REMOTE_WRITE_TOKEN, or REMOTE_WRITE_USERNAME and _PASSWORD";
+            return Err(bad_header("is reserved", hint).into());
         }
         if RESERVED_HEADERS.contains(&lower.as_str()) {
             return Err(bad_header("is reserved", "leave it out").into());

@@ -82,9 +82,9 @@ pub(in crate::cli) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Cho
     if let Some(unreadable) = settings.unreadable() {
         problem = format!("{problem}; {unreadable}");
     }
-    let way_out = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
+    let hint = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
                    --env, or set REMOTE_WRITE_URL or ENV, also in .env";
-    Err(BadInput::new("target", None, &problem, way_out))
+    Err(BadInput::new("target", None, &problem, hint))
 }
 
 /// Checks the chosen target with its credentials, headers, certificates and proxy.
@@ -166,8 +166,8 @@ pub(in crate::cli) fn check_read(
         let own = preset_url(env)?;
         if (&url.host, url.https) != (&own.host, own.https) {
             let problem = format!("is not on https://{}, the only host for CDO_TOKEN", own.host);
-            let way_out = "name an address there, or push with --url";
-            return Err(BadInput::new(place, Some(&redacted(&url.text)), &problem, way_out).into());
+            let hint = "name an address there, or push with --url";
+            return Err(BadInput::new(place, Some(&redacted(&url.text)), &problem, hint).into());
         }
     }
     check_encryption(&url, place, (&target.auth, &target.headers), args)?;
@@ -233,14 +233,14 @@ fn check_encryption(
         return Ok(());
     }
     let problem = "is plain http, which would show the credentials to anyone on the way";
-    let way_out = "use https, or add --allow-plain-http-credentials";
-    Err(BadInput::new(source, Some(&redacted(&url.text)), problem, way_out))
+    let hint = "use https, or add --allow-plain-http-credentials";
+    Err(BadInput::new(source, Some(&redacted(&url.text)), problem, hint))
 }
 
 fn parse_url(setting: &Setting) -> Result<HttpUrl, BadInput> {
     HttpUrl::parse(&setting.value).map_err(|error| {
         let shown = setting.shown().filter(|value| !value.contains('@')).map(redacted);
-        BadInput::new(&setting.place, shown.as_deref(), &error.problem, &error.way_out)
+        BadInput::new(&setting.place, shown.as_deref(), &error.problem, &error.hint)
     })
 }
 
@@ -331,8 +331,8 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<ProxySetting>,
         return Err(BadInput::new(&place, None, problem, hint));
     }
     let url = HttpUrl::parse(&format!("{scheme}://{host}")).map_err(|error| {
-        let way_out = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
-        BadInput::new(&place, None, &error.problem, way_out)
+        let hint = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
+        BadInput::new(&place, None, &error.problem, hint)
     })?;
     let (scheme, host) = url.text.split_once("://").expect("a URL has a scheme");
     let url = Secret::Inline(format!("{scheme}://{user}{host}"));

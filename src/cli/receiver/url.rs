@@ -55,8 +55,8 @@ impl HttpUrl {
         }
         let authority = behind.split(['/', '?']).next().expect("split gives at least one part");
         if authority.contains('@') {
-            let way_out = "set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead";
-            return Err(unusable("holds credentials, which would be logged", way_out));
+            let hint = "set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead";
+            return Err(unusable("holds credentials, which would be logged", hint));
         }
         let (host, port) = split_port(authority);
         let host = check_host(host)?;

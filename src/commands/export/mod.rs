@@ -191,8 +191,8 @@ fn without_links(path: &Path) -> PathBuf {
 }
 
 fn cannot_create(path: &Path, source: io::Error) -> Error {
-    let way_out = "name a file in a folder that can be written to";
-    Error::File { doing: "write", path: path.to_owned(), source, way_out }
+    let hint = "name a file in a folder that can be written to";
+    Error::File { doing: "write", path: path.to_owned(), source, hint }
 }
 
 fn unwritten(path: Option<&Path>, aftermath: &'static str) -> impl Fn(io::Error) -> Error {

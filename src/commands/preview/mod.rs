@@ -83,8 +83,8 @@ fn check_count(plan: &Plan) -> Result<(), BadInput> {
         return Ok(());
     }
     let problem = format!("has {count} datapoints to draw, and takes {DRAWN_COUNT_MAX} at most");
-    let way_out = "show a shorter window or a longer step, or print it with --format csv";
-    Err(BadInput::new("chart", None, &problem, way_out))
+    let hint = "show a shorter window or a longer step, or print it with --format csv";
+    Err(BadInput::new("chart", None, &problem, hint))
 }
 
 /// Returns series `k` in the window.
