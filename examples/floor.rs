@@ -17,7 +17,7 @@ use std::{env, fs, hint};
 use push_live_metrics::cli::{self, Command, Environment};
 use push_live_metrics::plan::Plan;
 use push_live_metrics::remote_write::{Body, TimeSeries, Version, v1};
-use push_live_metrics::series::{Sample, SeriesIter, TimestampMs};
+use push_live_metrics::series::{Sample, SeriesIter, Tick, TimestampMs};
 
 /// What the sender puts into one request, unless a flag says otherwise.
 const BATCH_SIZE: usize = 2000;
@@ -114,11 +114,10 @@ fn cpu_time() -> io::Result<Duration> {
 }
 
 fn text(plan: &Plan) -> io::Result<Duration> {
-    let count = usize::try_from(plan.window.tick_count).map_err(io::Error::other)?;
     let start = cpu_time()?;
     let mut text = String::new();
-    for iter in plan.iters_from(plan.window.first_index) {
-        for sample in iter.take(count) {
+    for mut iter in plan.iters_from(plan.window.first_index) {
+        while let Some(sample) = iter.next_before(plan.window.end_index()) {
             if text.len() > 64 * 1024 {
                 hint::black_box(&text);
                 text.clear();
@@ -167,7 +166,7 @@ fn batches(
     while left > 0 {
         let count = ticks_per_batch.min(left);
         left -= count;
-        let take = |iter: &mut SeriesIter| iter.by_ref().take(count).collect();
+        let take = |iter: &mut SeriesIter| iter.take(count).filter_map(Tick::sample).collect();
         let samples: Vec<Vec<Sample>> = iters.iter_mut().map(take).collect();
         let series = plan.label_sets.iter().zip(&samples);
         let series: Vec<TimeSeries<'_>> =

@@ -17,6 +17,7 @@
 //! series/incidents.rs          known trouble, and the ticks that it covers
 //! series/modular.rs            where the starts of an incident that repeats meet the grid
 //! series/timeline.rs           which incidents are active at a tick, and what they do there
+//! series/schedule.rs           which ticks have how many datapoints
 //! series/ln.rs                 a logarithm with the same bits on every host
 //! labels.rs                    --labels: parsed, sanitised, fanned out into label sets
 //! labels/selector.rs           label pairs that say which series are meant

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::labels::LabelSet;
 use crate::remote_write::Metadata;
-use crate::series::{Series, SeriesIter, TimestampMs};
+use crate::series::{Incident, Incidents, Schedule, Series, SeriesIter, TimestampMs};
 
 /// What a run is about: some series, and a window of their grid.
 #[derive(Clone, Debug)]
@@ -18,24 +18,54 @@ pub struct Plan {
     pub label_sets: Vec<LabelSet>,
     /// HELP of the metric.
     pub description: String,
-    /// The model on its grid; series k of a fan-out takes its seed + k.
+    /// The model on its grid, without incidents; series k of a fan-out takes its seed + k.
     pub model: Series,
+    /// Known trouble, in the order given: number k is at k - 1.
+    pub incidents: Vec<Named>,
+    /// The incidents of each series, in the order of the label sets; empty where there are none.
+    pub by_series: Vec<Incidents>,
+    /// Which ticks have how many datapoints.
+    pub schedule: Schedule,
     /// The ticks.
     pub window: Window,
+}
+
+/// An incident as it was given.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// As typed.
+    pub text: String,
+    /// When it comes, and what it does.
+    pub incident: Incident,
+    /// How many series have it.
+    pub series_count: u64,
 }
 
 impl Plan {
     /// Returns how many samples it has.
     pub fn sample_count(&self) -> u64 {
-        self.window.tick_count * self.label_sets.len() as u64
+        self.schedule.count(self.window.ticks())
     }
 
-    /// Returns the samples of each series from `index` on, in the order of the label sets. Each
+    /// Returns which ticks have how many datapoints of some of the series.
+    pub fn schedule_of(&self, series: Range<usize>) -> Schedule {
+        match self.by_series.get(series.clone()) {
+            Some(lists) => Schedule::new(self.model.grid.step_ms, lists),
+            None => Schedule::uniform(series.len() as u64),
+        }
+    }
+
+    /// Returns series `k`.
+    pub fn series(&self, k: usize) -> Series {
+        let series = self.model.with_seed_plus(u32::try_from(k).expect("series are bounded"));
+        let incidents = self.by_series.get(k).cloned().unwrap_or_default();
+        Series { incidents, ..series }
+    }
+
+    /// Returns the ticks of each series from `index` on, in the order of the label sets. Each
     /// is made when it is asked for: collected, they are 2.6 KB a series.
     pub fn iters_from(&self, index: u64) -> impl Iterator<Item = SeriesIter> {
-        (0u32..)
-            .zip(&self.label_sets)
-            .map(move |(k, _)| self.model.with_seed_plus(k).iter_from(index))
+        (0..self.label_sets.len()).map(move |k| self.series(k).iter_from(index))
     }
 
     /// Returns the step of its grid, as a flag takes it.
@@ -68,6 +98,11 @@ impl Window {
     /// Returns the index behind the last tick.
     pub fn end_index(self) -> u64 {
         self.first_index + self.tick_count
+    }
+
+    /// Returns the ticks.
+    pub fn ticks(self) -> Range<u64> {
+        self.first_index..self.end_index()
     }
 }
 

@@ -144,7 +144,9 @@ pub(super) fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput
     let form = args.parsed("format", |text| match text {
         "chart" => Ok(PreviewForm::Chart { columns, is_ascii: args.has("ascii") }),
         "csv" => Ok(PreviewForm::Csv),
-        _ => Err(values::unusable("is not a format", "give chart or csv")),
+        "truth" => Ok(PreviewForm::Truth),
+        "windows" => Ok(PreviewForm::Windows),
+        _ => Err(values::unusable("is not a format", "give chart, csv, truth or windows")),
     })?;
     Ok(PreviewConfig { plan, form })
 }

@@ -133,6 +133,11 @@ const SERIES: &[Flag] = &[
     ONCE.flag("origin", "TIME",
         "Time of datapoint 0 of the series, where trend and noise begin. By default the window's \
          first datapoint. The same origin gives the same values in every run."),
+    KEPT.flag("incident", "KIND@AT+LENGTH",
+        "Known trouble, as in shift@10m+5m=40. Repeatable. The full form is \
+         KIND@AT+LENGTH[/EVERY][=VALUE][,LABEL=VALUE...]. KIND is shift, ramp, spike, scale, \
+         noise, flat or gap; AT is a DURATION after the origin or a TIME; labels restrict it to \
+         the series that have them.").repeatable(),
 ];
 
 #[rustfmt::skip]
@@ -216,10 +221,11 @@ const OUTPUT: &[Flag] = &[
     BACKFILL.flag("force", "", "Replace the file of --output if it exists."),
     PUSHED.flag("dry-run", "",
         "Show what would be sent, decoded, and send nothing. Needs no target and no token."),
-    PREVIEW.flag("format", "chart|csv",
-        "A chart, or lines of timestamp,value: epoch seconds, and the value in the fewest digits \
-         that give the same bits. With several series a third field names the \
-         series.").default("chart"),
+    PREVIEW.flag("format", "chart|csv|...",
+        "A chart; csv: lines of timestamp,value: epoch seconds, and the value in the fewest \
+         digits that give the same bits; truth: csv with is_anomaly and the numbers of the \
+         incidents; windows: JSON, the times of the incidents of each series. With several series \
+         a last field names the series.").default("chart"),
     PREVIEW.flag("width", "COLUMNS",
         "Width of the chart, 20 to 1000. By default COLUMNS, the width of the terminal, or 80."),
     PREVIEW.flag("ascii", "",

@@ -11,6 +11,7 @@ use super::args::distance;
 use super::values::{self, Unusable, unusable};
 use crate::error::{BadInput, Escaped};
 use crate::labels::{LabelSet, Selector};
+use crate::plan::Named;
 use crate::series::{Effect, Grid, Incident, Incidents, Kind, TimestampMs};
 
 /// Most incidents of a command.
@@ -35,19 +36,9 @@ pub struct Context<'a> {
 pub struct Resolved {
     /// Every one, in the order given: number k is at k - 1.
     pub all: Vec<Named>,
-    /// Those of each series, in the order of the label sets; equal lists are shared.
+    /// Those of each series, in the order of the label sets; equal lists are shared. Empty where
+    /// there are no incidents.
     pub by_series: Vec<Incidents>,
-}
-
-/// An incident as it was given.
-#[derive(Debug)]
-pub struct Named {
-    /// As typed.
-    pub text: String,
-    /// When it comes, and what it does.
-    pub incident: Incident,
-    /// How many series have it.
-    pub series_count: usize,
 }
 
 /// Returns what the `--incident` texts of a command mean for its series.
@@ -59,6 +50,9 @@ pub fn resolve(
     context: &Context<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Resolved, BadInput> {
+    if typed.is_empty() {
+        return Ok(Resolved::default());
+    }
     if typed.len() > COUNT_MAX {
         let problem = format!("is given {} times, over {COUNT_MAX}", typed.len());
         let hint = "repeat one by /EVERY instead";
@@ -294,7 +288,7 @@ mod tests {
                     panic!("{incident:?}")
                 };
                 let has = by_series.iter().filter(|own| **own == Incidents::new(vec![*incident]));
-                assert_eq!(has.count(), *series_count);
+                assert_eq!(has.count() as u64, *series_count);
                 let every = every_ms.map_or(String::new(), |every_ms| format!("/{every_ms}"));
                 let shown = format!("{kind} {start_ms}+{length_ms}{every} of {series_count}");
                 [vec![shown], warnings].concat().join("; ")
@@ -453,8 +447,8 @@ mod tests {
         let numbers = |own: &Incidents| own.iter().map(|i| i.number).collect::<Vec<_>>();
         let numbers: Vec<Vec<u16>> = by_series.iter().map(numbers).collect();
         assert_eq!(numbers, [vec![2, 3], vec![1, 2, 3], vec![2, 3], vec![2]]);
-        let counts: Vec<(&str, usize)> =
-            all.iter().map(|named| (named.text.as_str(), named.series_count)).collect();
+        let counts: Vec<(&str, u64)> =
+            all.iter().map(|named| (&*named.text, named.series_count)).collect();
         assert_eq!(counts, [(typed[0], 1), (typed[1], 4), (typed[2], 3)]);
     }
 

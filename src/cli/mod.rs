@@ -89,6 +89,11 @@ pub fn parse(
     }
     let mut warnings = Vec::new();
     let plan = window::plan(verb, &args, now, &mut warnings)?;
+    let is_sent = verb != Verb::Preview && !args.has("output") && !args.has("dry-run");
+    if is_sent && !plan.incidents.is_empty() {
+        let problem = "works with preview, --output and --dry-run only, so far";
+        return Err(args.bad("incident", problem, "leave it out").into());
+    }
     let mut check = Check { verb, args: &args, environment, warnings };
     let command = match verb {
         _ if args.has("dry-run") => Command::DryRun(Box::new(check.dry_run(plan)?)),

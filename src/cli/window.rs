@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::args::Args;
 use super::flags::Verb;
+use super::incidents::{self, Context, Resolved};
 use super::values::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
 use crate::labels;
 use crate::plan::{Plan, Window};
-use crate::series::{Grid, Incidents, NoiseParams, Seed, Series, TimestampMs, Trend};
+use crate::series::{Grid, Incidents, NoiseParams, Schedule, Seed, Series, TimestampMs, Trend};
 
 /// What a preview shows where nothing else is said.
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -66,7 +67,14 @@ pub(super) fn plan(
     let due = if begins_now { grid.index_at_or_before(now) } else { None };
     let index = window.first_index.max(due.unwrap_or(0).min(window.end_index()));
     check_skipped(args, index, label_sets.len())?;
-    Ok(Plan { metric_name, label_sets, description, model, window })
+    let context = Context { grid, label_sets: &label_sets, noise_std: model.noise.std };
+    let typed: Vec<&str> = args.all("incident").collect();
+    let Resolved { all: incidents, by_series } = incidents::resolve(&typed, &context, warnings)?;
+    let schedule = match incidents.is_empty() {
+        true => Schedule::uniform(label_sets.len() as u64),
+        false => Schedule::new(grid.step_ms, &by_series),
+    };
+    Ok(Plan { metric_name, label_sets, description, model, incidents, by_series, schedule, window })
 }
 
 fn check_required(verb: Verb, args: &Args) -> Result<(), BadInput> {

@@ -1,5 +1,7 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
+use std::iter;
+
 use crate::delivery::{Cut, DeliveryConfig};
 use crate::error::{Error, Escaped, Exit};
 use crate::http::Target;
@@ -66,42 +68,69 @@ fn content(plan: &Plan, report: &Report) -> Vec<String> {
     lines.extend(pairs.map(|(name, value)| format!("  {name}=\"{}\"", Escaped(value))));
     lines.push(format!("Metadata: gauge, help \"{}\"", Escaped(&plan.description)));
     let step = step_in_words(plan.model.grid.step_ms);
-    lines.push(format!("Samples{of}: {}, 1 per {step}", window.tick_count));
+    let (series, planned) = (plan.series(0), plan.schedule_of(0..1));
+    let sample_count = planned.count(window.ticks());
+    lines.push(format!("Samples{of}: {sample_count}, 1 per {step}"));
     let at = |time: TimestampMs| format!("  {} ({})", time.0, report.local_time(time));
     let line = |sample: Sample| format!("{} {:?}", at(sample.timestamp), sample.value);
-    let first_count = window.tick_count.min(FIRST_SAMPLES);
-    let first = (0..first_count).zip(plan.model.iter_from(window.first_index));
-    lines.extend(first.map(|(_, sample)| line(sample)));
-    lines.extend((window.tick_count > FIRST_SAMPLES + 1).then(|| "  ...".to_owned()));
-    let last = window.end_index() - 1;
+    let Some(last) = planned.planned(window.ticks()).last().map(|ticks| ticks.end - 1) else {
+        return lines;
+    };
+    let mut iter = series.iter_from(window.first_index);
+    let first = (0..FIRST_SAMPLES).map_while(|_| iter.next_before(last + 1));
+    lines.extend(first.map(line));
+    lines.extend((sample_count > FIRST_SAMPLES + 1).then(|| "  ...".to_owned()));
     if window.tick_count > LAST_DRAWN_MAX {
-        lines.push(at(plan.model.grid.time_of(last)));
-    } else if window.tick_count > FIRST_SAMPLES {
-        lines.extend(plan.model.iter_from(last).next().map(line));
+        lines.push(at(series.grid.time_of(last)));
+    } else if sample_count > FIRST_SAMPLES {
+        lines.extend(series.iter_from(last).next_before(last + 1).map(line));
     }
     lines
 }
 
 /// Returns how many requests there would be, and the size of the first one.
-fn sizes(config: &DryRunConfig, version: Version) -> [String; 2] {
+fn sizes(config: &DryRunConfig, version: Version) -> Vec<String> {
     let (plan, window) = (&config.plan, config.plan.window);
     let cut = Cut::new(plan, config.delivery.batch_size);
     let ticks_per_request = if config.is_live { 1 } else { cut.ticks_per_request };
-    let series_per_request = cut.parts[0].len();
-    let ticks = ticks_per_request.min(window.tick_count);
-    let tick_count = usize::try_from(ticks).expect("a request fits memory");
-    let request_count = window.tick_count.div_ceil(ticks_per_request) * cut.parts.len() as u64;
-    let iters = plan.iters_from(window.first_index).take(series_per_request);
-    let samples: Vec<Vec<Sample>> = iters.map(|iter| iter.take(tick_count).collect()).collect();
-    let first: Vec<TimeSeries<'_>> = plan
-        .label_sets
-        .iter()
+    let batch_of = |index| (index - window.first_index) / ticks_per_request;
+    // Each part's first batch, and how many it has; one in which all is in a gap is not sent.
+    let (mut request_count, mut first) = (0, None);
+    for part in cut.parts {
+        let mut sent = 0..0;
+        for ticks in plan.schedule_of(part.clone()).planned(window.ticks()) {
+            let batches = batch_of(ticks.start).max(sent.end)..batch_of(ticks.end - 1) + 1;
+            request_count += batches.end - batches.start;
+            if sent.is_empty() && first.as_ref().is_none_or(|(batch, _)| batches.start < *batch) {
+                first = Some((batches.start, part.clone()));
+            }
+            sent = batches;
+        }
+    }
+    let mut lines = vec![format!("Requests: {request_count}")];
+    let Some((batch, part)) = first else { return lines };
+    let start = window.first_index + batch * ticks_per_request;
+    let end = window.end_index().min(start + ticks_per_request);
+    let samples: Vec<Vec<Sample>> = part
+        .clone()
+        .map(|k| {
+            let mut iter = plan.series(k).iter_from(start);
+            iter::from_fn(|| iter.next_before(end)).collect()
+        })
+        .collect();
+    let labels = plan.label_sets[part].iter();
+    let first: Vec<TimeSeries<'_>> = labels
         .zip(&samples)
         .map(|(labels, samples)| TimeSeries { labels, samples })
+        .filter(|series| !series.samples.is_empty())
         .collect();
     let mut body = Body::default();
     let snappy_bytes = body.encode(version, &first, plan.metadata()).len();
-    let sample_count = counted(ticks * series_per_request as u64, "sample");
-    let size = format!("{} bytes of protobuf, {snappy_bytes} after snappy", body.message_bytes());
-    [format!("Requests: {request_count}"), format!("The first: {sample_count}, {size}")]
+    let sample_count = samples.iter().map(Vec::len).sum::<usize>() as u64;
+    lines.push(format!(
+        "The first: {}, {} bytes of protobuf, {snappy_bytes} after snappy",
+        counted(sample_count, "sample"),
+        body.message_bytes()
+    ));
+    lines
 }

@@ -123,44 +123,50 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Sends the samples of tick `index`, one for each series, in as few requests as they fit;
-    /// returns whether all of them were accepted.
+    /// Sends the samples of tick `index`, one for each series that is not in a gap, in as few
+    /// requests as they fit; returns whether all of them were accepted.
     ///
     /// # Errors
     /// What ends the run instead.
-    pub fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<bool, Ending> {
+    pub fn tick(&mut self, index: u64, samples: &[Option<Sample>]) -> Result<bool, Ending> {
         let mut is_accepted = true;
         for part in self.cut.parts.clone() {
-            let sample_count = part.len() as u64;
+            let series = of_tick(self.plan, part, samples);
+            if series.is_empty() {
+                continue;
+            }
             let delivered = match self.is_over() {
                 true => Delivered::Settled(Fate::Undelivered),
-                false => self.send(&of_tick(self.plan, part, samples)),
+                false => self.send(&series),
             };
-            is_accepted &= self.settle(index..index + 1, sample_count, delivered)?;
+            is_accepted &= self.settle(&[(index..index + 1, series.len() as u64)], delivered)?;
         }
         Ok(is_accepted)
     }
 
-    /// Counts what became of `ticks`, of which a request held `samples_each`; returns whether all
-    /// of them were accepted.
+    /// Counts what became of a request for ranges of ticks, each of so many samples; returns
+    /// whether all of them were accepted.
     ///
     /// # Errors
     /// What ends the run instead.
     pub fn settle(
         &mut self,
-        ticks: Range<u64>,
-        samples_each: u64,
+        ranges: &[(Range<u64>, u64)],
         delivered: Delivered,
     ) -> Result<bool, Ending> {
         let mut tally = self.summary.tally();
-        let mut settle = |fate| ticks.clone().for_each(|k| tally.settle(k, samples_each, fate));
+        let mut settle = |fate| {
+            for (ticks, samples_each) in ranges {
+                ticks.clone().for_each(|index| tally.settle(index, *samples_each, fate));
+            }
+        };
         match delivered {
             Delivered::Settled(fate) => {
                 settle(fate);
                 Ok(fate == Fate::Accepted)
             }
             Delivered::Partly { written, rest } => {
-                tally.settle_part(ticks, samples_each, written, rest);
+                tally.settle_part(ranges, written, rest);
                 Ok(false)
             }
             Delivered::Ended(fate, ending) => {
@@ -172,7 +178,7 @@ impl<'a> Delivery<'a> {
 
     /// Sends stale markers, one for each series, and tries once unless `is_retried`; returns
     /// whether all of them were accepted.
-    pub fn markers(&mut self, markers: &[Sample], is_retried: bool) -> bool {
+    pub fn markers(&mut self, markers: &[Option<Sample>], is_retried: bool) -> bool {
         self.cut.parts.clone().into_iter().all(|part| {
             let series = of_tick(self.plan, part, markers);
             self.attempt(&series, is_retried) == Delivered::Settled(Fate::Accepted)
@@ -186,9 +192,14 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Returns the series of a part of a tick, with one sample each.
-fn of_tick<'s>(plan: &'s Plan, part: Range<usize>, samples: &'s [Sample]) -> Vec<TimeSeries<'s>> {
-    let samples = samples[part.clone()].chunks(1);
+/// Returns the series of a part of a tick that are not in a gap, with one sample each.
+fn of_tick<'s>(
+    plan: &'s Plan,
+    part: Range<usize>,
+    samples: &'s [Option<Sample>],
+) -> Vec<TimeSeries<'s>> {
+    let samples = samples[part.clone()].iter().map(Option::as_slice);
     let series = plan.label_sets[part].iter().zip(samples);
+    let series = series.filter(|(_, samples)| !samples.is_empty());
     series.map(|(labels, samples)| TimeSeries { labels, samples }).collect()
 }

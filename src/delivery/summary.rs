@@ -15,7 +15,7 @@ use crate::http::Canceller;
 use crate::plan::Plan;
 use crate::report::words::counted;
 use crate::report::{Field, Level, Report, json_text};
-use crate::series::TimestampMs;
+use crate::series::{Schedule, TimestampMs};
 
 /// A shorter wait would make the status line flicker.
 const WAIT_SHOWN_MIN: Duration = Duration::from_millis(500);
@@ -45,8 +45,7 @@ pub struct Summary {
 impl Summary {
     /// Returns the summary of a run that has not begun.
     pub fn new(report: Arc<Report>, plan: &Plan, rerun: Rerun) -> Self {
-        let (window, series_count) = (plan.window, plan.label_sets.len() as u64);
-        let tally = Tally::new(window.first_index, window.tick_count, series_count);
+        let tally = Tally::new(&plan.schedule, plan.window.ticks());
         Self { report, tally: Mutex::new(tally), rerun, is_printed: AtomicBool::new(false) }
     }
 
@@ -58,14 +57,13 @@ impl Summary {
     /// Returns when the last tick is due.
     pub fn last_due(&self) -> TimestampMs {
         let tally = self.tally();
-        self.rerun.grid.time_of(tally.first_index + tally.tick_count - 1)
+        self.rerun.grid.time_of(tally.ticks.end.saturating_sub(1))
     }
 
     /// Leaves out of a run that has not begun all but `missing` samples of these ticks.
     pub fn begin_with(&self, ticks: Range<u64>, missing: u64) {
         let mut tally = self.tally();
-        let series_count = tally.series_count;
-        *tally = Tally::new(ticks.start, ticks.end - ticks.start, series_count);
+        *tally = Tally::new(&tally.schedule, ticks);
         tally.there = tally.planned() - missing;
     }
 
@@ -103,9 +101,9 @@ impl Summary {
 
     /// Returns the index behind the last tick that is due.
     fn due_end(&self, tally: &Tally, now: TimestampMs) -> u64 {
-        let (first, count) = (tally.first_index, tally.tick_count);
-        let due_end = self.rerun.grid.index_at_or_before(now).map_or(first, |index| index + 1);
-        due_end.clamp(first, first + count)
+        let Range { start, end } = tally.ticks;
+        let due_end = self.rerun.grid.index_at_or_before(now).map_or(start, |index| index + 1);
+        due_end.clamp(start, end)
     }
 
     /// Shows in the terminal's status line what the run waits for, and how far it has come.
@@ -114,13 +112,12 @@ impl Summary {
             return;
         }
         let tally = self.tally();
-        let dealt_with = tally.next_index() - tally.first_index;
         // None where the clock was set back behind what was dealt with.
-        let due = self.due_end(&tally, now) - tally.first_index;
-        let pending = due.saturating_sub(dealt_with);
-        let (seconds, count) = (left.as_millis().div_ceil(1000), tally.tick_count);
-        let mut text = format!("{what} in {seconds} s, {dealt_with}/{count}");
-        let end = self.rerun.grid.time_of(tally.first_index + count - 1);
+        let due = tally.next_index()..self.due_end(&tally, now);
+        let pending = tally.schedule.tick_count(due);
+        let (seconds, done) = (left.as_millis().div_ceil(1000), tally.ticks_done);
+        let mut text = format!("{what} in {seconds} s, {done}/{}", tally.tick_count);
+        let end = self.rerun.grid.time_of(tally.ticks.end.saturating_sub(1));
         drop(tally);
         if end > now {
             text += &format!(", ends {}", self.report.time_of_day(end, now));
@@ -166,7 +163,7 @@ impl Summary {
         }
         let missing = Missing {
             ranges: &tally.missing(),
-            series_count: tally.series_count,
+            schedule: &tally.schedule,
             rerun: &self.rerun,
             is_older: tally.is_older_missing() && !tally.has_conflict,
         };
@@ -202,8 +199,8 @@ impl Summary {
 pub struct Missing<'a> {
     /// The ticks.
     pub ranges: &'a Ranges,
-    /// Samples a tick.
-    pub series_count: u64,
+    /// How many samples they have.
+    pub schedule: &'a Schedule,
     /// The command line.
     pub rerun: &'a Rerun,
     /// Whether the receiver has a newer tick than the first of these.
@@ -217,7 +214,7 @@ impl Missing<'_> {
             return;
         }
         for range in self.ranges.kept() {
-            let count = (range.last - range.first + 1) * self.series_count;
+            let count = self.schedule.count(range.first..range.last + 1);
             let [first, last] = [range.first, range.last].map(|tick| self.rerun.grid.time_of(tick));
             let fields = [
                 ("first", Field::Time(first)),
@@ -225,7 +222,10 @@ impl Missing<'_> {
                 ("count", Field::Count(count)),
             ];
             // Of several series some may have what others lack.
-            let at_most = if self.rerun.resumes() && self.series_count > 1 { "up to " } else { "" };
+            let at_most = match self.schedule.series_count() {
+                2.. if self.rerun.resumes() => "up to ",
+                _ => "",
+            };
             let text = format!(
                 "{}: {at_most}{} from {}; to {}:",
                 what(range),
@@ -299,10 +299,11 @@ fn headline(tally: &Tally, ending: Ending) -> String {
 }
 
 fn sum(tally: &Tally) -> String {
-    let ticks = if tally.series_count == 1 || tally.there > 0 {
-        String::new()
-    } else {
-        format!(" in {} of {} series", counted(tally.tick_count, "tick"), tally.series_count)
+    let ticks = match tally.schedule.series_count() {
+        series_count @ 2.. if tally.there == 0 => {
+            format!(" in {} of {series_count} series", counted(tally.tick_count, "tick"))
+        }
+        _ => String::new(),
     };
     format!(
         "Summary: {} planned{ticks} = {} accepted + {} rejected + {} undelivered + {} unconfirmed \

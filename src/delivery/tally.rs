@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::error::Exit;
+use crate::series::Schedule;
 
 /// What became of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,18 +57,18 @@ pub struct Ranges {
 struct Last {
     index: u64,
     remedy: Remedy,
+    /// The tick at which a range follows it: the next one, or the one after a gap.
+    next: u64,
 }
 
 impl Ranges {
     /// Adds a range, which joins the one before where it follows it; ranges come in order.
     pub fn add(&mut self, range: IndexRange) {
-        let before = self.last.replace(Last {
-            index: self.last.map_or(range.last, |last| last.index.max(range.last)),
-            remedy: range.remedy,
-        });
+        let index = self.last.map_or(range.last, |last| last.index.max(range.last));
+        let before = self.last.replace(Last { index, remedy: range.remedy, next: index + 1 });
         let joins = before.is_some_and(|before| match range.first {
             first if first <= before.index => true,
-            first => first == before.index + 1 && range.remedy == before.remedy,
+            first => first <= before.next && range.remedy == before.remedy,
         });
         if !joins {
             self.count += 1;
@@ -84,6 +85,13 @@ impl Ranges {
             && let (Some(current), Some(last)) = (self.kept.last_mut(), self.last)
         {
             (current.last, current.remedy) = (last.index, last.remedy);
+        }
+    }
+
+    /// Goes past ticks without a datapoint, which keep no ranges apart; they come in order, too.
+    pub fn skip(&mut self, gap: Range<u64>) {
+        if let Some(last) = self.last.as_mut().filter(|last| last.next == gap.start) {
+            last.next = gap.end;
         }
     }
 
@@ -110,14 +118,22 @@ impl Ranges {
 }
 
 /// What became of the samples of a run so far. Counts are in samples unless named otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Tally {
-    /// Index on the grid of the first tick.
-    pub first_index: u64,
-    /// Ticks planned.
+    /// Which ticks have how many samples.
+    pub schedule: Schedule,
+    /// Indexes on the grid, to the last tick that has a sample.
+    pub ticks: Range<u64>,
+    /// How many of them have a sample.
     pub tick_count: u64,
-    /// Samples a tick.
-    pub series_count: u64,
+    /// Those of them that are dealt with.
+    pub ticks_done: u64,
+    /// The samples of these ticks.
+    scheduled: u64,
+    /// Ticks from the first that is not dealt with on, and how many samples each of them has.
+    next: (Range<u64>, u64),
+    /// The samples of the next tick that are dealt with.
+    next_done: u64,
     /// Samples that the receiver took.
     pub accepted: u64,
     /// Samples that the receiver refused.
@@ -136,8 +152,6 @@ pub struct Tally {
     pub has_conflict: bool,
     /// Samples that were there before the run, which are not planned.
     pub there: u64,
-    /// Those of them that the run has come past.
-    passed: u64,
     /// Samples, the next ones to settle, that may have been stored by an attempt without answer.
     open: u64,
     missing: Ranges,
@@ -146,11 +160,17 @@ pub struct Tally {
 
 impl Tally {
     /// Returns the tally of a run that has not begun.
-    pub fn new(first_index: u64, tick_count: u64, series_count: u64) -> Self {
-        Self {
-            first_index,
-            tick_count,
-            series_count,
+    pub fn new(schedule: &Schedule, ticks: Range<u64>) -> Self {
+        let end = schedule.planned(ticks.clone()).last().map_or(ticks.start, |last| last.end);
+        let ticks = ticks.start..end;
+        let mut tally = Self {
+            schedule: schedule.clone(),
+            tick_count: schedule.tick_count(ticks.clone()),
+            ticks_done: 0,
+            scheduled: schedule.count(ticks.clone()),
+            next: (ticks.start..ticks.start, 0),
+            next_done: 0,
+            ticks,
             accepted: 0,
             rejected: 0,
             undelivered: 0,
@@ -160,11 +180,12 @@ impl Tally {
             is_anything_answered: false,
             has_conflict: false,
             there: 0,
-            passed: 0,
             open: 0,
             missing: Ranges::default(),
             last_accepted: None,
-        }
+        };
+        tally.go_to(tally.ticks.start);
+        tally
     }
 
     /// Counts `samples` of tick `index`; ticks come in ascending order.
@@ -180,33 +201,35 @@ impl Tally {
         } += samples;
         debug_assert!(self.settled() <= self.planned());
         self.open = self.open.saturating_sub(samples);
-        let remedy = match fate {
-            Fate::Accepted => {
-                self.last_accepted = Some(index);
-                return;
+        match fate {
+            Fate::Accepted => self.last_accepted = Some(index),
+            fate => {
+                let remedy = if fate == Fate::Unconfirmed { Remedy::Verify } else { Remedy::Send };
+                self.missing.add(IndexRange { first: index, last: index, remedy });
             }
-            Fate::Unconfirmed => Remedy::Verify,
-            Fate::Rejected | Fate::Undelivered => Remedy::Send,
-        };
-        self.missing.add(IndexRange { first: index, last: index, remedy });
+        }
+        self.pass(samples);
     }
 
-    /// Counts a request for `ticks` of which `written` samples were stored; `rest` is the fate of
-    /// the others. Each tick had `samples_each` in it.
-    pub fn settle_part(&mut self, ticks: Range<u64>, samples_each: u64, written: u64, rest: Fate) {
-        if samples_each == 1 {
+    /// Counts a request for ranges of ticks, each of so many samples, of which `written` samples
+    /// were stored; `rest` is the fate of the others.
+    pub fn settle_part(&mut self, ranges: &[(Range<u64>, u64)], written: u64, rest: Fate) {
+        let indexes = ranges.iter().flat_map(|(ticks, each)| {
+            ticks.clone().filter(|_| *each > 0).map(|index| (index, *each))
+        });
+        if self.schedule.series_count() == 1 {
             // What overlaps with samples that are there is refused: the oldest.
-            let first_written = ticks.end - written;
-            for index in ticks {
-                let fate = if index < first_written { rest } else { Fate::Accepted };
-                self.settle(index, 1, fate);
+            let count = indexes.clone().count() as u64;
+            for (k, (index, _)) in (written..).zip(indexes) {
+                self.settle(index, 1, if k < count { rest } else { Fate::Accepted });
             }
             return;
         }
-        let (first, last) = (ticks.start, ticks.end - 1);
+        let [first, last] = [indexes.clone().next(), indexes.clone().last()]
+            .map(|end| end.expect("a request has a sample").0);
         self.missing.add(IndexRange { first, last, remedy: Remedy::Verify });
         let mut accepted = written;
-        for index in ticks {
+        for (index, samples_each) in indexes {
             let accepted_here = accepted.min(samples_each);
             accepted -= accepted_here;
             self.settle(index, accepted_here, Fate::Accepted);
@@ -214,19 +237,42 @@ impl Tally {
         }
     }
 
-    /// Goes past `samples` that were there before.
-    pub fn pass(&mut self, samples: u64) {
-        self.passed += samples;
+    /// Goes past `samples`: those that were there before, or were counted.
+    pub fn pass(&mut self, mut samples: u64) {
+        loop {
+            let (ticks, each) = &mut self.next;
+            let left = each.saturating_sub(self.next_done);
+            if samples < left || ticks.is_empty() {
+                self.next_done += samples;
+                return;
+            }
+            samples -= left;
+            (self.next_done, ticks.start) = (0, ticks.start + 1);
+            self.ticks_done += 1;
+            let index = ticks.start;
+            if ticks.is_empty() {
+                self.go_to(index);
+            }
+        }
     }
 
-    /// Returns the samples that the run has come past, planned or not.
-    fn dealt_with(&self) -> u64 {
-        self.settled() + self.passed
+    /// Goes to the first tick from `index` on that has a sample.
+    fn go_to(&mut self, index: u64) {
+        self.next_done = 0;
+        let mut stretches = self.schedule.stretches(index..self.ticks.end);
+        for (ticks, count) in &mut stretches {
+            if count > 0 {
+                self.next = (ticks, count);
+                return;
+            }
+            self.missing.skip(ticks);
+        }
+        self.next = (self.ticks.end..self.ticks.end, 0);
     }
 
     /// Returns the first tick that is not dealt with.
     pub fn next_index(&self) -> u64 {
-        self.first_index + self.dealt_with() / self.series_count
+        self.next.0.start
     }
 
     /// Notes that the next `samples` to settle may have been stored.
@@ -245,22 +291,27 @@ impl Tally {
     /// Counts as undelivered what is left of every tick before `index_end`; as unconfirmed where
     /// the receiver may have it.
     pub fn give_up_before(&mut self, index_end: u64) {
-        let due = (index_end - self.first_index).min(self.tick_count) * self.series_count;
-        let left = due.saturating_sub(self.dealt_with()).min(self.not_yet_due());
+        let ticks = self.next_index()..index_end.min(self.ticks.end);
+        if ticks.is_empty() {
+            return;
+        }
+        let left = self.schedule.count(ticks.clone()) - self.next_done;
+        let left = left.min(self.not_yet_due());
         if left > 0 {
-            let first = self.next_index();
             let (count, remedy) = match self.is_unread {
                 true => (&mut self.unconfirmed, Remedy::Verify),
                 false => (&mut self.undelivered, Remedy::Send),
             };
             *count += left;
-            self.missing.add(IndexRange { first, last: index_end - 1, remedy });
+            self.missing.add(IndexRange { first: ticks.start, last: ticks.end - 1, remedy });
         }
+        self.ticks_done += self.schedule.tick_count(ticks.clone());
+        self.go_to(ticks.end);
     }
 
     /// Returns the samples planned.
     pub fn planned(&self) -> u64 {
-        self.tick_count * self.series_count - self.there
+        self.scheduled - self.there
     }
 
     /// Returns the samples whose fate is known.
@@ -276,8 +327,7 @@ impl Tally {
     /// Returns the ticks that want sending again; what is not yet due is the last of them.
     pub fn missing(&self) -> Ranges {
         let mut all = self.missing.clone();
-        let end = self.first_index + self.tick_count;
-        let next = self.next_index();
+        let (next, end) = (self.next_index(), self.ticks.end);
         if next < end && self.not_yet_due() > 0 {
             all.add(IndexRange { first: next, last: end - 1, remedy: Remedy::Send });
         }
@@ -319,6 +369,10 @@ impl Tally {
 mod tests {
     use super::*;
 
+    fn new(first: u64, tick_count: u64, series_count: u64) -> Tally {
+        Tally::new(&Schedule::uniform(series_count), first..first + tick_count)
+    }
+
     fn range(first: u64, last: u64) -> IndexRange {
         IndexRange { first, last, remedy: Remedy::Send }
     }
@@ -329,7 +383,7 @@ mod tests {
 
     #[test]
     fn ranges_join_where_ticks_follow_each_other() {
-        let mut tally = Tally::new(100, 10, 1);
+        let mut tally = new(100, 10, 1);
         for (index, fate) in [
             (100, Fate::Accepted),
             (101, Fate::Rejected),
@@ -347,7 +401,7 @@ mod tests {
 
     #[test]
     fn ten_ranges_are_kept_and_the_others_counted() {
-        let mut tally = Tally::new(0, 60, 1);
+        let mut tally = new(0, 60, 1);
         for index in 0..60 {
             let fate = if index % 2 == 0 { Fate::Accepted } else { Fate::Rejected };
             tally.settle(index, 1, fate);
@@ -359,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_tick_of_many_series_counts_once() {
-        let mut tally = Tally::new(0, 3, 5);
+        let mut tally = new(0, 3, 5);
         tally.settle(0, 3, Fate::Accepted);
         tally.settle(0, 2, Fate::Accepted);
         tally.settle(1, 3, Fate::Rejected);
@@ -372,7 +426,7 @@ mod tests {
 
     #[test]
     fn what_was_left_open_is_unconfirmed() {
-        let mut tally = Tally::new(0, 4, 2);
+        let mut tally = new(0, 4, 2);
         tally.leave_open(2);
         tally.settle(0, 2, Fate::Accepted);
         tally.settle_open();
@@ -391,10 +445,10 @@ mod tests {
 
     #[test]
     fn of_one_series_the_oldest_of_a_part_are_the_others() {
-        let mut tally = Tally::new(0, 20, 1);
-        tally.settle_part(0..10, 1, 4, Fate::Rejected);
+        let mut tally = new(0, 20, 1);
+        tally.settle_part(&[(0..10, 1)], 4, Fate::Rejected);
         assert_eq!((tally.accepted, tally.rejected), (4, 6));
-        tally.settle_part(10..20, 1, 9, Fate::Unconfirmed);
+        tally.settle_part(&[(10..20, 1)], 9, Fate::Unconfirmed);
         assert_eq!(tally.missing().kept(), [range(0, 5), doubtful(10, 10)]);
         assert!(tally.is_older_missing());
         assert_eq!(tally.last_accepted_if_newest(), Some(19));
@@ -402,9 +456,9 @@ mod tests {
 
     #[test]
     fn of_several_series_a_part_is_doubtful_as_a_whole() {
-        let mut tally = Tally::new(0, 30, 2);
+        let mut tally = new(0, 30, 2);
         (0..10).for_each(|index| tally.settle(index, 2, Fate::Rejected));
-        tally.settle_part(10..20, 2, 13, Fate::Rejected);
+        tally.settle_part(&[(10..20, 2)], 13, Fate::Rejected);
         (20..30).for_each(|index| tally.settle(index, 2, Fate::Accepted));
         assert_eq!((tally.accepted, tally.rejected), (33, 27));
         assert_eq!(tally.missing().kept(), [range(0, 9), doubtful(10, 19)]);
@@ -412,19 +466,19 @@ mod tests {
 
     #[test]
     fn the_requests_of_one_tick_are_in_one_range() {
-        let mut tally = Tally::new(0, 3, 4);
+        let mut tally = new(0, 3, 4);
         for fate in [Fate::Rejected, Fate::Unconfirmed, Fate::Rejected] {
             tally.settle(0, 2, Fate::Rejected);
             tally.settle(0, 2, fate);
             assert_eq!(tally.missing.kept().len(), 1);
-            tally = Tally { missing: tally.missing, ..Tally::new(0, 3, 4) };
+            tally = Tally { missing: tally.missing, ..new(0, 3, 4) };
         }
         assert_eq!(tally.missing.kept(), [doubtful(0, 0)]);
     }
 
     #[test]
     fn what_was_there_is_not_planned() {
-        let mut tally = Tally { there: 12, ..Tally::new(100, 10, 2) };
+        let mut tally = Tally { there: 12, ..new(100, 10, 2) };
         tally.pass(3);
         tally.settle(101, 1, Fate::Accepted);
         assert_eq!((tally.planned(), tally.not_yet_due(), tally.next_index()), (8, 7, 102));
@@ -440,7 +494,7 @@ mod tests {
     #[test]
     fn the_exit_code_follows_from_the_counts() {
         let with = |fate, is_anything_answered| {
-            let mut tally = Tally { is_anything_answered, ..Tally::new(0, 1, 1) };
+            let mut tally = Tally { is_anything_answered, ..new(0, 1, 1) };
             tally.settle(0, 1, fate);
             tally.exit()
         };

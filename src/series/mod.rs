@@ -16,6 +16,7 @@ mod ln;
 mod modular;
 mod noise;
 mod pchip;
+mod schedule;
 mod seasonality;
 mod timeline;
 mod trend;
@@ -23,6 +24,7 @@ mod trend;
 pub use grid::{Grid, TimestampMs};
 pub use incidents::{Effect, Incident, Incidents, Kind};
 pub use noise::{NoiseParams, Seed};
+pub use schedule::Schedule;
 pub use seasonality::{KnotTime, Period, Seasonality, SeasonalityError, WEEKDAYS};
 pub use timeline::Stretches;
 pub use trend::Trend;
@@ -126,11 +128,6 @@ impl Series {
         Stretches::planned(&self.incidents, self.grid.step_ms, ticks)
     }
 
-    /// Returns how many of `ticks` have a datapoint.
-    pub fn planned_count(&self, ticks: Range<u64>) -> u64 {
-        self.planned(ticks).map(|range| range.end - range.start).sum()
-    }
-
     /// Returns the ranges of `ticks` that incidents cover, overlaps merged.
     pub fn troubled(&self, ticks: Range<u64>) -> Stretches {
         Stretches::troubled(&self.incidents, self.grid.step_ms, ticks)
@@ -141,7 +138,7 @@ impl Series {
         &self,
         incident: &Incident,
         ticks: Range<u64>,
-    ) -> impl Iterator<Item = Occurrence> {
+    ) -> impl Iterator<Item = Occurrence> + use<> {
         let (incident, grid) = (*incident, self.grid);
         let mut index = ticks.start;
         iter::from_fn(move || {
@@ -209,25 +206,10 @@ impl SeriesIter {
         self.curves.index
     }
 
-    /// Returns what the series has at the next tick.
-    ///
-    /// # Panics
-    /// Where `Grid::time_of` does.
-    pub fn next_tick(&mut self) -> Tick {
-        let deviate = self.deviates.next();
-        let (timestamp, curves) = self.curves.next_sum();
-        let Some(timeline) = &mut self.timeline else {
-            let value = Some(curves + self.noise.value(deviate));
-            return Tick { timestamp, value, is_anomaly: false };
-        };
-        let value = timeline.value(self.curves.index - 1, curves, self.noise, deviate);
-        Tick { timestamp, value, is_anomaly: timeline.active().len() > 0 }
-    }
-
     /// Returns the next sample before the tick `end`, passing over gaps; at the end, none.
     pub fn next_before(&mut self, end: u64) -> Option<Sample> {
         while self.index() < end {
-            if let Some(sample) = self.next_tick().sample() {
+            if let Some(sample) = self.next().and_then(Tick::sample) {
                 return Some(sample);
             }
         }
@@ -241,14 +223,20 @@ impl SeriesIter {
 }
 
 impl Iterator for SeriesIter {
-    type Item = Sample;
+    type Item = Tick;
 
-    /// Returns the next sample; always there.
+    /// Returns what the series has at the next tick; always there.
     ///
     /// # Panics
-    /// When the series has incidents, whose gaps have no sample; and where `Grid::time_of` does.
-    fn next(&mut self) -> Option<Sample> {
-        assert!(self.timeline.is_none(), "a series with incidents is read tick by tick");
-        self.next_tick().sample()
+    /// Where `Grid::time_of` does.
+    fn next(&mut self) -> Option<Tick> {
+        let deviate = self.deviates.next();
+        let (timestamp, curves) = self.curves.next_sum();
+        let Some(timeline) = &mut self.timeline else {
+            let value = Some(curves + self.noise.value(deviate));
+            return Some(Tick { timestamp, value, is_anomaly: false });
+        };
+        let value = timeline.value(self.curves.index - 1, curves, self.noise, deviate);
+        Some(Tick { timestamp, value, is_anomaly: timeline.active().len() > 0 })
     }
 }

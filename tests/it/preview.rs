@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
 use push_live_metrics::series::{
-    Grid, Incidents, NoiseParams, Seasonality, Series, SeriesIter, TimestampMs, Trend,
+    Grid, Incidents, NoiseParams, Sample, Seasonality, Series, Tick, TimestampMs, Trend,
 };
 
 use crate::support::process::{BINARY, binary, shell};
@@ -63,7 +63,7 @@ fn charts_of_a_day_an_hour_and_21_days() {
     check_chart("21_days", &["--end-epoch", "1767783600"]);
 }
 
-fn default_series(step_ms: u64) -> SeriesIter {
+fn default_series(step_ms: u64) -> impl Iterator<Item = Sample> {
     let grid = Grid { origin: TimestampMs(1_765_969_200_000), step_ms };
     let (trend, noise) = (Trend::default(), NoiseParams::default());
     let seasonality = Some(Seasonality::default());
@@ -76,7 +76,7 @@ fn default_series(step_ms: u64) -> SeriesIter {
         utc_offset_ms: 0,
         incidents: Incidents::default(),
     };
-    series.iter_from(0)
+    series.iter_from(0).filter_map(Tick::sample)
 }
 
 #[test]

@@ -68,7 +68,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "series",
         ],
     ),
-    ("delivery/tally", &["error"]),
+    ("delivery/tally", &["error", "series"]),
     ("delivery", &["clock", "error", "http", "plan", "remote_write", "report", "series"]),
     ("read_back", &["clock", "error", "http", "labels", "remote_write", "report", "series"]),
     ("report/words", &[]),

@@ -5,6 +5,7 @@
 
 mod resume;
 
+use std::iter;
 use std::ops::Range;
 
 use resume::{Rest, Stored};
@@ -137,11 +138,12 @@ impl Batches<'_> {
                     }
                 }
             }
-            self.generate(&mut iters, index..end);
+            self.generate(&mut iters, end);
             if let Some(rest) = &mut self.rest {
                 rest.send(index..end, &mut self.samples, &mut self.delivery)?;
             } else if ticks_per_batch == 1 {
-                let tick: Vec<Sample> = self.samples.iter().map(|samples| samples[0]).collect();
+                let tick: Vec<Option<Sample>> =
+                    self.samples.iter().map(|samples| samples.first().copied()).collect();
                 self.delivery.tick(index, &tick)?;
             } else {
                 self.send_batch(index..end)?;
@@ -152,20 +154,25 @@ impl Batches<'_> {
         Ok(())
     }
 
-    fn generate(&mut self, iters: &mut [SeriesIter], ticks: Range<u64>) {
-        let count = usize::try_from(ticks.end - ticks.start).expect("a batch fits memory");
+    fn generate(&mut self, iters: &mut [SeriesIter], end: u64) {
         for (samples, iter) in self.samples.iter_mut().zip(iters) {
             samples.clear();
-            samples.extend(iter.take(count));
+            samples.extend(iter::from_fn(|| iter.next_before(end)));
         }
     }
 
-    /// Sends the ticks that were generated, in one request.
+    /// Sends the ticks that were generated, in one request, unless all are in a gap.
     fn send_batch(&mut self, ticks: Range<u64>) -> Result<(), Ending> {
         let series = self.plan.label_sets.iter().zip(&self.samples);
-        let series: Vec<TimeSeries<'_>> =
-            series.map(|(labels, samples)| TimeSeries { labels, samples }).collect();
+        let series: Vec<TimeSeries<'_>> = series
+            .map(|(labels, samples)| TimeSeries { labels, samples })
+            .filter(|series| !series.samples.is_empty())
+            .collect();
+        if series.is_empty() {
+            return Ok(());
+        }
         let delivered = self.delivery.send(&series);
-        self.delivery.settle(ticks, self.samples.len() as u64, delivered).map(|_| ())
+        let ranges: Vec<_> = self.plan.schedule.stretches(ticks).collect();
+        self.delivery.settle(&ranges, delivered).map(|_| ())
     }
 }

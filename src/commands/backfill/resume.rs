@@ -129,10 +129,10 @@ impl<'a> Rest<'a> {
         samples: &mut [Vec<Sample>],
         delivery: &mut Delivery<'a>,
     ) -> Result<(), Ending> {
-        self.leave_out_stored(&ticks, samples);
-        let missing: usize = samples.iter().map(Vec::len).sum();
-        let all = (ticks.end - ticks.start) * samples.len() as u64;
-        self.summary.tally().pass(all - missing as u64);
+        let count = |samples: &[Vec<Sample>]| samples.iter().map(Vec::len).sum::<usize>();
+        let all = count(samples);
+        self.leave_out_stored(samples);
+        self.summary.tally().pass((all - count(samples)) as u64);
         let counts = vec![Counts::default(); length(&ticks)];
         let mut batch = Batch { rest: self, delivery, ticks, samples, counts, is_refused: false };
         let result = batch.send_all();
@@ -147,11 +147,11 @@ impl<'a> Rest<'a> {
         result
     }
 
-    fn leave_out_stored(&self, ticks: &Range<u64>, samples: &mut [Vec<Sample>]) {
-        let (skipped, tick_count) = (length(&(self.chunk.start..ticks.start)), length(&self.chunk));
-        for (k, samples) in samples.iter_mut().enumerate() {
-            let mut is_missing = self.is_missing[k * tick_count + skipped..].iter();
-            samples.retain(|_| *is_missing.next().expect("the batch is in the chunk"));
+    fn leave_out_stored(&self, samples: &mut [Vec<Sample>]) {
+        let (grid, chunk) = (self.verify().plan.model.grid, &self.chunk);
+        let is_missing = self.is_missing.chunks(length(chunk));
+        for (samples, is_missing) in samples.iter_mut().zip(is_missing) {
+            samples.retain(|sample| is_missing[place(grid, chunk, *sample)]);
         }
     }
 }
@@ -250,7 +250,7 @@ impl Batch<'_, '_> {
         for k in series {
             let expected = mem::take(&mut self.samples[*k]);
             let mut is_missing = vec![false; expected.len()];
-            let iter = expected.iter().copied();
+            let iter = expected.iter().copied().map(Some);
             let looked = self.rest.comparison.series(*k, range, iter, |finding| {
                 if let Finding::Missing { tick } = finding {
                     is_missing[tick] = true;

@@ -147,9 +147,9 @@ impl Export<'_> {
         let mut done = 0;
         let mut text = openmetrics::header(plan.metadata());
         let iters = plan.iters_from(plan.window.first_index);
-        for (labels, iter) in plan.label_sets.iter().zip(iters) {
+        for (labels, mut iter) in plan.label_sets.iter().zip(iters) {
             let lines = Lines::of(labels);
-            for (_, sample) in (0..plan.window.tick_count).zip(iter) {
+            while let Some(sample) = iter.next_before(plan.window.end_index()) {
                 lines.push(sample, &mut text);
                 done += 1;
                 if text.len() >= BYTES_PER_WRITE {

@@ -14,7 +14,7 @@ use crate::remote_write::STALE_NAN_BITS;
 use crate::report::announce::{announce_plan, announce_target};
 use crate::report::words::{counted, rounded_seconds, step_in_words};
 use crate::report::{Field, Level, Report};
-use crate::series::{Sample, TimestampMs};
+use crate::series::{Sample, Tick, TimestampMs};
 
 /// Pushes the window; returns when it is over, refused or interrupted.
 pub fn run(push: &Push<'_>, clock: &dyn Clock) -> Exit {
@@ -92,8 +92,9 @@ impl Ticks<'_> {
         // thousand series it is 26 MB, and touching them half of the time of a tick from cron.
         let mut series = Vec::new();
         let first = self.plan.iters_from(window.first_index);
-        let mut samples: Vec<Sample> = if window.tick_count == 1 {
-            first.filter_map(|mut iter| iter.next()).collect()
+        let sample = |tick: Option<Tick>| tick.and_then(Tick::sample);
+        let mut samples: Vec<Option<Sample>> = if window.tick_count == 1 {
+            first.map(|mut iter| sample(iter.next())).collect()
         } else {
             series.extend(first);
             Vec::new()
@@ -108,7 +109,7 @@ impl Ticks<'_> {
             }
             if !series.is_empty() {
                 samples.clear();
-                samples.extend(series.iter_mut().filter_map(Iterator::next));
+                samples.extend(series.iter_mut().map(|iter| sample(iter.next())));
             }
             if let Err(ending) = self.tick(index, &samples) {
                 return ending;
@@ -128,8 +129,8 @@ impl Ticks<'_> {
         self.delivery.wait_until(due, "next push")
     }
 
-    /// Pushes the samples of one tick, one for each series.
-    fn tick(&mut self, index: u64, samples: &[Sample]) -> Result<(), Ending> {
+    /// Pushes the samples of one tick, one for each series that is not in a gap.
+    fn tick(&mut self, index: u64, samples: &[Option<Sample>]) -> Result<(), Ending> {
         // Of the whole window, also when a part of it is there already.
         let number = index - self.plan.window.first_index + 1;
         let time = self.plan.model.grid.time_of(index);
@@ -143,7 +144,7 @@ impl Ticks<'_> {
         Ok(())
     }
 
-    fn log_pushed(&self, samples: &[Sample]) {
+    fn log_pushed(&self, samples: &[Option<Sample>]) {
         let plan = self.plan;
         let name = &plan.metric_name;
         let metric = ("metric", Field::Text(name));
@@ -155,25 +156,26 @@ impl Ticks<'_> {
                 ("value", Field::Value(sample.value)),
             ]
         };
-        if let ([sample], [labels]) = (samples, &plan.label_sets[..]) {
+        if let ([Some(sample)], [labels]) = (samples, &plan.label_sets[..]) {
             let text = format!("✓ Pushed {name} = {:.2} (labels: {labels})", sample.value);
             self.summary.report.info("pushed", &of_sample(labels, sample), &text);
             return;
         }
-        let values = samples.iter().map(|sample| sample.value);
+        let values = samples.iter().flatten().map(|sample| sample.value);
+        let count = values.clone().count();
         let min = values.clone().fold(f64::INFINITY, f64::min);
         let max = values.clone().fold(f64::NEG_INFINITY, f64::max);
-        let mean = values.sum::<f64>() / samples.len() as f64;
+        let mean = values.sum::<f64>() / count as f64;
         let text = format!(
-            "✓ Pushed {name} for {} series (min {min:.2}, mean {mean:.2}, max {max:.2})",
-            samples.len()
+            "✓ Pushed {name} for {count} series (min {min:.2}, mean {mean:.2}, max {max:.2})"
         );
-        let count = ("count", Field::Count(samples.len() as u64));
+        let count = ("count", Field::Count(count as u64));
         self.summary.report.info("pushed", &[metric, count], &text);
         if !self.summary.report.is_verbose() {
             return; // ten thousand lines are not worth making for nobody
         }
         for (labels, sample) in plan.label_sets.iter().zip(samples) {
+            let Some(sample) = sample else { continue };
             let text = format!("  {name} = {:.2} (labels: {labels})", sample.value);
             let fields = of_sample(labels, sample);
             self.summary.report.log(Level::Debug, "sample", &fields, &text);
@@ -195,7 +197,7 @@ impl Ticks<'_> {
             Some(earliest) => {
                 let value = f64::from_bits(STALE_NAN_BITS);
                 let marker = Sample { timestamp: now.max(earliest), value };
-                let markers = vec![marker; self.plan.label_sets.len()];
+                let markers = vec![Some(marker); self.plan.label_sets.len()];
                 if self.delivery.markers(&markers, is_retried) {
                     return report.info("stale_marker", &[], "✓ Pushed a stale marker");
                 }

@@ -63,7 +63,9 @@ fn newest(verify: Verify<'_>) -> Result<(Findings, u64, u64), ReadError> {
         let (mut least, mut most) = (due_end, window.first_index);
         for k in 0..plan.label_sets.len() {
             let end = end_of(&mut comparison, k, due_end, &mut findings)?;
-            (least, most) = (least.min(end), most.max(end));
+            // In a gap it lacks nothing.
+            let next = plan.series(k).planned(end..due_end).next();
+            (least, most) = (least.min(next.map_or(due_end, |next| next.start)), most.max(end));
         }
         let may_show = findings.different == 0 && least < due_end;
         if !may_show || !wait.goes_on(clock, &comparison.reader)? {
@@ -113,13 +115,12 @@ fn compare_newest(comparison: &Comparison<'_>, k: usize, findings: &mut Findings
     let is_value = |value: f64| value.to_bits() != STALE_NAN_BITS;
     let mut newest = samples.iter().rev().filter(|sample| is_value(sample.value));
     let Some(index) = newest.find_map(|sample| tick(sample.timestamp)) else { return };
-    let series = u32::try_from(k).expect("series are bounded");
-    let mut iter = plan.model.with_seed_plus(series).iter_from(index);
-    let expected = iter.next().expect("a series is endless");
+    let expected = plan.series(k).iter_from(index).next().expect("a series is endless");
     // A VictoriaMetrics may have several at this time.
     let found = samples.iter().filter(|found| found.timestamp == expected.timestamp);
     let found: Vec<_> = found.copied().collect();
-    compare(iter::once(expected), &found, comparison.reader.relative_error_max(), |finding| {
+    let expected = iter::once(expected.sample());
+    compare(expected, &found, comparison.reader.relative_error_max(), |finding| {
         findings.note(&plan.label_sets[k], finding);
     });
 }

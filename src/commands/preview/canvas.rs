@@ -1,7 +1,7 @@
 //! The dots of a chart, and the characters that they make.
 
 use super::axis::{TimeAxis, ValueAxis};
-use crate::series::Sample;
+use crate::series::Tick;
 
 /// The characters of a chart.
 pub(super) struct Glyphs {
@@ -60,6 +60,8 @@ struct Column {
     max: f64,
     sum: f64,
     count: u64,
+    /// Whether a tick in it is in a gap.
+    has_gap: bool,
 }
 
 /// The dots of a chart.
@@ -76,17 +78,23 @@ impl<'a> Canvas<'a> {
         Self { glyphs, width, dots: vec![Dot::Blank; width * height] }
     }
 
-    /// Draws samples: the line through the means of their columns, and the shade behind it.
+    /// Draws ticks: the line through the means of their columns, broken at gaps, and the shade
+    /// behind it.
     pub(super) fn plot(
         &mut self,
-        samples: impl Iterator<Item = Sample>,
+        ticks: impl Iterator<Item = Tick>,
         values: &ValueAxis,
         times: TimeAxis,
     ) {
-        let empty = Column { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, count: 0 };
+        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+        let empty = Column { min, max, sum: 0.0, count: 0, has_gap: false };
         let mut columns = vec![empty; self.width];
-        for Sample { timestamp, value } in samples {
+        for Tick { timestamp, value, .. } in ticks {
             let column = &mut columns[times.position(timestamp, self.width)];
+            let Some(value) = value else {
+                column.has_gap = true;
+                continue;
+            };
             column.min = column.min.min(value);
             column.max = column.max.max(value);
             column.sum += value;
@@ -94,7 +102,11 @@ impl<'a> Canvas<'a> {
         }
         let dot = |value| values.dot(value, self.glyphs.dots_per_row);
         let mut before = None;
-        for (x, column) in columns.iter().enumerate().filter(|(_, column)| column.count > 0) {
+        for (x, column) in columns.iter().enumerate() {
+            if column.count == 0 {
+                before = before.filter(|_| !column.has_gap);
+                continue;
+            }
             for y in dot(column.max)..=dot(column.min) {
                 // Of braille every other dot, so that the line is seen in front of them.
                 if self.glyphs.dots_per_row == 1 || (x + y).is_multiple_of(2) {

@@ -5,7 +5,7 @@
 
 use super::axis::{TimeAxis, ValueAxis};
 use super::canvas::{ASCII, BRAILLE, Canvas, Glyphs};
-use crate::series::{Sample, TimestampMs};
+use crate::series::{Tick, TimestampMs};
 
 /// No chart is narrower: two values' labels and a few cells beside them.
 pub(super) const COLUMNS_MIN: usize = 20;
@@ -25,13 +25,21 @@ pub(super) struct Style {
     pub utc_offset_ms: i64,
 }
 
-/// Returns the chart of `samples`, which come in ascending time: the plot, its axes, and a
-/// line with minimum, mean, maximum and count. None at all for no samples.
+/// Where incident number ... is, from its first tick to its last one.
+pub(super) type Mark = (u16, [TimestampMs; 2]);
+
+/// Returns the chart of `ticks`, which come in ascending time: the plot, its axes, the marks of
+/// incidents below the axis, and a line with minimum, mean, maximum and count. None at all where
+/// no tick has a value.
 ///
 /// The line is the mean of all samples in a dot's column; the shade behind it reaches from
 /// their minimum to their maximum.
-pub(super) fn chart(samples: impl Iterator<Item = Sample> + Clone, style: Style) -> Vec<String> {
-    let Some(extent) = Extent::of(samples.clone()) else { return Vec::new() };
+pub(super) fn chart(
+    ticks: impl Iterator<Item = Tick> + Clone,
+    marks: impl Iterator<Item = Mark>,
+    style: Style,
+) -> Vec<String> {
+    let Some(extent) = Extent::of(ticks.clone()) else { return Vec::new() };
     let columns = style.columns.max(COLUMNS_MIN);
     let values = ValueAxis::new(extent.min, extent.max, style.rows);
     let labels: Vec<String> =
@@ -42,7 +50,7 @@ pub(super) fn chart(samples: impl Iterator<Item = Sample> + Clone, style: Style)
     let glyphs = if style.is_ascii { &ASCII } else { &BRAILLE };
     let mut canvas = Canvas::new(columns - gutter - 1, values.rows(), glyphs);
     canvas.plot(
-        samples.map(|sample| Sample { timestamp: local(sample.timestamp), ..sample }),
+        ticks.map(|tick| Tick { timestamp: local(tick.timestamp), ..tick }),
         &values,
         times,
     );
@@ -55,6 +63,8 @@ pub(super) fn chart(samples: impl Iterator<Item = Sample> + Clone, style: Style)
         })
         .collect();
     lines.extend(time_lines(times, gutter, columns, glyphs));
+    let marks = marks.map(|(number, ends)| (number, ends.map(local)));
+    lines.extend(mark_line(times, gutter, columns, marks));
     lines.extend(wrapped(&extent.in_words(&values), columns));
     lines
 }
@@ -109,18 +119,20 @@ struct Extent {
 }
 
 impl Extent {
-    fn of(mut samples: impl Iterator<Item = Sample>) -> Option<Self> {
-        let Sample { timestamp, value } = samples.next()?;
-        let (first, last, count) = (timestamp, timestamp, 1);
-        let mut extent = Self { first, last, min: value, max: value, sum: value, count };
-        for Sample { timestamp, value } in samples {
+    fn of(ticks: impl Iterator<Item = Tick>) -> Option<Self> {
+        let mut ticks = ticks.peekable();
+        let first = ticks.peek()?.timestamp;
+        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+        let mut extent = Self { first, last: first, min, max, sum: 0.0, count: 0 };
+        for Tick { timestamp, value, .. } in ticks {
             extent.last = timestamp;
+            let Some(value) = value else { continue };
             extent.min = extent.min.min(value);
             extent.max = extent.max.max(value);
             extent.sum += value;
             extent.count += 1;
         }
-        Some(extent)
+        Some(extent).filter(|extent| extent.count > 0)
     }
 
     fn in_words(&self, values: &ValueAxis) -> String {
@@ -147,6 +159,27 @@ fn time_lines(times: TimeAxis, gutter: usize, columns: usize, glyphs: &Glyphs) -
     [format!("{:gutter$}{}{}", "", glyphs.corner, axis.iter().collect::<String>()), labels]
 }
 
+/// Returns a line with the number of the incident in each column that one covers: + above 9, and
+/// * for several; no line where there are none.
+fn mark_line(
+    times: TimeAxis,
+    gutter: usize,
+    columns: usize,
+    marks: impl Iterator<Item = Mark>,
+) -> Option<String> {
+    let plot_columns = columns - gutter - 1;
+    let mut cells = vec![' '; plot_columns];
+    for (number, ends) in marks {
+        let mark = char::from_digit(number.into(), 10).unwrap_or('+');
+        let [first, last] = ends.map(|time| times.position(time, plot_columns));
+        for cell in &mut cells[first..=last] {
+            *cell = if [' ', mark].contains(cell) { mark } else { '*' };
+        }
+    }
+    let line = format!("{:gutter$} {}", "", cells.iter().collect::<String>());
+    Some(line.trim_end().to_owned()).filter(|line| !line.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,11 +189,12 @@ mod tests {
     const START_MS: i64 = 1_765_969_200_000;
 
     fn lines(values: &[f64], step_ms: i64, style: Style) -> Vec<String> {
-        let samples = (0..).zip(values).map(|(k, value)| Sample {
+        let ticks = (0..).zip(values).map(|(k, value)| Tick {
             timestamp: TimestampMs(START_MS + k * step_ms),
-            value: *value,
+            value: Some(*value),
+            is_anomaly: false,
         });
-        chart(samples, style)
+        chart(ticks, std::iter::empty(), style)
     }
 
     /// Draws a datapoint a minute.

@@ -7,17 +7,19 @@ mod axis;
 mod canvas;
 mod chart;
 
+use std::collections::BTreeSet;
 use std::iter;
+use std::ops::Range;
 
-use chart::{COLUMNS_MIN, Style, chart, wrapped};
+use chart::{COLUMNS_MIN, Mark, Style, chart, wrapped};
 
 use crate::error::{BadInput, Error, Escaped, Exit};
 use crate::openmetrics::series_name;
 use crate::plan::Plan;
 use crate::report::terminal;
 use crate::report::words::{counted, offset_in_words, step_in_words};
-use crate::report::{stdout, utc_time};
-use crate::series::{Sample, SeriesIter, TimestampMs};
+use crate::report::{json_text, stdout, utc_time};
+use crate::series::{Sample, SeriesIter, Tick, TimestampMs};
 
 /// The width of a chart where no terminal says otherwise.
 const COLUMNS: usize = 80;
@@ -26,6 +28,8 @@ const ROWS: usize = 16;
 const ROWS_OF_SEVERAL: usize = 8;
 /// Series beyond these are counted, not drawn.
 const CHART_COUNT_MAX: usize = 3;
+/// Incidents below a chart beyond these are counted, not named.
+const NAMES_MAX: usize = 20;
 /// Datapoints of all charts; they take about 3 seconds.
 const DRAWN_COUNT_MAX: u64 = 20_000_000;
 
@@ -50,6 +54,10 @@ pub enum PreviewForm {
     },
     /// Lines of `timestamp,value`.
     Csv,
+    /// Lines of `timestamp,value,is_anomaly,incident`.
+    Truth,
+    /// The times that incidents cover, as the Numenta Anomaly Benchmark has them.
+    Windows,
 }
 
 /// Shows the window on stdout; a reader that leaves early is no error.
@@ -61,6 +69,8 @@ pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
     let plan = &config.plan;
     let printed = match config.form {
         PreviewForm::Csv => stdout::print(csv(plan)),
+        PreviewForm::Truth => stdout::print(truth(plan)),
+        PreviewForm::Windows => stdout::print(windows(plan)),
         PreviewForm::Chart { columns, is_ascii } => {
             check_count(plan)?;
             let style = Style {
@@ -88,26 +98,73 @@ fn check_count(plan: &Plan) -> Result<(), BadInput> {
 }
 
 /// Returns series `k` in the window.
-fn samples(plan: &Plan, k: u32) -> iter::Take<SeriesIter> {
+fn ticks(plan: &Plan, k: usize) -> iter::Take<SeriesIter> {
     let count = usize::try_from(plan.window.tick_count).unwrap_or(usize::MAX);
-    plan.model.with_seed_plus(k).iter_from(plan.window.first_index).take(count)
+    plan.series(k).iter_from(plan.window.first_index).take(count)
 }
 
 /// Returns the lines of the CSV, its heading first: epoch seconds, and values in the fewest
 /// digits that give the same bits. Of several series each comes whole, with its name behind.
 fn csv(plan: &Plan) -> impl Iterator<Item = String> {
-    let is_several = plan.label_sets.len() > 1;
-    let heading = if is_several { "timestamp,value,series\n" } else { "timestamp,value\n" };
-    let lines = (0..).zip(&plan.label_sets).flat_map(move |(k, labels)| {
-        let name = if is_several {
-            ",".to_owned() + &csv_field(&series_name(labels))
-        } else {
-            String::new()
-        };
-        samples(plan, k)
+    let lines = (0..plan.label_sets.len()).flat_map(move |k| {
+        let name = name_field(plan, k);
+        ticks(plan, k)
+            .filter_map(Tick::sample)
             .map(move |Sample { timestamp, value }| format!("{timestamp},{value:?}{name}\n"))
     });
-    iter::once(heading.to_owned()).chain(lines)
+    iter::once(heading(plan, "timestamp,value")).chain(lines)
+}
+
+/// Returns the lines of the CSV with the truth: whether incidents cover a tick, and which ones. A
+/// tick in a gap has an empty value.
+fn truth(plan: &Plan) -> impl Iterator<Item = String> {
+    let lines = (0..plan.label_sets.len()).flat_map(move |k| {
+        let name = name_field(plan, k);
+        let mut iter = plan.series(k).iter_from(plan.window.first_index);
+        plan.window.ticks().map_while(move |_| {
+            let Tick { timestamp, value, is_anomaly } = iter.next()?;
+            let value = value.map(|value| format!("{value:?}")).unwrap_or_default();
+            let numbers: Vec<String> = iter.active().map(|i| i.number.to_string()).collect();
+            let (flag, numbers) = (u8::from(is_anomaly), numbers.join(";"));
+            Some(format!("{timestamp},{value},{flag},{numbers}{name}\n"))
+        })
+    });
+    iter::once(heading(plan, "timestamp,value,is_anomaly,incident")).chain(lines)
+}
+
+fn heading(plan: &Plan, columns: &str) -> String {
+    let series = if plan.label_sets.len() > 1 { ",series" } else { "" };
+    format!("{columns}{series}\n")
+}
+
+/// Returns the field that names series `k`, where there are several.
+fn name_field(plan: &Plan, k: usize) -> String {
+    match plan.label_sets.len() {
+        1 => String::new(),
+        _ => ",".to_owned() + &csv_field(&series_name(&plan.label_sets[k])),
+    }
+}
+
+/// Returns the lines of the JSON object with the first and the last tick of each range that
+/// incidents cover, by series, in UTC.
+/// Source: Numenta Anomaly Benchmark, labels/combined_windows.json.
+fn windows(plan: &Plan) -> impl Iterator<Item = String> {
+    let grid = plan.model.grid;
+    let series = (0..).zip(&plan.label_sets).map(move |(k, labels)| {
+        let time = |index| {
+            let text = utc_time(grid.time_of(index));
+            let (seconds, ms) = text.split_once('.').unwrap_or((&text, "000"));
+            format!("\"{seconds}.{ms}000\"")
+        };
+        let ranges = plan.series(k).troubled(plan.window.ticks());
+        let ranges: Vec<String> = ranges
+            .map(|range| format!("\n    [{}, {}]", time(range.start), time(range.end - 1)))
+            .collect();
+        let (comma, name) = (if k == 0 { "" } else { "," }, json_text(&series_name(labels)));
+        let end = if ranges.is_empty() { "]" } else { "\n  ]" };
+        format!("{comma}\n  {name}: [{}{end}", ranges.join(","))
+    });
+    iter::once("{".to_owned()).chain(series).chain(iter::once("\n}\n".to_owned()))
 }
 
 /// Returns a text as a field of CSV. Source: RFC 4180, section 2.
@@ -124,7 +181,17 @@ fn charts(plan: &Plan, style: Style) -> impl Iterator<Item = String> {
     };
     let drawn = (0..).zip(&plan.label_sets).take(CHART_COUNT_MAX).flat_map(move |(k, labels)| {
         let mut lines = line(&series_name(labels));
-        lines.extend(chart(samples(plan, k), style));
+        let marks = || marks(plan, k);
+        lines.extend(chart(ticks(plan, k), marks(), style));
+        let numbers: BTreeSet<u16> = marks().map(|(number, _)| number).collect();
+        let names = numbers
+            .iter()
+            .take(NAMES_MAX)
+            .map(|number| format!("{number}: {}", plan.incidents[usize::from(*number) - 1].text));
+        lines.extend(names.flat_map(|name| line(&name)));
+        if let Some(more @ 1..) = numbers.len().checked_sub(NAMES_MAX) {
+            lines.extend(line(&format!("(and {more} more incidents)")));
+        }
         lines
     });
     let more = plan.label_sets.len().saturating_sub(CHART_COUNT_MAX);
@@ -137,12 +204,25 @@ fn charts(plan: &Plan, style: Style) -> impl Iterator<Item = String> {
         .map(|line| line + "\n")
 }
 
+/// Returns where incidents cover series `k` in the window.
+fn marks(plan: &Plan, k: usize) -> impl Iterator<Item = Mark> {
+    let (series, ticks) = (plan.series(k), plan.window.ticks());
+    (0..series.incidents.len()).flat_map(move |position| {
+        let (incident, grid, ticks) = (series.incidents[position], series.grid, ticks.clone());
+        series.occurrences(&incident, ticks.clone()).map(move |occurrence| {
+            let Range { start, end } = occurrence.ticks;
+            let ends = [start.max(ticks.start), end.min(ticks.end) - 1];
+            (incident.number, ends.map(|index| grid.time_of(index)))
+        })
+    })
+}
+
 fn window_in_words(plan: &Plan) -> String {
     let model = &plan.model;
     let time = |index| utc_time(TimestampMs(model.grid.time_of(index).0 + model.utc_offset_ms));
     let (first, last) = (time(plan.window.first_index), time(plan.window.end_index() - 1));
     let step = step_in_words(model.grid.step_ms);
-    let count = counted(plan.window.tick_count, "datapoint");
+    let count = counted(plan.schedule_of(0..1).count(plan.window.ticks()), "datapoint");
     let zone = offset_in_words(i32::try_from(model.utc_offset_ms / 1000).expect("within a day"));
     format!("{count}, 1 per {step}, from {first} to {last} {zone}")
 }

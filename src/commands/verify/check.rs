@@ -10,7 +10,7 @@ use super::compare::{Finding, compare};
 use super::findings::Findings;
 use crate::clock::Clock;
 use crate::read_back::{ReadError, Reader, TICKS_PER_CHUNK, TimeRange};
-use crate::series::{Sample, SeriesIter};
+use crate::series::{Sample, SeriesIter, Tick};
 
 /// From one look for a missing sample to the next.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -50,7 +50,7 @@ impl<'a> Comparison<'a> {
             let range = TimeRange::of_ticks(self.verify.plan.model.grid, ticks.start, count);
             let mut notes = new(tick_count);
             for (k, iter) in iters.iter().enumerate() {
-                let expected = iter.clone().take(tick_count);
+                let expected = iter.clone().take(tick_count).map(Tick::sample);
                 match self.series(k, range, expected, |finding| note(&mut notes, k, finding)) {
                     // The series has more samples in between than ours.
                     Err(ReadError::TooLarge) if count > 1 => {
@@ -72,7 +72,7 @@ impl<'a> Comparison<'a> {
         &mut self,
         k: usize,
         range: TimeRange,
-        expected: impl Iterator<Item = Sample>,
+        expected: impl Iterator<Item = Option<Sample>>,
         on: impl FnMut(Finding),
     ) -> Result<(), ReadError> {
         self.read(k, range)?;

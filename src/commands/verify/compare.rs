@@ -32,16 +32,18 @@ pub enum Finding {
 
 /// Compares the samples of a series with those found, both in the order of time.
 ///
-/// A stale marker is not a sample. Of several at one time, all have to match.
+/// Expected is a sample for each tick, or none in a gap. A stale marker is not a sample. Of several
+/// at one time, all have to match.
 pub fn compare(
-    expected: impl Iterator<Item = Sample>,
+    expected: impl Iterator<Item = Option<Sample>>,
     found: &[Sample],
     relative_error_max: Option<f64>,
     mut on: impl FnMut(Finding),
 ) {
     let samples = |sample: &&Sample| sample.value.to_bits() != STALE_NAN_BITS;
     let mut found = found.iter().filter(samples).peekable();
-    for (tick, Sample { timestamp, value }) in expected.enumerate() {
+    for (tick, expected) in expected.enumerate() {
+        let Some(Sample { timestamp, value }) = expected else { continue };
         let mut last = None;
         while let Some(early) = found.next_if(|sample| sample.timestamp < timestamp) {
             if last.replace(early.timestamp) != Some(early.timestamp) {
@@ -87,7 +89,7 @@ mod tests {
         let found: Vec<Sample> = found.iter().map(sample).collect();
         let expected = [(10, 1.0), (20, 2.0), (30, 3.0)];
         let mut findings = Vec::new();
-        compare(expected.iter().map(sample), &found, relative_error_max, |finding| {
+        compare(expected.iter().map(sample).map(Some), &found, relative_error_max, |finding| {
             findings.push(match finding {
                 Finding::Matching => "match".to_owned(),
                 Finding::Duplicate => "twice".to_owned(),

@@ -130,7 +130,7 @@ impl Findings {
         self.print_warnings(verify);
         let missing = Missing {
             ranges: &self.missing_ticks,
-            series_count: plan.label_sets.len() as u64,
+            schedule: &plan.schedule,
             rerun,
             // A VictoriaMetrics takes them in any order.
             is_older: self.relative_error_max.is_none() && self.is_older_missing(),

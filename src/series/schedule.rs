@@ -1,0 +1,94 @@
+//! How many series of a fan-out have a datapoint at each tick: all but those in a gap.
+
+use std::collections::HashMap;
+use std::mem;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::incidents::Incidents;
+use super::timeline::Stretches;
+
+/// The number of datapoints at each tick. A clone is cheap.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    step_ms: u64,
+    /// Series without gaps.
+    without_gaps: u64,
+    /// The gaps of the others, each list with how many series have it.
+    with_gaps: Arc<[(Incidents, u64)]>,
+}
+
+impl Schedule {
+    /// Series without gaps, `series_count` of them.
+    pub fn uniform(series_count: u64) -> Self {
+        Self { step_ms: 1, without_gaps: series_count, with_gaps: Arc::default() }
+    }
+
+    /// One series for each of the lists, on a grid of this step.
+    pub fn new<'a>(step_ms: u64, lists: impl IntoIterator<Item = &'a Incidents>) -> Self {
+        let mut without_gaps = 0;
+        let mut counts: HashMap<Vec<u16>, (Incidents, u64)> = HashMap::new();
+        for incidents in lists {
+            let gaps = incidents.gaps();
+            if gaps.is_empty() {
+                without_gaps += 1;
+                continue;
+            }
+            let numbers = gaps.iter().map(|gap| gap.number).collect();
+            counts.entry(numbers).or_insert((gaps, 0)).1 += 1;
+        }
+        Self { step_ms, without_gaps, with_gaps: counts.into_values().collect() }
+    }
+
+    /// The same with `count` more series that have no gaps.
+    pub fn with_more(self, count: u64) -> Self {
+        Self { without_gaps: self.without_gaps + count, ..self }
+    }
+
+    /// How many series there are.
+    pub fn series_count(&self) -> u64 {
+        self.without_gaps + self.with_gaps.iter().map(|(_, count)| count).sum::<u64>()
+    }
+
+    /// Whether every series has a datapoint at every tick.
+    pub fn is_uniform(&self) -> bool {
+        self.with_gaps.is_empty()
+    }
+
+    /// Cuts `ticks` into ranges in which each tick has the same number of datapoints, which may be
+    /// 0, in order.
+    pub fn stretches(&self, ticks: Range<u64>) -> impl Iterator<Item = (Range<u64>, u64)> + use<> {
+        let planned = |(gaps, count): &(Incidents, u64)| {
+            (Stretches::planned(gaps, self.step_ms, ticks.clone()), 0..0, *count)
+        };
+        let mut lists: Vec<_> = self.with_gaps.iter().map(planned).collect();
+        let (mut index, without_gaps) = (ticks.start, self.without_gaps);
+        std::iter::from_fn(move || {
+            let (mut end, mut count) = (ticks.end, without_gaps);
+            for (planned, range, series_count) in &mut lists {
+                if range.end <= index {
+                    *range = planned.next().unwrap_or(ticks.end..u64::MAX);
+                }
+                let is_planned = range.start <= index;
+                count += if is_planned { *series_count } else { 0 };
+                end = end.min(if is_planned { range.end } else { range.start });
+            }
+            (index < end).then(|| (mem::replace(&mut index, end)..end, count))
+        })
+    }
+
+    /// How many datapoints `ticks` have.
+    pub fn count(&self, ticks: Range<u64>) -> u64 {
+        self.stretches(ticks).map(|(ticks, count)| (ticks.end - ticks.start) * count).sum()
+    }
+
+    /// How many of `ticks` have a datapoint.
+    pub fn tick_count(&self, ticks: Range<u64>) -> u64 {
+        self.planned(ticks).map(|ticks| ticks.end - ticks.start).sum()
+    }
+
+    /// The ranges of `ticks` at which there is a datapoint, in order; some may be adjacent.
+    pub fn planned(&self, ticks: Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
+        self.stretches(ticks).filter(|(_, count)| *count > 0).map(|(ticks, _)| ticks)
+    }
+}
