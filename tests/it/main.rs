@@ -28,6 +28,7 @@ mod resume;
 mod sample_log;
 mod secrets;
 mod signals;
+mod spec;
 mod spec_v1;
 mod spec_v2;
 mod statuses;
