@@ -56,7 +56,7 @@ pub struct Reply {
 impl Reply {
     /// Returns a header of the answer.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        header(&self.headers, name)
     }
 
     /// Returns the answer's `Date`.
@@ -171,11 +171,10 @@ impl Client {
         let failed = |error| failure(&error, body.is_begun, &self.route, &secrets);
         let mut response = sent.map_err(failed)?;
         let mut answer = Vec::new();
-        if response.status().is_success()
-            && let Some(bytes_max) = request.answer_bytes_max
+        if let Some(bytes_max) = request.answer_bytes_max.filter(|_| response.status().is_success())
         {
-            let read = response.body_mut().as_reader().take(bytes_max as u64 + 1);
-            { read }.read_to_end(&mut answer).map_err(|error| failed(error.into()))?;
+            let mut wanted = response.body_mut().as_reader().take(bytes_max as u64 + 1);
+            wanted.read_to_end(&mut answer).map_err(|error| failed(error.into()))?;
         }
         let outcome = outcome(&mut response, now, &secrets);
         Ok(Reply { outcome, body: answer, headers: response.into_parts().0.headers })
@@ -214,24 +213,19 @@ fn outcome(response: &mut Response<Body>, now: TimestampMs, secrets: &Secrets) -
             }
             Outcome::Accepted
         }
-        429 | 500..=599 => {
-            let after = header_text(response, "Retry-After");
-            Outcome::Retryable {
-                after: after.and_then(|text| dates::retry_after(text, now)),
-                // A gateway may have passed the request on before it answered: 503 as well as 502.
-                maybe_stored: status != 429,
-                reason: describe(response, None, secrets),
-            }
-        }
-        _ => {
-            let location = header_text(response, "Location").map(str::to_owned);
-            Outcome::Rejected { status, reason: describe(response, location.as_deref(), secrets) }
-        }
+        429 | 500..=599 => Outcome::Retryable {
+            after: header(response.headers(), "Retry-After")
+                .and_then(|text| dates::retry_after(text, now)),
+            // A gateway may have passed the request on before it answered: 503 as well as 502.
+            maybe_stored: status != 429,
+            reason: describe(response, secrets),
+        },
+        _ => Outcome::Rejected { status, reason: describe(response, secrets) },
     }
 }
 
-fn header_text<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
-    response.headers().get(name)?.to_str().ok()
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// Returns whether a body can be read to its end, so that the connection can be used again.
@@ -252,10 +246,10 @@ fn read_start(response: &mut Response<Body>) -> Vec<u8> {
     bytes
 }
 
-/// Returns status and body on one line, as they came, without our secrets.
-fn describe(response: &mut Response<Body>, location: Option<&str>, secrets: &Secrets) -> String {
+/// Returns status, `Location` and body on one line, as they came, without our secrets.
+fn describe(response: &mut Response<Body>, secrets: &Secrets) -> String {
     let mut text = format!("HTTP {}", response.status());
-    if let Some(location) = location {
+    if let Some(location) = header(response.headers(), "Location") {
         text.push_str(&format!(" to {}", Escaped(&secrets.hide(&redacted(location)))));
     }
     let body = secrets.hide(String::from_utf8_lossy(&read_start(response)).trim());

@@ -1,7 +1,7 @@
 //! When to try again: exponential backoff with jitter, and `Retry-After` in its place.
 //!
 //! Pure: it counts failures and names durations; it never sleeps.
-//! Source: Remote-Write 1.0 specification, "Retries & Backoff"; bounds: docs/delivery.md.
+//! Source of the bounds: docs/delivery.md.
 
 use std::time::Duration;
 
