@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// How a run ended, as the process exit code. Documented in `--help`, never renumbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,44 +34,23 @@ pub enum Exit {
 pub enum Error {
     /// A flag, a variable or a line of `.env` that cannot be used.
     BadInput(BadInput),
-    /// A file that the command line or `.env` names could not be read or written.
-    File {
-        /// What was being done, as in "read the token".
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
+    /// A file or stdout could not be read or written.
+    Io {
+        /// What could not be done, as in "write to stdout".
+        what: String,
         /// What the system answered.
         source: io::Error,
-        /// What to do next.
+        /// What to do next; may be empty.
         hint: &'static str,
-    },
-    /// Stdout did not take what was asked for.
-    Stdout(io::Error),
-    /// Datapoints were being written, and not all of them were taken.
-    Unwritten {
-        /// The file; `None` for stdout.
-        path: Option<PathBuf>,
-        /// What the system answered.
-        source: io::Error,
-        /// What became of those that were taken.
-        aftermath: &'static str,
-    },
-    /// A file is complete, and could not be given its name.
-    Unnamed {
-        /// Its name.
-        path: PathBuf,
-        /// The temporary name that it keeps.
-        kept: PathBuf,
-        /// What the system answered.
-        source: io::Error,
+        /// The exit code.
+        exit: Exit,
     },
 }
 
-/// One unusable input: what was typed where, why it cannot be, and a hint.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// One unusable input: what was typed where, why it cannot be used, and what to do instead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BadInput {
-    /// The flag, variable or file line, as in `--duration` or `.env line 3`; empty where the
-    /// problem names it.
+    /// The flag, variable or file line, as in `--duration` or `.env line 3`.
     pub subject: String,
     /// The value as typed; `None` where there is none, or where it is a secret.
     pub value: Option<String>,
@@ -91,14 +70,37 @@ impl BadInput {
             hint: hint.into(),
         }
     }
+
+    /// Returns the error with the place of the value; no `value` where it is a secret.
+    #[must_use]
+    pub fn at(self, subject: &str, value: Option<&str>) -> BadInput {
+        BadInput { subject: subject.into(), value: value.map(Into::into), ..self }
+    }
+}
+
+/// Returns the error of a parser that does not know whose value it is.
+pub fn unusable(problem: impl Into<String>, hint: impl Into<String>) -> BadInput {
+    BadInput { problem: problem.into(), hint: hint.into(), ..BadInput::default() }
 }
 
 impl Error {
+    /// Returns the error of a file that the command line or `.env` names; `doing` is what was
+    /// being done, as in "read the token in".
+    pub fn file(doing: &str, path: &Path, source: io::Error, hint: &'static str) -> Error {
+        let path = Escaped(&path.to_string_lossy()).to_string();
+        Error::Io { what: format!("{doing} '{path}'"), source, hint, exit: Exit::Usage }
+    }
+
+    /// Returns the error of a stdout that did not take what was asked for.
+    pub fn on_stdout(source: io::Error) -> Error {
+        Error::Io { what: "write to stdout".into(), source, hint: "", exit: Exit::Usage }
+    }
+
     /// Returns the exit code that this error ends the process with.
     pub fn exit(&self) -> Exit {
         match self {
-            Error::BadInput(_) | Error::File { .. } | Error::Stdout(_) => Exit::Usage,
-            Error::Unwritten { .. } | Error::Unnamed { .. } => Exit::Incomplete,
+            Error::BadInput(_) => Exit::Usage,
+            Error::Io { exit, .. } => *exit,
         }
     }
 }
@@ -107,25 +109,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::BadInput(input) => input.fmt(f),
-            Error::File { doing, path, source, hint } => {
-                let path = Escaped(&path.to_string_lossy()).to_string();
-                write!(f, "cannot {doing} '{path}': {source}; {hint}")
-            }
-            Error::Stdout(source) => write!(f, "cannot write to stdout: {source}"),
-            Error::Unwritten { path, source, aftermath } => {
-                let name = path.as_ref().map_or("stdout".into(), |path| {
-                    format!("'{}'", Escaped(&path.to_string_lossy()))
-                });
-                write!(f, "cannot write all of it to {name}: {source}; {aftermath}")
-            }
-            Error::Unnamed { path, kept, source } => {
-                let [path, kept] = [path, kept].map(|path| path.to_string_lossy());
-                let (path, kept) = (Escaped(&path), Escaped(&kept));
-                write!(
-                    f,
-                    "cannot give '{kept}' its name '{path}': {source}; it is complete: rename it"
-                )
-            }
+            Error::Io { what, source, hint: "", .. } => write!(f, "cannot {what}: {source}"),
+            Error::Io { what, source, hint, .. } => write!(f, "cannot {what}: {source}; {hint}"),
         }
     }
 }
@@ -149,10 +134,7 @@ impl fmt::Display for BadInput {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::File { source, .. }
-            | Error::Unwritten { source, .. }
-            | Error::Unnamed { source, .. }
-            | Error::Stdout(source) => Some(source),
+            Error::Io { source, .. } => Some(source),
             Error::BadInput(_) => None,
         }
     }

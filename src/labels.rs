@@ -10,7 +10,7 @@ pub use selector::Selector;
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::error::{BadInput, Escaped};
+use crate::error::{BadInput, Escaped, unusable};
 
 /// Longest label name and metric name, in bytes.
 /// Source: Mimir's default limits, docs/protocol.md 3B.2.
@@ -196,7 +196,7 @@ impl Template {
         }
         if !pair.quoted
             && let Some(range) = Range::find(&pair.value)
-                .map_err(|(problem, hint)| bad_pair(pair.typed, problem, hint))?
+                .map_err(|error| error.at("--labels pair", Some(pair.typed)))?
             && self.fan_out.replace((self.labels.len(), range)).is_some()
         {
             let hint = "fan out one label a set, or quote the other value";
@@ -248,7 +248,7 @@ impl<'a> Pair<'a> {
         }
         let (_, quoted) = text.split_once('"').expect("the value starts with a quote");
         let (value, behind) =
-            unquote(quoted).map_err(|(problem, hint)| bad_pair(text.trim(), problem, hint))?;
+            unquote(quoted).map_err(|error| error.at("--labels pair", Some(text.trim())))?;
         let typed = text[..text.len() - behind.len()].trim();
         let rest = match behind.trim_start() {
             "" => None,
@@ -264,11 +264,8 @@ fn bad_pair(typed: &str, problem: &str, hint: &str) -> BadInput {
     BadInput::new("--labels pair", Some(typed), problem, hint)
 }
 
-/// What is wrong, and a hint.
-type Complaint = (&'static str, &'static str);
-
 /// Takes what stands behind an opening quote; returns the value and what is behind the closing one.
-fn unquote(text: &str) -> Result<(String, &str), Complaint> {
+fn unquote(text: &str) -> Result<(String, &str), BadInput> {
     let mut value = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -276,13 +273,13 @@ fn unquote(text: &str) -> Result<(String, &str), Complaint> {
             '"' => return Ok((value, chars.as_str())),
             '\\' => match chars.next() {
                 Some(escaped @ ('"' | '\\')) => value.push(escaped),
-                Some(_) => return Err(("has an unknown escape", "write \\\" or \\\\")),
+                Some(_) => return Err(unusable("has an unknown escape", "write \\\" or \\\\")),
                 None => break,
             },
             c => value.push(c),
         }
     }
-    Err(("has a quote that is not closed", "add the closing \""))
+    Err(unusable("has a quote that is not closed", "add the closing \""))
 }
 
 /// A value that holds `{first..last}`.
@@ -298,21 +295,25 @@ struct Range {
 
 impl Range {
     /// Finds the one range of a value; other braces stand for themselves.
-    fn find(value: &str) -> Result<Option<Range>, Complaint> {
+    fn find(value: &str) -> Result<Option<Range>, BadInput> {
         let mut found = None;
         for (open, _) in value.match_indices('{') {
             let Some((first, last, after)) = range_at(&value[open + 1..]) else { continue };
             let padded = [first, last].iter().any(|n| n.len() > 1 && n.starts_with('0'));
             let width = if padded { first.len().max(last.len()) } else { 0 };
-            let too_big = ("has a number that is too big for a range", "stay below 4294967296");
-            let first: u32 = first.parse().map_err(|_| too_big)?;
-            let last: u32 = last.parse().map_err(|_| too_big)?;
+            let [Ok(first), Ok(last)] = [first, last].map(str::parse::<u32>) else {
+                let hint = "stay below 4294967296";
+                return Err(unusable("has a number that is too big for a range", hint));
+            };
             if first > last {
-                return Err(("has a range that runs backwards", "put the smaller number first"));
+                return Err(unusable(
+                    "has a range that runs backwards",
+                    "put the smaller number first",
+                ));
             }
             let (before, after) = (value[..open].to_string(), after.to_string());
             if found.replace(Range { before, first, last, width, after }).is_some() {
-                return Err(("has two ranges", "fan out once a set"));
+                return Err(unusable("has two ranges", "fan out once a set"));
             }
         }
         Ok(found)

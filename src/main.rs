@@ -39,7 +39,7 @@ fn run() -> Result<Exit, Error> {
     };
     match invocation.command {
         Command::Print(text) => {
-            report::stdout::print([text]).map(|()| Exit::Success).map_err(Error::Stdout)
+            report::stdout::print([text]).map(|()| Exit::Success).map_err(Error::on_stdout)
         }
         Command::Live(config) => push(&config, live::run),
         Command::Backfill(config) => push(&config, backfill::run),

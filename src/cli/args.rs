@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use lexopt::Arg::{Long, Short, Value};
 
 use super::flags::{Flag, Verb, find, flags};
-use super::values::Unusable;
 use crate::error::BadInput;
 
 /// What the command line asks for. Not `Debug`: values may be secrets.
@@ -192,17 +191,17 @@ impl Args {
     pub(super) fn parsed<T>(
         &self,
         name: &str,
-        parser: impl Fn(&str) -> Result<T, Unusable>,
+        parser: impl Fn(&str) -> Result<T, BadInput>,
     ) -> Result<T, BadInput> {
         let value = self.value(name);
-        parser(value).map_err(|error| bad_flag(name, Some(value), &error.problem, &error.hint))
+        parser(value).map_err(|error| error.at(&format!("--{name}"), Some(value)))
     }
 
     /// Returns what `parser` makes of the flag's value, if it was given.
     pub(super) fn parsed_if_given<T>(
         &self,
         name: &str,
-        parser: impl Fn(&str) -> Result<T, Unusable>,
+        parser: impl Fn(&str) -> Result<T, BadInput>,
     ) -> Result<Option<T>, BadInput> {
         self.has(name).then(|| self.parsed(name, parser)).transpose()
     }

@@ -13,7 +13,7 @@ use crate::commands::preview::{PreviewConfig, PreviewForm};
 use crate::commands::push::PushConfig;
 use crate::commands::verify::VerifyConfig;
 use crate::delivery::{DeliveryConfig, Rerun, RetryLimits};
-use crate::error::{BadInput, Error};
+use crate::error::{BadInput, Error, unusable};
 use crate::http::Target;
 use crate::plan::Plan;
 use crate::read_back::ReadConfig;
@@ -146,7 +146,7 @@ pub(super) fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput
         "csv" => Ok(PreviewForm::Csv),
         "truth" => Ok(PreviewForm::Truth),
         "windows" => Ok(PreviewForm::Windows),
-        _ => Err(values::unusable("is not a format", "give chart, csv, truth or windows")),
+        _ => Err(unusable("is not a format", "give chart, csv, truth or windows")),
     })?;
     Ok(PreviewConfig { plan, form })
 }
@@ -189,7 +189,7 @@ pub(super) fn output(args: &Args) -> Result<OutputConfig, BadInput> {
     let json = args.parsed("log-format", |text| match text {
         "text" => Ok(false),
         "json" => Ok(true),
-        _ => Err(values::unusable("is not a log format", "give text or json")),
+        _ => Err(unusable("is not a log format", "give text or json")),
     })?;
     let (quiet, verbose) = (args.has("quiet"), args.has("verbose"));
     if quiet && verbose {

@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 
 use super::args::distance;
-use super::values::{self, Unusable, unusable};
-use crate::error::{BadInput, Escaped};
+use super::values;
+use crate::error::{BadInput, Escaped, unusable};
 use crate::labels::{LabelSet, Selector};
 use crate::plan::Named;
 use crate::series::{Effect, Grid, Incident, Incidents, Kind, TimestampMs};
@@ -92,8 +92,8 @@ pub fn resolve(
     Ok(Resolved { all, by_series })
 }
 
-fn bad(text: &str, error: Unusable) -> BadInput {
-    BadInput::new("--incident", Some(text), &error.problem, &error.hint)
+fn bad(text: &str, error: BadInput) -> BadInput {
+    error.at("--incident", Some(text))
 }
 
 /// Parses one text; returns the incident and which series it is for, all of them where that is
@@ -133,7 +133,7 @@ fn comma_outside_quotes(text: &str) -> Option<usize> {
 }
 
 /// Parses `KIND@AT+LENGTH[/EVERY][=VALUE]`.
-fn incident(number: u16, head: &str, origin: TimestampMs) -> Result<Incident, Unusable> {
+fn incident(number: u16, head: &str, origin: TimestampMs) -> Result<Incident, BadInput> {
     let (when, value) = split_once_if(head, head.find('='));
     let Some((name, times)) = when.split_once('@') else {
         return Err(unusable("has no '@'", FORM));
@@ -172,7 +172,7 @@ fn split_once_if(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
     at.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])))
 }
 
-fn check_name(name: &str) -> Result<(), Unusable> {
+fn check_name(name: &str) -> Result<(), BadInput> {
     if KINDS.contains(&name) {
         return Ok(());
     }
@@ -190,7 +190,7 @@ fn check_name(name: &str) -> Result<(), Unusable> {
     Err(unusable(format!("has kind '{}', which is unknown", Escaped(name)), hint))
 }
 
-fn kind(name: &str, value: Option<&str>) -> Result<Kind, Unusable> {
+fn kind(name: &str, value: Option<&str>) -> Result<Kind, BadInput> {
     let parser = if name == "noise" { values::positive_number } else { values::number };
     let value = value.map(|text| parser(text).map_err(|e| of("VALUE", text, e))).transpose()?;
     let with_value: fn(f64) -> Kind = match name {
@@ -213,7 +213,7 @@ fn kind(name: &str, value: Option<&str>) -> Result<Kind, Unusable> {
 }
 
 /// Returns how long after the origin a DURATION after it, or a TIME, is.
-fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, Unusable> {
+fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, BadInput> {
     // No TIME ends with a small letter.
     if text.ends_with(['s', 'm', 'h', 'd']) {
         let duration = values::duration_or_zero(text).map_err(|e| of("AT", text, e))?;
@@ -221,7 +221,7 @@ fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, Unusable> {
     }
     let hint = "give a DURATION after the origin, as in 10m, or a TIME, as in 2026-01-01T00:00:00Z";
     let time =
-        values::time(text).map_err(|e| of("AT", text, Unusable { hint: hint.into(), ..e }))?;
+        values::time(text).map_err(|e| of("AT", text, BadInput { hint: hint.into(), ..e }))?;
     u64::try_from(time.0 - origin.0).map_err(|_| {
         unusable(
             format!("is before the origin, {origin}"),
@@ -230,19 +230,19 @@ fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, Unusable> {
     })
 }
 
-fn duration_ms(what: &str, text: &str) -> Result<u64, Unusable> {
+fn duration_ms(what: &str, text: &str) -> Result<u64, BadInput> {
     let duration = values::duration(text).map_err(|error| of(what, text, error))?;
     Ok(u64::try_from(duration.as_millis()).expect("durations are bounded"))
 }
 
 /// Returns the error of a part of the text.
-fn of(what: &str, text: &str, error: Unusable) -> Unusable {
+fn of(what: &str, text: &str, error: BadInput) -> BadInput {
     let problem = format!("has {what} '{}', which {}", Escaped(text), error.problem);
-    Unusable { problem, ..error }
+    BadInput { problem, ..error }
 }
 
 /// Returns what there is to say when an incident changes nothing at some of its occurrences.
-fn check_effect(incident: &Incident, grid: Grid) -> Result<Option<String>, Unusable> {
+fn check_effect(incident: &Incident, grid: Grid) -> Result<Option<String>, BadInput> {
     let is_at_start = matches!(incident.kind, Kind::Ramp(_) | Kind::Spike(_))
         && incident.start_ms.is_multiple_of(grid.step_ms);
     let why = if is_at_start {

@@ -5,22 +5,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::error::{BadInput, unusable};
 use crate::remote_write::Protocol;
 use crate::series::{Period, Seasonality, TimestampMs, WEEKDAYS};
-
-/// Why a text cannot be used, and what to write instead.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unusable {
-    /// What is wrong, as in "is negative".
-    pub(super) problem: String,
-    /// What to do instead.
-    pub(super) hint: String,
-}
-
-/// Returns the error of a parser in this module.
-pub(super) fn unusable(problem: impl Into<String>, hint: impl Into<String>) -> Unusable {
-    Unusable { problem: problem.into(), hint: hint.into() }
-}
 
 /// Longest duration: ten years with their leap days.
 pub(super) const DURATION_MS_MAX: u64 = 3653 * 24 * 3_600_000;
@@ -31,7 +18,7 @@ const TIME_MS_MAX: i64 = 95_617_584_000_000;
 const NUMBER_MAX: f64 = 1e100;
 
 /// Parses a finite number.
-pub(super) fn number(text: &str) -> Result<f64, Unusable> {
+pub(super) fn number(text: &str) -> Result<f64, BadInput> {
     let hint = "give a number like 0.1 or -2e3";
     match text.parse::<f64>() {
         Ok(number) if number.abs() <= NUMBER_MAX => Ok(number),
@@ -42,7 +29,7 @@ pub(super) fn number(text: &str) -> Result<f64, Unusable> {
 }
 
 /// Parses a finite number that is not negative.
-pub(super) fn positive_number(text: &str) -> Result<f64, Unusable> {
+pub(super) fn positive_number(text: &str) -> Result<f64, BadInput> {
     match number(text)? {
         number if number < 0.0 => Err(unusable("is negative", "give 0 or more")),
         number => Ok(number),
@@ -50,18 +37,18 @@ pub(super) fn positive_number(text: &str) -> Result<f64, Unusable> {
 }
 
 /// Parses a seed, 0 to 4294967295.
-pub(super) fn seed(text: &str) -> Result<u32, Unusable> {
+pub(super) fn seed(text: &str) -> Result<u32, BadInput> {
     text.parse().map_err(|_| unusable("is not a seed", "give a whole number, 0 to 4294967295"))
 }
 
 /// Parses the size of a batch, 1 to 100,000 samples.
-pub(super) fn batch_size(text: &str) -> Result<usize, Unusable> {
+pub(super) fn batch_size(text: &str) -> Result<usize, BadInput> {
     let size = text.parse().ok().filter(|size| (1..=100_000).contains(size));
     size.ok_or_else(|| unusable("is not a size of batches", "give a whole number, 1 to 100000"))
 }
 
 /// Parses a version of remote write.
-pub(super) fn protocol(text: &str) -> Result<Protocol, Unusable> {
+pub(super) fn protocol(text: &str) -> Result<Protocol, BadInput> {
     match text {
         "1" => Ok(Protocol::V1),
         "2" => Ok(Protocol::V2),
@@ -71,7 +58,7 @@ pub(super) fn protocol(text: &str) -> Result<Protocol, Unusable> {
 }
 
 /// Parses a chart's width.
-pub(super) fn columns(text: &str) -> Result<usize, Unusable> {
+pub(super) fn columns(text: &str) -> Result<usize, BadInput> {
     match text.parse() {
         Ok(columns @ 20..=1000) => Ok(columns),
         _ => Err(unusable("is not a width", "give a whole number, 20 to 1000")),
@@ -79,7 +66,7 @@ pub(super) fn columns(text: &str) -> Result<usize, Unusable> {
 }
 
 /// Parses a duration with its unit; 0 is one.
-pub(super) fn duration_or_zero(text: &str) -> Result<Duration, Unusable> {
+pub(super) fn duration_or_zero(text: &str) -> Result<Duration, BadInput> {
     let hint = "give a whole number and a unit: 20ms, 30s, 5m, 1h or 21d";
     let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let (count, unit) = text.split_at(text.len() - digits.len());
@@ -106,7 +93,7 @@ pub(super) fn duration_or_zero(text: &str) -> Result<Duration, Unusable> {
 }
 
 /// Parses a duration with its unit, more than 0.
-pub(super) fn duration(text: &str) -> Result<Duration, Unusable> {
+pub(super) fn duration(text: &str) -> Result<Duration, BadInput> {
     match duration_or_zero(text)? {
         Duration::ZERO => Err(unusable("is zero", "give at least 1ms")),
         duration => Ok(duration),
@@ -114,17 +101,17 @@ pub(super) fn duration(text: &str) -> Result<Duration, Unusable> {
 }
 
 /// Parses a duration, more than 0, in which a bare number is minutes.
-pub(super) fn minutes(text: &str) -> Result<Duration, Unusable> {
+pub(super) fn minutes(text: &str) -> Result<Duration, BadInput> {
     let bare = is_number(text);
     let with_unit = if bare { format!("{text}m") } else { text.to_string() };
     duration(&with_unit).map_err(|error| match error.problem.as_str() {
         "is over 10 years" => error,
-        _ => Unusable { hint: "give whole minutes, as in 30, or 10s, 2h, 21d".into(), ..error },
+        _ => BadInput { hint: "give whole minutes, as in 30, or 10s, 2h, 21d".into(), ..error },
     })
 }
 
 /// Parses epoch seconds, down to milliseconds, or RFC 3339; 1970 to 4999.
-pub(super) fn time(text: &str) -> Result<TimestampMs, Unusable> {
+pub(super) fn time(text: &str) -> Result<TimestampMs, BadInput> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let timestamp_ms = if is_number(seconds) && is_number(fraction) {
         epoch_ms(seconds, fraction)?
@@ -141,7 +128,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn epoch_ms(seconds: &str, fraction: &str) -> Result<i64, Unusable> {
+fn epoch_ms(seconds: &str, fraction: &str) -> Result<i64, BadInput> {
     let significant = seconds.trim_start_matches('0');
     if significant.len() == 13 {
         let hint = format!("give seconds, as in {}", &significant[..10]);
@@ -151,7 +138,7 @@ fn epoch_ms(seconds: &str, fraction: &str) -> Result<i64, Unusable> {
     Ok(seconds.saturating_mul(1000).saturating_add(fraction_ms(fraction)?))
 }
 
-fn fraction_ms(digits: &str) -> Result<i64, Unusable> {
+fn fraction_ms(digits: &str) -> Result<i64, BadInput> {
     if digits.trim_end_matches('0').len() > 3 {
         return Err(too_fine());
     }
@@ -159,13 +146,13 @@ fn fraction_ms(digits: &str) -> Result<i64, Unusable> {
     Ok(padded[..3].parse().expect("three digits are a number"))
 }
 
-fn too_fine() -> Unusable {
+fn too_fine() -> BadInput {
     unusable("is finer than a millisecond", "give at most 3 decimals")
 }
 
 /// Parses `2025-12-17T11:00:00Z`, with a fraction or an offset.
 /// Source: RFC 3339, section 5.6.
-fn rfc3339_ms(text: &str) -> Result<i64, Unusable> {
+fn rfc3339_ms(text: &str) -> Result<i64, BadInput> {
     let parse = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
     // The library takes any character between date and time, and leap seconds.
     let is_plain = matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' '))
@@ -186,7 +173,7 @@ fn rfc3339_ms(text: &str) -> Result<i64, Unusable> {
 }
 
 /// Parses `+HH:MM` or `-HH:MM` to milliseconds.
-pub(super) fn utc_offset_ms(text: &str) -> Result<i64, Unusable> {
+pub(super) fn utc_offset_ms(text: &str) -> Result<i64, BadInput> {
     let wrong = || unusable("is not an offset from UTC", "write +HH:MM or -HH:MM, as in +05:30");
     let sign = match text.as_bytes().first() {
         Some(b'+') => 1,
@@ -207,7 +194,7 @@ fn minute_of_day(text: &str) -> Option<u32> {
 }
 
 /// Parses `default`, `none` or the knots of a day, `HH:MM=V,...`.
-pub(super) fn seasonality(text: &str) -> Result<Option<Seasonality>, Unusable> {
+pub(super) fn seasonality(text: &str) -> Result<Option<Seasonality>, BadInput> {
     match text {
         "default" => Ok(Some(Seasonality::default())),
         "none" => Ok(None),
@@ -221,7 +208,7 @@ pub(super) fn seasonality(text: &str) -> Result<Option<Seasonality>, Unusable> {
 }
 
 /// Parses `none` or the knots of a week, `DAY[THH:MM]=V,...`.
-pub(super) fn weekly_seasonality(text: &str) -> Result<Option<Seasonality>, Unusable> {
+pub(super) fn weekly_seasonality(text: &str) -> Result<Option<Seasonality>, BadInput> {
     if text == "none" {
         return Ok(None);
     }
@@ -243,8 +230,8 @@ fn curve(
     text: &str,
     period: Period,
     minute: fn(&str) -> Option<u32>,
-    wrong: impl Fn(&str) -> Unusable,
-) -> Result<Option<Seasonality>, Unusable> {
+    wrong: impl Fn(&str) -> BadInput,
+) -> Result<Option<Seasonality>, BadInput> {
     let knot = |knot: &str| {
         let (at, value) = knot.split_once('=')?;
         Some((minute(at.trim())?, number(value.trim()).ok()?))
@@ -264,10 +251,10 @@ mod tests {
     use crate::generated::Random;
 
     #[track_caller]
-    fn check<T: Debug>(parsed: Result<T, Unusable>, expected: &str) {
+    fn check<T: Debug>(parsed: Result<T, BadInput>, expected: &str) {
         let shown = match parsed {
             Ok(value) => format!("{value:?}"),
-            Err(Unusable { problem, .. }) => problem,
+            Err(BadInput { problem, .. }) => problem,
         };
         assert_eq!(shown, expected);
     }

@@ -45,7 +45,7 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
     lines.push(String::new());
     lines.extend(sizes(config, version));
     let parts = lines.into_iter().map(|line| line + "\n");
-    stdout::print(parts).map(|()| Exit::Success).map_err(Error::Stdout)
+    stdout::print(parts).map(|()| Exit::Success).map_err(Error::on_stdout)
 }
 
 fn request_head(version: Version, target: &Target) -> Vec<String> {

@@ -91,7 +91,7 @@ fn read_text(path: &Path) -> io::Result<String> {
 
 fn unreadable(path: &Path, source: io::Error) -> Error {
     let hint = "check its name and permissions";
-    Error::File { doing: "read the secret in", path: path.into(), source, hint }
+    Error::file("read the secret in", path, source, hint)
 }
 
 impl fmt::Debug for Secret {

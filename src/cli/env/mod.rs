@@ -123,7 +123,7 @@ impl<'a> Settings<'a> {
     fn read_asked(&mut self, path: &Path) -> Result<u32, Error> {
         let (bytes, mode) = read(path).map_err(|source| {
             let hint = "check its name and permissions";
-            Error::File { doing: "read variables from", path: path.into(), source, hint }
+            Error::file("read variables from", path, source, hint)
         })?;
         let bad_file = |problem: &str, hint: &str| {
             BadInput::new(&format!("file {}", path.display()), None, problem, hint)
@@ -223,11 +223,11 @@ impl<'a> Settings<'a> {
             _ => Secret::in_file(path),
         };
         secret.map_err(|error| match (error, setting.shown()) {
-            (Error::File { source, hint, .. }, None) => {
+            (Error::Io { source, hint, .. }, None) => {
                 let problem = format!("names a file that cannot be read: {source}");
                 BadInput::new(&setting.place, None, &problem, hint).into()
             }
-            (Error::File { source, .. }, shown) if setting.source == Source::Found => {
+            (Error::Io { source, .. }, shown) if setting.source == Source::Found => {
                 let problem = format!("names a file that cannot be used: {source}");
                 let hint = format!("read {0} with --env-file {0}", self.file_name);
                 BadInput::new(&setting.place, shown, &problem, &hint).into()

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::cli::args::Args;
 use crate::cli::env::{self, Setting, Settings, Source};
 use crate::cli::values;
-use crate::error::{BadInput, Error, Escaped};
+use crate::error::{BadInput, Error, Escaped, unusable};
 use crate::http::{
     Auth, ProxySetting, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header,
     redacted,
@@ -174,7 +174,7 @@ pub(in crate::cli) fn check_read(
     let api = args.parsed_if_given("read-api", |text| match text {
         "prometheus" => Ok(ReadApi::Prometheus),
         "victoriametrics" => Ok(ReadApi::VictoriaMetrics),
-        _ => Err(values::unusable("is not known", "give prometheus or victoriametrics")),
+        _ => Err(unusable("is not known", "give prometheus or victoriametrics")),
     })?;
     Ok(ReadConfig {
         api: api.unwrap_or(ReadApi::Auto),
@@ -240,7 +240,7 @@ fn check_encryption(
 fn parse_url(setting: &Setting) -> Result<HttpUrl, BadInput> {
     HttpUrl::parse(&setting.value).map_err(|error| {
         let shown = setting.shown().filter(|value| !value.contains('@')).map(redacted);
-        BadInput::new(&setting.place, shown.as_deref(), &error.problem, &error.hint)
+        error.at(&setting.place, shown.as_deref())
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::cli::values::{Unusable, unusable};
+use crate::error::{BadInput, unusable};
 
 /// The longest URL, in bytes: what the libraries below take, with some room.
 const URL_BYTES_MAX: usize = 64_000;
@@ -22,7 +22,7 @@ pub(super) struct HttpUrl {
 
 impl HttpUrl {
     /// Parses a URL.
-    pub(super) fn parse(text: &str) -> Result<HttpUrl, Unusable> {
+    pub(super) fn parse(text: &str) -> Result<HttpUrl, BadInput> {
         if text.len() > URL_BYTES_MAX {
             return Err(unusable("is longer than 64,000 bytes", "shorten it"));
         }
@@ -134,7 +134,7 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn check_host(host: &str) -> Result<String, Unusable> {
+fn check_host(host: &str) -> Result<String, BadInput> {
     let host = host.to_ascii_lowercase();
     if host.is_empty() {
         return Err(unusable("has no host", "write http://HOST:PORT/PATH"));
@@ -174,7 +174,7 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let shown = match HttpUrl::parse(text) {
             Ok(url) => format!("{} {} loopback={}", url.host, url.port, url.is_loopback()),
-            Err(Unusable { problem, .. }) => problem,
+            Err(BadInput { problem, .. }) => problem,
         };
         assert_eq!(shown, expected, "{text}");
     }

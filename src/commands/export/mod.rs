@@ -82,7 +82,7 @@ impl Export<'_> {
         if replaced.as_ref().is_some_and(|metadata| !metadata.is_file()) {
             return self.to_device(path);
         }
-        let target = without_links(path);
+        let target = resolved(path);
         // What cannot be removed is no reason not to run.
         let _ = Temporary::remove_left_over(&target);
         let mut file =
@@ -92,12 +92,12 @@ impl Export<'_> {
             let _ = fchown(&file, Some(metadata.uid()), Some(metadata.gid()));
             let _ = file.set_permissions(metadata.permissions());
         }
-        match self.write(&mut file).map_err(unwritten(Some(path), NOTHING_KEPT))? {
+        match self.write(&mut file).map_err(not_written(Some(path), NOTHING_KEPT))? {
             Exit::Success => {}
             exit => return Ok(exit),
         }
         // The name must not be there before the bytes are.
-        file.sync_all().map_err(unwritten(Some(path), NOTHING_KEPT))?;
+        file.sync_all().map_err(not_written(Some(path), NOTHING_KEPT))?;
         self.name(path, &target)?;
         Ok(Exit::Success)
     }
@@ -121,7 +121,10 @@ impl Export<'_> {
                 self.report.log(Level::Warning, "no_links", &[], &text);
             }
             Err((kept, source)) => {
-                return Err(Error::Unnamed { path: path.to_owned(), kept, source });
+                let [kept, path] = [&*kept, path].map(|path| path.to_string_lossy());
+                let what = format!("give '{}' its name '{}'", Escaped(&kept), Escaped(&path));
+                let hint = "it is complete: rename it";
+                return Err(Error::Io { what, source, hint, exit: Exit::Incomplete });
             }
         }
         Ok(())
@@ -131,14 +134,14 @@ impl Export<'_> {
     fn to_device(&self, path: &Path) -> Result<Exit, Error> {
         let mut device =
             File::options().write(true).open(path).map_err(|source| cannot_create(path, source))?;
-        self.write(&mut device).map_err(unwritten(Some(path), NOT_WHOLE))
+        self.write(&mut device).map_err(not_written(Some(path), NOT_WHOLE))
     }
 
     /// Writes to stdout; a reader that leaves early is an error, for what it has is not whole.
     fn to_stdout(&self) -> Result<Exit, Error> {
-        stdout::check().map_err(Error::Stdout)?;
+        stdout::check().map_err(Error::on_stdout)?;
         let written = stdout::open().and_then(|mut file| self.write(&mut file));
-        written.map_err(unwritten(None, NOT_WHOLE))
+        written.map_err(not_written(None, NOT_WHOLE))
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<Exit> {
@@ -178,7 +181,7 @@ impl Drop for Export<'_> {
 }
 
 /// Returns the path that a symbolic link at `path` leads to, be it there or not.
-fn without_links(path: &Path) -> PathBuf {
+fn resolved(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many as Linux follows; what is one still then is opened, and the system says no.
     for _ in 0..40 {
@@ -192,9 +195,13 @@ fn without_links(path: &Path) -> PathBuf {
 
 fn cannot_create(path: &Path, source: io::Error) -> Error {
     let hint = "name a file in a folder that can be written to";
-    Error::File { doing: "write", path: path.to_owned(), source, hint }
+    Error::file("write", path, source, hint)
 }
 
-fn unwritten(path: Option<&Path>, aftermath: &'static str) -> impl Fn(io::Error) -> Error {
-    move |source| Error::Unwritten { path: path.map(Path::to_owned), source, aftermath }
+fn not_written(path: Option<&Path>, hint: &'static str) -> impl Fn(io::Error) -> Error {
+    move |source| {
+        let name = path.map(|path| format!("'{}'", Escaped(&path.to_string_lossy())));
+        let what = format!("write all of it to {}", name.as_deref().unwrap_or("stdout"));
+        Error::Io { what, source, hint, exit: Exit::Incomplete }
+    }
 }

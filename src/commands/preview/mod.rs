@@ -65,7 +65,7 @@ pub enum PreviewForm {
 /// # Errors
 /// When stdout cannot take it.
 pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
-    stdout::check().map_err(Error::Stdout)?;
+    stdout::check().map_err(Error::on_stdout)?;
     let plan = &config.plan;
     let printed = match config.form {
         PreviewForm::Csv => stdout::print(csv(plan)),
@@ -82,7 +82,7 @@ pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
             stdout::print(charts(plan, style))
         }
     };
-    printed.map(|()| Exit::Success).map_err(Error::Stdout)
+    printed.map(|()| Exit::Success).map_err(Error::on_stdout)
 }
 
 /// Refuses what would take too long to draw.
