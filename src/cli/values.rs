@@ -239,7 +239,7 @@ fn curve(
     let knots: Result<Vec<_>, _> =
         text.split(',').map(|typed| knot(typed).ok_or_else(|| wrong(typed))).collect();
     let curve = Seasonality::new(period, &knots?);
-    curve.map(Some).map_err(|error| unusable(error.to_string(), ""))
+    curve.map(Some).map_err(|error| unusable(error, ""))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use grid::{Grid, TimestampMs};
 pub use incidents::{Effect, Incident, Incidents, Kind};
 pub use noise::{NoiseParams, Seed};
 pub use schedule::Schedule;
-pub use seasonality::{KnotTime, Period, Seasonality, SeasonalityError, WEEKDAYS};
+pub use seasonality::{Period, Seasonality, WEEKDAYS};
 pub use timeline::Stretches;
 pub use trend::Trend;
 

@@ -53,7 +53,7 @@ impl Period {
 
 /// A minute of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KnotTime {
+struct KnotTime {
     /// Of which period.
     pub period: Period,
     /// Minutes since the period began.
@@ -89,43 +89,6 @@ struct Segment {
     coefficients: [f64; 4],
 }
 
-/// Why knots make no curve.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum SeasonalityError {
-    /// There is no knot.
-    NoKnots,
-    /// A knot's time is not one of the period's.
-    OutOfPeriod(KnotTime),
-    /// Two knots have the same time.
-    Duplicate(KnotTime),
-    /// A knot's value is infinite or not a number.
-    NotFinite(KnotTime, f64),
-    /// From this knot to its next the values lie too far apart for a 64-bit float.
-    TooSteep(KnotTime),
-}
-
-impl fmt::Display for SeasonalityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::NoKnots => write!(f, "a seasonality needs at least one knot"),
-            Self::OutOfPeriod(at) => {
-                write!(
-                    f,
-                    "the seasonality's knot {at} is not a time before {:02}:00",
-                    at.period.minutes() / 60
-                )
-            }
-            Self::Duplicate(at) => write!(f, "the seasonality has two knots at {at}; keep one"),
-            Self::NotFinite(at, value) => {
-                write!(f, "the seasonality's knot {at}={value} must be a finite number")
-            }
-            Self::TooSteep(at) => write!(f, "the seasonality is too steep after its knot {at}"),
-        }
-    }
-}
-
-impl std::error::Error for SeasonalityError {}
-
 impl Default for Seasonality {
     /// Returns the reference script's curve of the day.
     fn default() -> Self {
@@ -141,13 +104,14 @@ impl Seasonality {
     /// # Errors
     /// When there is no knot, or two at one minute, when a minute is not in the period or a value
     /// is not finite, and when two neighbours are too far apart for a float.
-    pub fn new(period: Period, knots: &[(u32, f64)]) -> Result<Self, SeasonalityError> {
+    pub fn new(period: Period, knots: &[(u32, f64)]) -> Result<Self, String> {
         let mut knots = knots.to_vec();
         knots.sort_by_key(|&(minute, _)| minute);
         check_knots(period, &knots)?;
         let segment = |(&(minute, _), coefficients): (&(u32, f64), [f64; 4])| {
             if !coefficients.iter().all(|c| c.is_finite()) {
-                return Err(SeasonalityError::TooSteep(KnotTime { period, minute }));
+                let at = KnotTime { period, minute };
+                return Err(format!("the seasonality is too steep after its knot {at}"));
             }
             Ok(Segment { start_ms: i64::from(minute) * MINUTE_MS, coefficients })
         };
@@ -163,20 +127,20 @@ impl Seasonality {
     }
 }
 
-fn check_knots(period: Period, knots: &[(u32, f64)]) -> Result<(), SeasonalityError> {
+fn check_knots(period: Period, knots: &[(u32, f64)]) -> Result<(), String> {
     if knots.is_empty() {
-        return Err(SeasonalityError::NoKnots);
+        return Err("a seasonality needs at least one knot".into());
     }
     for (i, &(minute, value)) in knots.iter().enumerate() {
-        let at = KnotTime { period, minute };
+        let (at, hours) = (KnotTime { period, minute }, period.minutes() / 60);
         if minute >= period.minutes() {
-            return Err(SeasonalityError::OutOfPeriod(at));
+            return Err(format!("the seasonality's knot {at} is not a time before {hours:02}:00"));
         }
         if !value.is_finite() {
-            return Err(SeasonalityError::NotFinite(at, value));
+            return Err(format!("the seasonality's knot {at}={value} must be a finite number"));
         }
         if i > 0 && knots[i - 1].0 == minute {
-            return Err(SeasonalityError::Duplicate(at));
+            return Err(format!("the seasonality has two knots at {at}; keep one"));
         }
     }
     Ok(())
@@ -263,11 +227,11 @@ fn period_seconds(period_ms: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::Period::{Day, Week};
-    use super::{Period, SeasonCursor, Seasonality, SeasonalityError, TimestampMs};
+    use super::{Period, SeasonCursor, Seasonality, TimestampMs};
 
     #[track_caller]
     fn check(period: Period, knots: &[(u32, f64)], expected: &str) {
-        assert_eq!(Seasonality::new(period, knots).unwrap_err().to_string(), expected);
+        assert_eq!(Seasonality::new(period, knots).unwrap_err(), expected);
     }
 
     #[test]
@@ -287,8 +251,6 @@ mod tests {
         check(Day, &[(0, -f64::MAX), (61, f64::MAX)], expected);
         let expected = "the seasonality is too steep after its knot TueT00:01";
         check(Week, &[(1441, -f64::MAX), (1500, f64::MAX)], expected);
-        let error: Box<dyn std::error::Error> = SeasonalityError::NoKnots.into();
-        assert!(error.source().is_none());
     }
 
     #[test]
