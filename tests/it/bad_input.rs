@@ -1,400 +1,250 @@
-//! Every bad input: one line on stderr with its exact text, exit code 2, nothing on stdout.
+//! Every bad input: one line on stderr that names the flag or variable, with its value and what
+//! is wrong with it; exit code 2; nothing on stdout. The whole texts are asserted where they are
+//! made, in src/.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::support::cmd::Cmd;
 
 /// Nothing listens there: a run that got this far would fail with another exit code.
 const URL: &str = "http://127.0.0.1:9/api/v1/write";
 
-/// A command with an empty environment in a directory of its own.
-struct Run {
-    /// What stands before the flags.
-    words: Vec<&'static str>,
-    flags: Vec<(String, OsString)>,
-    variables: Vec<(&'static str, OsString)>,
-    directory: PathBuf,
-}
-
 /// Returns a command whose input is all right.
-fn run() -> Run {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("push-live-metrics-bad-input-{}-{count}", std::process::id());
-    let directory = std::env::temp_dir().join(name);
-    fs::create_dir(&directory).unwrap();
-    let flags = [
-        ("--metric-name", "cpu"),
-        ("--labels", "cpu=lina_cp_avg"),
-        ("--duration", "1"),
-        ("--url", URL),
-    ];
-    let flags = flags.map(|(name, value)| (name.to_string(), value.into())).into();
-    Run { words: Vec::new(), flags, variables: Vec::new(), directory }
+fn good() -> Cmd {
+    let cmd = Cmd::bare().flag("metric-name", "cpu").flag("labels", "cpu=lina_cp_avg");
+    cmd.flag("duration", "1").flag("url", URL)
 }
 
 /// Returns a backfill of which only the window is missing.
-fn backfill() -> Run {
-    let mut run = run().without("--duration");
-    run.words.push("backfill");
-    run
+fn backfill() -> Cmd {
+    good().verb("backfill").without("duration")
 }
 
-impl Run {
-    /// Sets a flag, in place of the one that is there.
-    fn with(self, name: &str, value: impl Into<OsString>) -> Run {
-        self.without(name).and(name, value)
-    }
-
-    /// Adds a flag.
-    fn and(mut self, name: &str, value: impl Into<OsString>) -> Run {
-        self.flags.push((name.to_string(), value.into()));
-        self
-    }
-
-    fn without(mut self, name: &str) -> Run {
-        self.flags.retain(|(flag, _)| flag != name);
-        self
-    }
-
-    fn variable(mut self, name: &'static str, value: impl Into<OsString>) -> Run {
-        self.variables.push((name, value.into()));
-        self
-    }
-
-    fn file(self, name: &str, content: impl AsRef<[u8]>) -> Run {
-        fs::write(self.directory.join(name), content).unwrap();
-        self
-    }
-
-    fn command(&self, program: impl AsRef<OsStr>, first: &[&str]) -> Command {
-        let mut command = Command::new(program);
-        command.args(first).args(&self.words);
-        for (name, value) in &self.flags {
-            command.arg(name).arg(value);
-        }
-        command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&self.directory).stdin(Stdio::null());
-        command
-    }
-
-    fn output(&self) -> Output {
-        self.command(env!("CARGO_BIN_EXE_push-live-metrics"), &[]).output().unwrap()
-    }
-
-    /// Runs it and compares the line behind `push-live-metrics: `.
-    #[track_caller]
-    fn says(self, expected: &str) {
-        let output = self.output();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(stderr, format!("push-live-metrics: {expected}\n"));
-        assert_eq!(output.status.code(), Some(2));
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
-    }
+/// Fails unless the command is refused in one line that begins like this.
+#[track_caller]
+fn check(cmd: Cmd, beginning: &str) {
+    let run = cmd.run();
+    run.assert_code(2);
+    assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1), "{}", run.stderr);
+    let line = run.stderr.strip_prefix("push-live-metrics: ");
+    assert!(line.is_some_and(|line| line.starts_with(beginning)), "{beginning}\n{}", run.stderr);
+    assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
 }
 
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
+/// Checks values of one flag: each is named, and then this is wrong with it.
+#[track_caller]
+fn check_values(cmd: &Cmd, flag: &str, cases: &[(&str, &str)]) {
+    for (value, wrong) in cases {
+        check(cmd.clone().flag(flag, *value), &format!("--{flag} '{value}': {wrong}"));
     }
 }
 
 #[test]
-fn required_flags() {
-    let example = "see -h for an example";
-    run().without("--metric-name").says(&format!("--metric-name is required; {example}"));
-    run().without("--labels").says(&format!("--labels is required; {example}"));
-    run().without("--duration").says(&format!("--duration is required; {example}"));
-    run().with("--metric-name", "").says("--metric-name '': is empty; give a name like cpu_usage");
-    run().with("--labels", "").says(
-        "--labels '': is empty; give at least one, as in --labels cpu=lina_cp_avg,uuid=device-456",
-    );
-    run()
-        .with("--duration", "")
-        .says("--duration '': is not a duration; give whole minutes, as in 30, or 10s, 2h, 21d");
-}
-
-#[test]
-fn unknown_flags() {
-    run().and("--durtion", "1").says("--durtion: is not a flag; did you mean --duration?");
-    run().and("--token", "s3cret").says("--token: is not a flag; see --help");
-}
-
-#[test]
-fn durations() {
-    let minutes = "give whole minutes, as in 30, or 10s, 2h, 21d";
-    let duration = |text| run().with("--duration", text);
-    duration("0").says(&format!("--duration '0': is zero; {minutes}"));
-    duration("-5").says(&format!("--duration '-5': is negative; {minutes}"));
-    duration("1.5").says(&format!("--duration '1.5': is not a whole number; {minutes}"));
-    duration("soon").says(&format!("--duration 'soon': is not a duration; {minutes}"));
-    duration("5260321").says("--duration '5260321': is over 10 years; give a shorter one");
-    duration("59s").says(
-        "--duration '59s': is shorter than the interval of 60s; \
-         give a longer one, or a shorter --interval",
-    );
-}
-
-#[test]
-fn coefficients() {
-    let number = "give a number like 0.1 or -2e3";
-    for flag in ["--trend-coefficient", "--flat-base", "--noise-mean", "--noise-std"] {
-        for text in ["NaN", "inf"] {
-            run().with(flag, text).says(&format!("{flag} '{text}': is not finite; {number}"));
-        }
-        run().with(flag, "x").says(&format!("{flag} 'x': is not a number; {number}"));
+fn a_required_flag_that_is_missing_is_named() {
+    for flag in ["metric-name", "labels", "duration"] {
+        check(good().without(flag), &format!("--{flag} is required; see -h"));
+        check(good().flag(flag, ""), &format!("--{flag} '': is "));
     }
+    check(good().without("url"), "target: is not named; give --url");
 }
 
 #[test]
-fn labels() {
-    let labels = |text| run().with("--labels", text);
-    labels("a=1,cpu").says("--labels pair 'cpu': has no '='; write name=value,name=value");
-    labels("=x").says("--labels pair '=x': has no name; write name=value");
-    labels("a.b=1,a_b=2")
-        .says("--labels pair 'a_b=2': gives label 'a_b' a second time; leave one of them out");
-    labels("__name__=x").says(
-        "--labels pair '__name__=x': is for label '__name__'; \
-         choose another; names that begin with __ are Prometheus's own",
-    );
-    labels("a=\"x,b=1")
-        .says("--labels pair 'a=\"x,b=1': has a quote that is not closed; add the closing \"");
-    run()
-        .with("--labels", OsString::from_vec(b"cpu=\xff".to_vec()))
-        .says("--labels: has a value that is not UTF-8; write --labels K=V,...");
+fn an_unknown_flag_is_named() {
+    check(good().flag("durtion", "1"), "--durtion: is not a flag; did you mean --duration?");
+    check(good().flag("token", "s3cret"), "--token: is not a flag; see --help");
 }
 
 #[test]
-fn urls() {
-    let url = |text| run().with("--url", text);
-    url("localhost:9090/write")
-        .says("--url 'localhost:9090/write': has no scheme; begin it with http:// or https://");
-    url("ftp://localhost/").says(
-        "--url 'ftp://localhost/': has another scheme than http and https; give one of these",
-    );
-    url("http://localhost/a b").says(
-        "--url 'http://localhost/a b': has a space in it; \
-         write it percent-encoded, as in %20 for a space",
-    );
-    url("http://user:s3cret@localhost/").says(
-        "--url: holds credentials, which would be logged; \
-         set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead",
-    );
+fn a_bad_duration_is_named() {
+    let cases = [
+        ("0", "is zero"),
+        ("-5", "is negative"),
+        ("1.5", "is not a whole number"),
+        ("soon", "is not a duration"),
+        ("5260321", "is over 10 years"),
+        ("59s", "is shorter than the interval"),
+    ];
+    check_values(&good(), "duration", &cases);
+    let step = backfill().flag("since", "1d");
+    let cases = [("0", "is zero"), ("0ms", "is zero"), ("1.5s", "is not a whole number")];
+    check_values(&step, "step-size", &cases);
+    check_values(&step, "step-size", &[("100us", "is not a duration")]);
 }
 
 #[test]
-fn targets() {
-    run()
-        .and("--env", "us")
-        .says("--env 'us': is given together with --url; leave one of them out");
-    run().without("--url").and("--env", "us.evil/").says(
-        "--env 'us.evil/': is not a name of letters, digits and '-'; \
-         give one like us, or use --url",
-    );
-    run().without("--url").says(
-        "target: is not named; give --url (a local Prometheus: \
-        http://localhost:9090/api/v1/write), \
-         --env, or set REMOTE_WRITE_URL or ENV, also in .env",
-    );
-}
-
-#[test]
-fn tokens() {
-    let us = || run().without("--url").and("--env", "us");
-    us().says(
-        "CDO_TOKEN: is not set, and --env 'us' needs it; \
-         set it in the environment or .env, or name its file in CDO_TOKEN_FILE",
-    );
-    us().variable("CDO_TOKEN", "").says("CDO_TOKEN: is empty; set it again");
-    us().variable("CDO_TOKEN", "s3c\nret").says("CDO_TOKEN: has a line end in it; set it again");
-    us().file(".env", "CDO_TOKEN=").says("CDO_TOKEN in .env: is empty; set it again");
-    us().variable("CDO_TOKEN_FILE", "token").says(
-        "cannot read the secret in 'token': No such file or directory (os error 2); \
-         check its name and permissions",
-    );
-    us().file("token", "s3c\nret\n")
-        .variable("CDO_TOKEN_FILE", "token")
-        .says("CDO_TOKEN_FILE 'token': names a file that has a line end in it; write it again");
-    run()
-        .variable("REMOTE_WRITE_TOKEN", "Bearer s3cret")
-        .says("REMOTE_WRITE_TOKEN: begins with 'Bearer', which is to be left out; set it again");
-    run()
-        .without("--url")
-        .file(".env", format!("REMOTE_WRITE_URL={URL}\n"))
-        .variable("REMOTE_WRITE_TOKEN", "s3cret")
-        .says(
-            "REMOTE_WRITE_TOKEN in the environment: would go to the address of REMOTE_WRITE_URL \
-             in .env, which was only found here; name the address with --url, or that file with \
-             --env-file .env",
+fn a_bad_number_is_named() {
+    for flag in ["trend-coefficient", "flat-base", "noise-mean", "noise-std"] {
+        let cases = [("NaN", "is not finite"), ("inf", "is not finite"), ("x", "is not a number")];
+        check_values(&good(), flag, &cases);
+    }
+    for size in ["0", "-1", "100001", "many"] {
+        let cmd = backfill().flag("since", "1d");
+        check_values(
+            &cmd,
+            "batch-size",
+            &[(size, "is not a size of batches; give a whole number")],
         );
-    run().variable("REMOTE_WRITE_TOKEN", "t").with("--url", "http://receiver.example/").says(
-        "--url 'http://receiver.example/': is plain http, which would show the credentials \
-         to anyone on the way; use https, or add --allow-plain-http-credentials",
-    );
+    }
 }
 
 #[test]
-fn dotenv() {
-    let looping = run().without("--url");
-    std::os::unix::fs::symlink(".env", looping.directory.join(".env")).unwrap();
-    looping.says(
-        "target: is not named; .env cannot be read (Too many levels of symbolic links (os error \
-         40)); give --url (a local Prometheus: http://localhost:9090/api/v1/write), --env, or set \
-         REMOTE_WRITE_URL or ENV, also in .env",
-    );
-    run()
-        .file(".env", "# one\nREMOTE_WRITE_TOKEN='s3cret\n")
-        .says(".env line 2: has a quote that is not closed; write KEY=VALUE");
-    run()
-        .file(".env", b"REMOTE_WRITE_TOKEN=\xff")
-        .says(".env line 1: is not UTF-8; write KEY=VALUE");
-    let asked = |content: &[u8]| run().and("--env-file", "x.env").file("x.env", content);
-    asked(b"# one\nTOKEN s3cret\n").says("x.env line 2: has no '='; write KEY=VALUE");
-    asked(b"A=\xff").says("file x.env: is not UTF-8; save it as UTF-8");
-    run().and("--env-file", "/nowhere/x").says(
-        "cannot read variables from '/nowhere/x': No such file or directory (os error 2); \
-         check its name and permissions",
-    );
-    run()
-        .and("--env-file", "x.env")
-        .file("x.env", "1=s3cret")
-        .says("x.env line 1: has a name that is no variable's; write KEY=VALUE");
+fn a_bad_label_is_named_with_its_pair() {
+    for (labels, pair, wrong) in [
+        ("a=1,cpu", "cpu", "has no '='"),
+        ("=x", "=x", "has no name"),
+        ("a.b=1,a_b=2", "a_b=2", "gives label 'a_b' a second time"),
+        ("__name__=x", "__name__=x", "is for label '__name__'"),
+        ("a=\"x,b=1", "a=\"x,b=1", "has a quote that is not closed"),
+    ] {
+        check(good().flag("labels", labels), &format!("--labels pair '{pair}': {wrong}"));
+    }
+    let not_utf8 = OsString::from_vec(b"cpu=\xff".to_vec());
+    check(good().flag("labels", not_utf8), "--labels: has a value that is not UTF-8");
 }
 
 #[test]
-fn reserved_headers() {
+fn a_bad_target_is_named() {
+    let cases = [
+        ("localhost:9090/write", "has no scheme"),
+        ("ftp://localhost/", "has another scheme"),
+        ("http://localhost/a b", "has a space in it"),
+    ];
+    check_values(&good(), "url", &cases);
+    check(good().flag("url", "http://user:s3cret@localhost/"), "--url: holds credentials");
+    check(good().flag("env", "us"), "--env 'us': is given together with --url");
+    check_values(&good().without("url"), "env", &[("us.evil/", "is not a name of letters")]);
     for name in ["Host", "content-type", "User-Agent", "X-Prometheus-Remote-Write-Version"] {
-        run()
-            .and("--header", format!("{name}: x"))
-            .says(&format!("--header '{name}': is reserved; leave it out"));
+        let cmd = good().flag("header", format!("{name}: x"));
+        check(cmd, &format!("--header '{name}': is reserved; leave it out"));
     }
-    run().and("--header", "Authorization: Bearer s3cret").says(
-        "--header 'Authorization': is reserved; \
-         set REMOTE_WRITE_TOKEN, or REMOTE_WRITE_USERNAME and _PASSWORD",
+    let secret = good().flag("header", "Authorization: Bearer s3cret");
+    check(secret, "--header 'Authorization': is reserved; set REMOTE_WRITE_TOKEN");
+}
+
+#[test]
+fn a_bad_secret_is_named_and_not_shown() {
+    let us = || good().without("url").flag("env", "us");
+    check(us(), "CDO_TOKEN: is not set, and --env 'us' needs it; ");
+    check(us().env("CDO_TOKEN", ""), "CDO_TOKEN: is empty");
+    check(us().env("CDO_TOKEN", "s3c\nret"), "CDO_TOKEN: has a line end in it");
+    check(us().file(".env", "CDO_TOKEN="), "CDO_TOKEN in .env: is empty");
+    let from_file = || us().env("CDO_TOKEN_FILE", "token");
+    check(from_file(), "cannot read the secret in 'token': No such file");
+    let two_lines = from_file().file("token", "s3c\nret\n");
+    check(two_lines, "CDO_TOKEN_FILE 'token': names a file that has a line end in it");
+    let bearer = good().env("REMOTE_WRITE_TOKEN", "Bearer s3cret");
+    check(bearer, "REMOTE_WRITE_TOKEN: begins with 'Bearer', which is to be left out; set it");
+    let found = good().without("url").file(".env", format!("REMOTE_WRITE_URL={URL}\n"));
+    check(
+        found.env("REMOTE_WRITE_TOKEN", "s3cret"),
+        "REMOTE_WRITE_TOKEN in the environment: would go to the address of REMOTE_WRITE_URL \
+         in .env, which was only found here; name the address with --url, or that file with \
+         --env-file .env",
+    );
+    let plain = good().env("REMOTE_WRITE_TOKEN", "t").flag("url", "http://receiver.example/");
+    check(
+        plain,
+        "--url 'http://receiver.example/': is plain http, which would show the credentials",
     );
 }
 
 #[test]
-fn windows_of_the_past() {
+fn a_bad_file_of_variables_is_named() {
+    let looping = good().without("url");
+    std::os::unix::fs::symlink(".env", looping.folder().join(".env")).unwrap();
+    check(looping, "target: is not named; .env cannot be read (Too many levels of symbolic links");
+    let quote = good().file(".env", "# one\nREMOTE_WRITE_TOKEN='s3cret\n");
+    check(quote, ".env line 2: has a quote that is not closed");
+    let bytes = good().file(".env", b"REMOTE_WRITE_TOKEN=\xff");
+    check(bytes, ".env line 1: is not UTF-8; write KEY=VALUE");
+    let asked = |content: &[u8]| good().flag("env-file", "x.env").file("x.env", content);
+    check(asked(b"# one\nTOKEN s3cret\n"), "x.env line 2: has no '='");
+    check(asked(b"A=\xff"), "file x.env: is not UTF-8");
+    check(asked(b"1=s3cret"), "x.env line 1: has a name that is no variable's");
+    let nowhere = good().flag("env-file", "/nowhere/x");
+    check(nowhere, "cannot read variables from '/nowhere/x': No such file");
+}
+
+#[test]
+fn a_bad_window_of_the_past_is_named() {
     let window =
-        |start: &str, end: &str| backfill().and("--start-epoch", start).and("--end-epoch", end);
+        |start: &str, end: &str| backfill().flag("start-epoch", start).flag("end-epoch", end);
     for end in ["1700000000", "1600000000"] {
-        window("1700000000", end)
-            .says(&format!("--end-epoch '{end}': is not after --start-epoch; give a later one"));
+        check(
+            window("1700000000", end),
+            &format!("--end-epoch '{end}': is not after --start-epoch"),
+        );
     }
-    for flag in ["--start-epoch", "--end-epoch"] {
-        backfill().and("--since", "1d").and(flag, "1700000000").says(&format!(
-            "{flag} '1700000000': is given together with --since; leave one of them out"
-        ));
-        backfill()
-            .and(flag, "1700000000")
-            .says("--since (or --start-epoch with --end-epoch) is required; see -h for an example");
+    let required = "--since (or --start-epoch with --end-epoch) is required; see -h";
+    for flag in ["start-epoch", "end-epoch"] {
+        let together = backfill().flag("since", "1d").flag(flag, "1700000000");
+        check(together, &format!("--{flag} '1700000000': is given together with --since"));
+        check(backfill().flag(flag, "1700000000"), required);
     }
-    backfill()
-        .says("--since (or --start-epoch with --end-epoch) is required; see -h for an example");
-    let hint = "give a longer window, or a shorter --step-size";
-    backfill()
-        .and("--since", "1ms")
-        .and("--step-size", "10d")
-        .says(&format!("--since '1ms': gives a window without a datapoint; {hint}"));
-    window("1", "2")
-        .and("--origin", "0")
-        .says(&format!("--end-epoch '2': gives a window without a datapoint; {hint}"));
-    window("1000000000", "1700000000").and("--step-size", "20ms").says(
+    check(backfill(), required);
+    let empty = "gives a window without a datapoint";
+    check_values(&backfill().flag("step-size", "10d"), "since", &[("1ms", empty)]);
+    check_values(&window("1", "2").flag("origin", "0"), "end-epoch", &[("2", empty)]);
+    let fine = window("1000000000", "1700000000").flag("step-size", "20ms");
+    check(
+        fine,
         "--end-epoch '1700000000': gives a window of 35000000000 datapoints, over 10^10; \
          give a shorter window, or a longer --step-size",
     );
-    window("1700000000", "4000000000").says(
-        "--end-epoch '4000000000': is in the future; \
-         give one that is past; live pushes what is to come",
-    );
-    window("1700000000000", "1700000900000").says(
-        "--start-epoch '1700000000000': looks like milliseconds; give seconds, as in 1700000000",
-    );
-    window("1700000000", "1700000900000").says(
-        "--end-epoch '1700000900000': looks like milliseconds; give seconds, as in 1700000900",
-    );
+    check_values(&window("1700000000", ""), "end-epoch", &[("4000000000", "is in the future")]);
+    let cases = [("1700000900000", "looks like milliseconds; give seconds, as in 1700000900")];
+    check_values(&window("1700000000", ""), "end-epoch", &cases);
 }
 
 #[test]
-fn step_sizes() {
-    let minutes = "give whole minutes, as in 30, or 10s, 2h, 21d";
-    let step = |text| backfill().and("--since", "1d").and("--step-size", text);
-    for text in ["0", "0s", "0ms"] {
-        step(text).says(&format!("--step-size '{text}': is zero; {minutes}"));
-    }
-    for text in ["0.5", "1.5s", "0.5ms"] {
-        step(text).says(&format!("--step-size '{text}': is not a whole number; {minutes}"));
-    }
-    step("100us").says(&format!("--step-size '100us': is not a duration; {minutes}"));
-}
-
-#[test]
-fn outputs() {
-    let output = |file| backfill().and("--since", "1d").and("--output", file);
-    output(".").says("--output '.': is a folder; name a file in it");
-    output("").says("--output '': is not the name of a file; name a file, or - for stdout");
-    output("x.om")
-        .file("x.om", "old")
-        .says("--output 'x.om': is there already; name another file, or add --force to replace it");
-    let past = backfill().and("--start-epoch", "0").and("--end-epoch", "3600");
-    past.and("--output", "none/x.om").says(
-        "cannot write 'none/x.om': No such file or directory (os error 2); \
-         name a file in a folder that can be written to",
-    );
-    let mut forced = backfill().and("--since", "1d");
-    forced.words.push("--force");
-    forced.says("--force: is given without --output; leave it out");
-    for size in ["0", "-1", "100001", "many"] {
-        backfill().and("--since", "1d").and("--batch-size", size).says(&format!(
-            "--batch-size '{size}': is not a size of batches; give a whole number, 1 to 100000"
-        ));
-    }
+fn a_bad_output_is_named() {
+    // Early enough for blocks.
+    let cmd = backfill().flag("start-epoch", "1700000000").flag("end-epoch", "1700003600");
+    let cases = [
+        (".", "is a folder; name a file in it"),
+        ("", "is not the name of a file; name a file, or - for stdout"),
+        ("x.om", "is there already; name another file, or add --force to replace it"),
+    ];
+    check_values(&cmd.clone().file("x.om", "old"), "output", &cases);
+    check(cmd.clone().flag("output", "none/x.om"), "cannot write 'none/x.om': No such file");
+    check(cmd.switch("force"), "--force: is given without --output");
 }
 
 /// What stands in a message stays on its line, whatever it is.
 #[test]
 fn control_characters_are_escaped() {
-    run().with("--duration", "1\n\x1b[31m").says(
-        "--duration '1\\n\\u{1b}[31m': is not a duration; \
-         give whole minutes, as in 30, or 10s, 2h, 21d",
+    check(
+        good().flag("duration", "1\n\x1b[31m"),
+        "--duration '1\\n\\u{1b}[31m': is not a duration",
     );
 }
 
-/// Runs it in a shell that redirects its output, and returns the exit code.
-fn exit_code(run: &Run, redirection: &str) -> Option<i32> {
-    let script = format!("exec \"$0\" \"$@\" {redirection}");
-    let binary = env!("CARGO_BIN_EXE_push-live-metrics");
-    let output = run.command("/bin/sh", &["-c", &script, binary]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{redirection}");
-    output.status.code()
-}
-
 #[test]
-fn closed_outputs() {
+fn closed_outputs_do_not_change_the_exit_code() {
+    let check = |cmd: Cmd, redirection: &str, code: i32| {
+        let run = cmd.shell(&format!("exec \"$0\" \"$@\" {redirection}")).run();
+        run.assert_code(code);
+        assert_eq!(run.stderr, "", "{redirection}");
+    };
     for redirection in ["2>&-", ">&- 2>&-", "2>/dev/full"] {
-        assert_eq!(exit_code(&run().with("--duration", "0"), redirection), Some(2));
+        check(good().flag("duration", "0"), redirection, 2);
     }
-    for flag in ["--help", "-h", "--version"] {
+    for flag in ["help", "version"] {
         for redirection in [">&-", ">&- 2>&-"] {
-            assert_eq!(exit_code(&run().and(flag, ""), redirection), Some(0));
+            check(good().switch(flag), redirection, 0);
         }
-        assert_eq!(exit_code(&run().and(flag, ""), ">/dev/full 2>&-"), Some(2));
+        check(good().switch(flag), ">/dev/full 2>&-", 2);
     }
 }
 
 #[test]
 fn help_and_version_are_no_errors() {
-    for (flag, beginning) in [
-        ("--help", "Pushes a live synthetic time series"),
-        ("-h", "Pushes a live synthetic time series"),
-        ("--version", "push-live-metrics 0."),
-    ] {
-        let output = run().and(flag, "").output();
-        assert!(String::from_utf8(output.stdout).unwrap().starts_with(beginning));
-        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    for (flag, beginning) in
+        [("help", "Pushes a live synthetic time series"), ("version", "push-live-metrics 0.")]
+    {
+        let run = good().switch(flag).run();
+        run.assert_code(0);
+        assert!(run.stdout.starts_with(beginning) && run.stderr.is_empty(), "{run:?}");
     }
 }
