@@ -25,6 +25,28 @@ pub(super) enum Parsed {
 #[derive(Default)]
 pub(super) struct Args(Vec<(&'static Flag, String)>);
 
+/// Flags that exclude each other; the first of each pair is the one to complain of.
+const EXCLUSIVE: &[(&str, &str)] = &[
+    ("quiet", "verbose"),
+    ("since", "duration"),
+    ("since", "interval"),
+    ("step-size", "duration"),
+    ("step-size", "interval"),
+    ("start-epoch", "since"),
+    ("end-epoch", "since"),
+    ("end-epoch", "duration"),
+    ("env", "url"),
+    ("verify", "output"),
+    ("resume", "output"),
+    ("dry-run", "output"),
+];
+/// Flags that need another one, and the hint where it is not there.
+const NEEDING: &[(&str, &str, &str)] = &[
+    ("force", "output", "leave it out"),
+    ("client-cert", "client-key", "give both"),
+    ("client-key", "client-cert", "give both"),
+];
+
 /// Reads the arguments after the program's name.
 ///
 /// # Errors
@@ -54,7 +76,7 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Parsed, BadIn
                 continue;
             }
             Ok(None) if is_help => return Ok(Parsed::Help(live)),
-            Ok(None) => return Ok(Parsed::Run(live, args)),
+            Ok(None) => return args.check_pairs().map(|()| Parsed::Run(live, args)),
             // All that lexopt refuses here is `--switch=value`, of a switch typed before.
             Err(error) => {
                 let switch = args.0.last().map_or("", |(flag, _)| flag.name);
@@ -158,6 +180,21 @@ impl Args {
             _ => (Some(word), "see -h".to_owned()),
         };
         BadInput::new("argument", shown, "is not expected here", &hint)
+    }
+
+    fn check_pairs(&self) -> Result<(), BadInput> {
+        for (flag, other) in EXCLUSIVE {
+            if self.has(flag) && self.has(other) {
+                let problem = format!("is given together with --{other}");
+                return Err(self.bad(flag, &problem, "leave one of them out"));
+            }
+        }
+        for (flag, other, hint) in NEEDING {
+            if self.has(flag) && !self.has(other) {
+                return Err(self.bad(flag, &format!("is given without --{other}"), hint));
+            }
+        }
+        Ok(())
     }
 
     /// Returns whether the flag was given.

@@ -50,10 +50,6 @@ impl Check<'_> {
     /// Checks what `live` and `backfill` do, but for what only a run needs.
     pub(super) fn dry_run(&mut self, plan: Plan) -> Result<DryRunConfig, Error> {
         let args = self.args;
-        if args.has("output") {
-            let problem = "is given together with --output, which sends nothing";
-            return Err(args.bad("dry-run", problem, "leave one of them out").into());
-        }
         let delivery = delivery(args)?;
         let warnings = &mut self.warnings;
         let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
@@ -103,10 +99,6 @@ impl Check<'_> {
 }
 
 pub(super) fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> {
-    if let Some(read) = ["verify", "resume"].into_iter().find(|name| args.has(name)) {
-        let problem = "is given together with --output";
-        return Err(args.bad(read, problem, "leave one of them out"));
-    }
     let path = match args.value("output") {
         "-" => None,
         file => Some(new_file(file, args)?),
@@ -191,10 +183,5 @@ pub(super) fn output(args: &Args) -> Result<OutputConfig, BadInput> {
         "json" => Ok(true),
         _ => Err(unusable("is not a log format", "give text or json")),
     })?;
-    let (quiet, verbose) = (args.has("quiet"), args.has("verbose"));
-    if quiet && verbose {
-        let problem = "is given together with --verbose";
-        return Err(args.bad("quiet", problem, "leave one of them out"));
-    }
-    Ok(OutputConfig { quiet, verbose, json })
+    Ok(OutputConfig { quiet: args.has("quiet"), verbose: args.has("verbose"), json })
 }

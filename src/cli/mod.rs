@@ -84,9 +84,6 @@ pub fn parse(
         Parsed::Run(verb, args) => (verb, args),
     };
     let output = config::output(&args)?;
-    if args.has("force") && !args.has("output") {
-        return Err(args.bad("force", "is given without --output", "leave it out").into());
-    }
     let mut warnings = Vec::new();
     let plan = window::plan(verb, &args, now, &mut warnings)?;
     let is_sent = verb != Verb::Preview && !args.has("output") && !args.has("dry-run");

@@ -183,11 +183,7 @@ fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
 /// # Errors
 /// The window is empty, too large, or before the origin, or flags of both kinds are given.
 fn preview(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    if let Some(of_live) = ["duration", "interval"].into_iter().find(|name| args.has(name)) {
-        if let Some(other) = ["since", "step-size"].into_iter().find(|name| args.has(name)) {
-            let problem = format!("is given together with --{of_live}");
-            return Err(args.bad(other, &problem, "leave one of them out"));
-        }
+    if args.has("duration") || args.has("interval") {
         if !args.has("duration") && !args.has("end-epoch") {
             let problem = "is given without --duration";
             return Err(args.bad("interval", problem, "add --duration"));
@@ -243,12 +239,6 @@ fn bounds(
     now: TimestampMs,
 ) -> Result<(TimestampMs, TimestampMs), BadInput> {
     if let Some(since) = args.parsed_if_given("since", values::duration)? {
-        for name in ["start-epoch", "end-epoch"] {
-            if args.has(name) {
-                let problem = "is given together with --since";
-                return Err(args.bad(name, problem, "leave one of them out"));
-            }
-        }
         let floor = |ms| floored(ms, origin, step_ms);
         let since_ms = i64::try_from(since.as_millis()).expect("durations are bounded");
         return Ok((floor(now.0 - since_ms), floor(now.0)));
@@ -275,15 +265,12 @@ fn tick_count(args: &Args, first: TimestampMs, step_ms: u64) -> Result<u64, BadI
     let end = args.parsed_if_given("end-epoch", values::time)?;
     let bad = |name, problem: &str, hint| Err(args.bad(name, problem, hint));
     match (duration, end) {
-        (Some(_), Some(_)) => {
-            bad("end-epoch", "is given together with --duration", "leave one of them out")
-        }
-        (None, None) => unreachable!("the caller checks that one of them is given"),
-        (Some(duration), None) if millis(duration) < step_ms => {
+        (Some(duration), _) if millis(duration) < step_ms => {
             let problem = format!("is shorter than the interval of {}", args.value("interval"));
             bad("duration", &problem, "give a longer one, or a shorter --interval")
         }
-        (Some(duration), None) => Ok(millis(duration).div_ceil(step_ms)),
+        (Some(duration), _) => Ok(millis(duration).div_ceil(step_ms)),
+        (None, None) => unreachable!("the caller checks that one of them is given"),
         (None, Some(end)) if end <= first => {
             bad("end-epoch", "is not after the first datapoint", "give a later one")
         }

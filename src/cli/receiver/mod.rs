@@ -46,33 +46,28 @@ pub(in crate::cli) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Cho
         let value = args.given(name)?.to_string();
         Some(Setting { place: format!("--{name}"), value, source: Source::Flag })
     };
-    match (flag("url"), flag("env")) {
-        (Some(_), Some(_)) => {
-            let problem = "is given together with --url";
-            return Err(args.bad("env", problem, "leave one of them out"));
+    if let Some(url) = flag("url") {
+        return Ok(Choice::Url(url));
+    }
+    if let Some(env) = flag("env") {
+        return Ok(Choice::Preset(env));
+    }
+    let mut unknown = None;
+    for place in [Settings::in_environment, Settings::in_file] {
+        let filled = |name| -> Result<Option<Setting>, BadInput> {
+            Ok(place(settings, name)?.filter(|setting| !setting.value.is_empty()))
+        };
+        if let Some(url) = filled("REMOTE_WRITE_URL")? {
+            return Ok(Choice::Url(url));
         }
-        (Some(url), None) => return Ok(Choice::Url(url)),
-        (None, Some(env)) => return Ok(Choice::Preset(env)),
-        (None, None) => {}
-    }
-    let filled = |setting: &Setting| !setting.value.is_empty();
-    if let Some(url) = settings.in_environment("REMOTE_WRITE_URL")?.filter(filled) {
-        return Ok(Choice::Url(url));
-    }
-    // Shells and hosts set ENV for other ends, so there only a known name counts.
-    let env = settings.in_environment("ENV")?.filter(filled);
-    let (known, unknown) = match env {
-        Some(env) if preset_host(&env.value).is_some() => (Some(env), None),
-        env => (None, env),
-    };
-    if let Some(env) = known {
-        return Ok(Choice::Preset(env));
-    }
-    if let Some(url) = settings.in_file("REMOTE_WRITE_URL")?.filter(filled) {
-        return Ok(Choice::Url(url));
-    }
-    if let Some(env) = settings.in_file("ENV")?.filter(filled) {
-        return Ok(Choice::Preset(env));
+        match filled("ENV")? {
+            // Shells and hosts set ENV for other ends, so there only a known name counts.
+            Some(env) if env.source == Source::Environment && preset_host(&env.value).is_none() => {
+                unknown = Some(env);
+            }
+            Some(env) => return Ok(Choice::Preset(env)),
+            None => {}
+        }
     }
     let mut problem = "is not named".to_owned();
     if let Some(env) = unknown {
@@ -268,18 +263,8 @@ fn tls(
     settings: &Settings<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<TlsOptions, Error> {
-    let client_cert = match (args.given("client-cert"), args.given("client-key")) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
-        (Some(_), None) => {
-            let problem = "is given without --client-key";
-            return Err(args.bad("client-cert", problem, "give both").into());
-        }
-        (None, Some(_)) => {
-            let problem = "is given without --client-cert";
-            return Err(args.bad("client-key", problem, "give both").into());
-        }
-    };
+    let client_cert = args.given("client-cert").zip(args.given("client-key"));
+    let client_cert = client_cert.map(|(cert, key)| (cert.into(), key.into()));
     let mut ca_file = args.given("ca-file").map(PathBuf::from);
     // Some hosts set SSL_CERT_FILE to nothing that is there; the bundled roots serve them better.
     if ca_file.is_none()
