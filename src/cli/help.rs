@@ -1,9 +1,12 @@
 //! The texts of `-h`, `--help` and `--version`; the flags in them come from the parser's table.
 
 use super::flags::{Flag, SECTIONS, Verb};
+use crate::report::words::wrapped;
 
 /// Width of every text, in columns.
 const COLUMNS: usize = 80;
+/// What stands before the lines about a flag.
+const INDENT: &str = "      ";
 
 const PURPOSE: &str = "\
 Pushes a live synthetic time series (trend, daily season and noise), one
@@ -191,24 +194,9 @@ fn describe(flag: &Flag) -> String {
             usage += &format!("{before}{text}{after}");
         }
     }
-    format!("{usage}\n{}", wrapped(flag.help, "      "))
-}
-
-/// Breaks a text at its spaces, each line behind `indent`.
-fn wrapped(text: &str, indent: &str) -> String {
-    let mut lines = String::new();
-    let mut line = String::new();
-    for word in text.split(' ') {
-        if !line.is_empty() && indent.len() + line.len() + 1 + word.len() > COLUMNS {
-            lines += &format!("{indent}{line}\n");
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines + &format!("{indent}{line}\n")
+    let help = wrapped(flag.help, COLUMNS - INDENT.len());
+    let help = help.iter().map(|line| format!("{INDENT}{line}\n")).collect::<String>();
+    format!("{usage}\n{help}")
 }
 
 #[cfg(test)]

@@ -47,6 +47,28 @@ pub fn offset_in_words(offset_seconds: i32) -> String {
     }
 }
 
+/// Returns `text` in lines of `columns` characters, broken at spaces where there are any.
+pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<Vec<char>> = vec![Vec::new()];
+    for word in text.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        loop {
+            let line = lines.last_mut().expect("there is always one");
+            let gap = (!line.is_empty()).then_some(' ');
+            if line.len() + gap.iter().len() + word.len() <= columns {
+                line.extend(gap);
+                line.append(&mut word);
+                break;
+            }
+            if line.is_empty() {
+                line.extend(word.drain(..columns));
+            }
+            lines.push(Vec::new());
+        }
+    }
+    lines.into_iter().map(String::from_iter).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +108,17 @@ mod tests {
         ] {
             assert_eq!(offset_in_words(seconds), expected);
         }
+    }
+
+    #[test]
+    fn long_text_is_wrapped() {
+        #[track_caller]
+        fn check(text: &str, expected: &[&str]) {
+            assert_eq!(wrapped(text, 6), expected);
+        }
+        check("", &[""]);
+        check("a bc def", &["a bc", "def"]);
+        check("abcdefghijklm no", &["abcdef", "ghijkl", "m no"]);
+        check("a abcdefgh", &["a", "abcdef", "gh"]);
     }
 }

@@ -5,10 +5,8 @@
 use crate::report::utc_time;
 use crate::series::TimestampMs;
 
-/// Values further out than this are drawn at the edge, so that no sum overflows.
-const DRAWN_MAX: f64 = 1e300;
-/// A spread below this is drawn as none, so that no quotient does.
-const DRAWN_MIN: f64 = 1e-300;
+/// A spread below this is drawn as none, so that no quotient overflows.
+const SPREAD_TINY: f64 = 1e-300;
 /// A spread of less than this part of the values is drawn as none: its labels would be alike.
 const SPREAD_MIN: f64 = 1e-12;
 /// A number longer than this is written with an exponent, if that is shorter.
@@ -44,11 +42,10 @@ pub(super) struct ValueAxis {
 
 impl ValueAxis {
     /// Returns an axis of up to about `rows` rows on which `min` and `max` both lie.
-    pub(super) fn new(min: f64, max: f64, rows: usize) -> Self {
-        let (mut min, mut max) = (drawn(min), drawn(max));
+    pub(super) fn new(mut min: f64, mut max: f64, rows: usize) -> Self {
         let size = min.abs().max(max.abs());
-        if max - min <= DRAWN_MIN.max(size * SPREAD_MIN) {
-            let margin = if size < 1e10 * DRAWN_MIN { 1.0 } else { size / 10.0 };
+        if max - min <= SPREAD_TINY.max(size * SPREAD_MIN) {
+            let margin = if size < 1e10 * SPREAD_TINY { 1.0 } else { size / 10.0 };
             (min, max) = (min - margin, max + margin);
         }
         let (step, exponent) = round_up((max - min) / 5.0);
@@ -94,16 +91,12 @@ impl ValueAxis {
 
     /// Returns the dot of a value, counted from the top, where a row has `dots_per_row`.
     pub(super) fn dot(&self, value: f64, dots_per_row: usize) -> usize {
-        let steps = drawn(value) / self.step - self.lowest;
+        let steps = value / self.step - self.lowest;
         let dots_per_step = (self.rows_per_interval * dots_per_row) as f64;
         let from_bottom = steps * dots_per_step + (dots_per_row - 1) as f64 / 2.0;
         let last = self.rows() * dots_per_row - 1;
         last - index(from_bottom).min(last)
     }
-}
-
-fn drawn(value: f64) -> f64 {
-    value.clamp(-DRAWN_MAX, DRAWN_MAX)
 }
 
 /// Returns the nearest whole number; 0 below it.

@@ -11,13 +11,13 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::ops::Range;
 
-use chart::{COLUMNS_MIN, Mark, Style, chart, wrapped};
+use chart::{COLUMNS_MIN, Mark, Style, chart};
 
 use crate::error::{BadInput, Error, Escaped, Exit};
 use crate::openmetrics::series_name;
 use crate::plan::Plan;
 use crate::report::terminal;
-use crate::report::words::{counted, offset_in_words, step_in_words};
+use crate::report::words::{counted, offset_in_words, step_in_words, wrapped};
 use crate::report::{json_text, stdout, utc_time};
 use crate::series::{Sample, SeriesIter, Tick, TimestampMs};
 
