@@ -80,6 +80,7 @@ impl Canceller {
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
+    resolver: Resolver,
     route: Route,
     target: Target,
 }
@@ -117,8 +118,9 @@ impl Client {
             .timeout_connect(Some(connect_timeout));
         #[cfg(feature = "tls")]
         let config = config.tls_config(super::tls::config(&target.tls)?);
-        let agent = Agent::with_parts(config.build(), DefaultConnector::new(), Resolver::new());
-        Ok(Self { agent, route, target: target.clone() })
+        let resolver = Resolver::new();
+        let agent = Agent::with_parts(config.build(), DefaultConnector::new(), resolver.clone());
+        Ok(Self { agent, resolver, route, target: target.clone() })
     }
 
     /// Returns the variable that the credentials come from; empty where there are none.
@@ -138,11 +140,15 @@ impl Client {
 
     /// Posts once. A date in `Retry-After` is counted from `now`.
     pub fn post(&self, request: Request<'_>, now: TimestampMs) -> Reply {
-        self.attempt(request, now).unwrap_or_else(|outcome| Reply {
+        let reply = self.attempt(request, now).unwrap_or_else(|outcome| Reply {
             outcome,
             body: Vec::new(),
             headers: HeaderMap::new(),
-        })
+        });
+        if matches!(reply.outcome, Outcome::Retryable { .. }) {
+            self.resolver.forget();
+        }
+        reply
     }
 
     fn attempt(&self, request: Request<'_>, now: TimestampMs) -> Result<Reply, Outcome> {

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,18 +16,18 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{self, ResolvedSocketAddrs};
 use ureq::unversioned::transport::NextTimeout;
 
-/// How long an answer is used again.
-const ANSWER_AGE_MAX: Duration = Duration::from_secs(5);
+/// How long an answer is used again while requests succeed.
+const ANSWER_AGE_MAX: Duration = Duration::from_secs(15);
 /// How many addresses ureq takes.
 const ADDRESSES_MAX: usize = 16;
 
 type Answer = io::Result<Vec<SocketAddr>>;
 type LookUp = fn(&str, u16) -> Answer;
 
-/// Looks up one host at a time.
-#[derive(Debug)]
+/// Looks up one host at a time; clones share what they know.
+#[derive(Clone, Debug)]
 pub(super) struct Resolver {
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
     look_up: LookUp,
 }
 
@@ -44,7 +44,12 @@ impl Resolver {
     /// Returns a resolver that asks the system.
     pub(super) fn new() -> Self {
         let look_up: LookUp = |host, port| Ok((host, port).to_socket_addrs()?.collect());
-        Self { known: Mutex::default(), look_up }
+        Self { known: Arc::default(), look_up }
+    }
+
+    /// Has the next request look the host up again: its address may have changed.
+    pub(super) fn forget(&self) {
+        self.lock().found = None;
     }
 
     /// Returns the addresses of a host; None where there is no answer within `limit`.
@@ -57,7 +62,7 @@ impl Resolver {
         if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
             return Ok(Some(vec![SocketAddr::new(address, port)]));
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         if (known.host.as_str(), known.port) != (host, port) {
             *known = Known { host: host.into(), port, ..Known::default() };
         }
@@ -92,6 +97,10 @@ impl Resolver {
         let started = thread::Builder::new().spawn(run);
         let failed = |error| io::Error::other(format!("no thread can be started: {error}"));
         started.map(|_| receiver).map_err(failed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_used_for_some_seconds() {
+    fn an_answer_is_used_for_some_seconds_unless_it_is_forgotten() {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let resolver = resolver(|_, port| {
             COUNT.fetch_add(1, Ordering::Relaxed);
@@ -165,6 +174,9 @@ mod tests {
         *since = since.checked_sub(ANSWER_AGE_MAX).unwrap();
         drop(known);
         check("b", 2, 4);
+        check("b", 2, 4);
+        resolver.forget();
+        check("b", 2, 5);
     }
 
     #[test]
