@@ -4,6 +4,8 @@
 //! Usage: cargo run --example flags man|guide|bash|zsh|fish
 //!        (guide rewrites docs/guide.md between its two comments)
 
+#![allow(clippy::disallowed_methods, reason = "a program of its own")]
+
 use std::{env, fs, io};
 
 use push_live_metrics::cli::flags::{Flag, SECTIONS, Verb};

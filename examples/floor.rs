@@ -8,6 +8,8 @@
 //!
 //! FLAGS are those of push-live-metrics. `text` and `snap` print the nanoseconds of CPU time.
 
+#![allow(clippy::disallowed_methods, clippy::panic, reason = "a program of its own")]
+
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -4,6 +4,8 @@
 //! its stdin is closed, and then prints the bytes of all bodies and, one a line, the time at
 //! which each request was there as a whole (nanoseconds since the Unix epoch).
 
+#![allow(clippy::disallowed_methods, reason = "a program of its own")]
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -235,6 +235,7 @@ fn on_another_thread(work: impl Fn() + Clone + Send + 'static) {
     }
 }
 
+#[expect(clippy::exit, reason = "the main thread may be stuck")]
 fn exit() -> ! {
     process::exit(i32::from(Exit::Interrupted as u8))
 }

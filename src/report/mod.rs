@@ -4,6 +4,8 @@
 //! outside arrives here escaped. Escape codes are those of the status line and of colours, for
 //! a terminal and never for a file or a pipe.
 
+#![allow(clippy::disallowed_methods, reason = "here it is written")]
+
 pub mod announce;
 pub mod progress;
 pub mod stdout;

@@ -1,5 +1,7 @@
 //! The only writer to stdout: what was asked for, for the user or the next program.
 
+#![allow(clippy::disallowed_methods, reason = "here it is written")]
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;

@@ -1,6 +1,14 @@
 //! The integration tests: one crate, so that it links once.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::exit,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "tests, their helpers included"
+)]
 
 mod accounting;
 mod backfill;
