@@ -114,9 +114,9 @@ impl Report {
     /// Returns a report to stderr.
     pub fn to_stderr(config: OutputConfig) -> Self {
         let mut report = Self::new(config, Box::new(io::stderr()));
+        report.has_colour = terminal::shows_colour(&io::stderr()) && !config.json;
         if io::stderr().is_terminal() {
             report.has_status = terminal::can_erase() && !config.json;
-            report.has_colour = terminal::shows_colour() && !config.json;
             report.columns = terminal::columns().unwrap_or(report.columns);
         }
         report
@@ -368,7 +368,7 @@ pub fn print_error(error: &str, exit: Exit, is_json: bool) {
         json_line(Level::Error, "error", &fields, error)
     } else {
         let name = env!("CARGO_PKG_NAME");
-        match io::stderr().is_terminal() && terminal::shows_colour() {
+        match terminal::shows_colour(&io::stderr()) {
             true => format!("\x1b[31m{name}:\x1b[0m {error}\n"),
             false => format!("{name}: {error}\n"),
         }

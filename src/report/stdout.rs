@@ -8,6 +8,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::terminal::shows_colour as shows_colour_in;
+
 /// What is written at once.
 const PRINT_BYTES: usize = 64 * 1024;
 
@@ -26,6 +28,11 @@ pub fn print(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<()>
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Tells whether colours are to be used on stdout.
+pub fn shows_colour() -> bool {
+    shows_colour_in(&io::stdout())
 }
 
 /// Returns stdout as a file: std's own handle takes a write that fails with EBADF for a success.

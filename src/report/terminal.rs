@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::File;
+use std::io::IsTerminal;
 use std::process::Command;
 
 /// Nobody reads a line that is longer, and formatting takes no width of any size.
@@ -32,10 +33,10 @@ pub fn can_erase() -> bool {
     env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Tells whether a terminal is to show colours.
+/// Tells whether colours are to be used in what is written here.
 /// Source: no-color.org.
-pub fn shows_colour() -> bool {
-    can_erase() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+pub(super) fn shows_colour(out: &impl IsTerminal) -> bool {
+    out.is_terminal() && can_erase() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Tells whether braille patterns can be shown: the locale is UTF-8, and the terminal not the

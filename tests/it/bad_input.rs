@@ -198,6 +198,18 @@ fn a_bad_window_of_the_past_is_named() {
 }
 
 #[test]
+fn errors_of_usage_are_json_in_a_json_log() {
+    for words in [["--log-format=json", "--seed=x"], ["--seed=x", "--log-format=json"]] {
+        let run = Cmd::bare().and(&words).run();
+        run.assert_code(2);
+        let log = run.log();
+        let error = log.only("error");
+        assert_eq!(error.get("exit_code").number(), 2);
+        assert!(error.get("error").text().contains("--metric-name"), "{error:?}");
+    }
+}
+
+#[test]
 fn a_bad_output_is_named() {
     // Early enough for blocks.
     let cmd = backfill().flag("start-epoch", "1700000000").flag("end-epoch", "1700003600");

@@ -1,4 +1,4 @@
-//! The status line: on a terminal, and nowhere else.
+//! The status line and colours: on a terminal, and nowhere else.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use crate::support::folder::Folder;
 use crate::support::process::{BINARY, binary};
 use crate::support::scripted_receiver::ScriptedReceiver;
+use crate::support::step::Step;
 use crate::support::time::{now_ms, seconds};
 
 /// Returns a run of two datapoints, the first of them due in a while: it waits for it, however
@@ -17,9 +18,14 @@ fn run(receiver: &ScriptedReceiver) -> String {
     format!("--metric-name cpu --labels a=1 --url {} {window}", receiver.url())
 }
 
-/// Runs it with stderr on a terminal of 60 columns; returns what the terminal got.
+/// Runs it with stdout and stderr on a terminal of 60 columns; returns what the terminal got.
 fn on_terminal(run: &str, term: &str) -> Option<String> {
-    let sized = format!("stty cols 60 rows 24; {BINARY} {run}");
+    on_terminal_with("", run, term)
+}
+
+/// Does the same with these variables, as in `A=1 B=2`.
+fn on_terminal_with(variables: &str, run: &str, term: &str) -> Option<String> {
+    let sized = format!("stty cols 60 rows 24; {variables} {BINARY} {run}");
     let output = Command::new("script")
         .args(["-qec", &sized, "/dev/null"])
         .env_clear()
@@ -59,6 +65,27 @@ fn a_dumb_terminal_json_and_quiet_have_none() {
         let receiver = ScriptedReceiver::start([]);
         let Some(text) = on_terminal(&(run(&receiver) + flags), term) else { return };
         assert!(!text.contains('\x1b') && !text.contains("next push"), "{text:?}");
+    }
+}
+
+#[test]
+fn warnings_errors_and_the_line_of_a_chart_have_colours() {
+    let preview = "preview --metric-name cpu --labels a=1 --since 1d";
+    let shown = |variables: &str, term: &str| -> Option<[String; 3]> {
+        let receiver = ScriptedReceiver::start([Step::status(503), Step::status(400)]);
+        let pushed = on_terminal_with(variables, &run(&receiver), term)?;
+        let refused = on_terminal_with(variables, "--nonsense", term)?;
+        Some([pushed, refused, on_terminal_with(variables, preview, term)?])
+    };
+    let Some([pushed, refused, chart]) = shown("LANG=C.UTF-8", "xterm") else { return };
+    assert!(pushed.contains("] [\x1b[33mWARNING\x1b[0m] ✗ Push failed"), "{pushed:?}");
+    assert!(pushed.contains("] [\x1b[31mERROR\x1b[0m] ✗ Push rejected"), "{pushed:?}");
+    assert!(refused.starts_with("\x1b[31mpush-live-metrics:\x1b[0m "), "{refused:?}");
+    assert!(chart.contains("\x1b[36m"), "{chart:?}");
+    for (variables, term) in [("NO_COLOR=1", "xterm"), ("", "dumb")] {
+        for text in shown(variables, term).into_iter().flatten() {
+            assert!(!text.contains("\x1b[3"), "{text:?}");
+        }
     }
 }
 

@@ -43,6 +43,10 @@ pub(super) const ASCII: Glyphs = Glyphs {
     time_mark: '+',
 };
 
+/// Cyan, and the colour of the terminal. Source: ECMA-48, section 8.3.117, "SGR".
+const LINE_COLOUR: &str = "\x1b[36m";
+const NO_COLOUR: &str = "\x1b[0m";
+
 /// What a dot shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dot {
@@ -101,6 +105,7 @@ impl<'a> Canvas<'a> {
             column.count += 1;
         }
         let dot = |value| values.dot(value, self.glyphs.dots_per_row);
+        let is_alone = columns.iter().filter(|column| column.count > 0).count() == 1;
         let mut before = None;
         for (x, column) in columns.iter().enumerate() {
             if column.count == 0 {
@@ -115,6 +120,12 @@ impl<'a> Canvas<'a> {
             }
             let here = (x, dot(column.sum / column.count as f64));
             self.line(before.unwrap_or(here), here);
+            if is_alone {
+                // A single dot is hardly seen: all of its cell.
+                let (across, down) = (self.glyphs.dots_per_column, self.glyphs.dots_per_row);
+                let (left, top) = (x / across * across, here.1 / down * down);
+                (top..top + down).for_each(|y| self.line((left, y), (left + across - 1, y)));
+            }
             before = Some(here);
         }
     }
@@ -137,17 +148,24 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Returns the characters of a row, counted from the top.
-    pub(super) fn row(&self, row: usize) -> String {
+    /// Returns the characters of a row, counted from the top; those of the line in colour, if
+    /// `is_coloured`.
+    pub(super) fn row(&self, row: usize, is_coloured: bool) -> String {
         let Glyphs { dots_per_column, dots_per_row, .. } = *self.glyphs;
-        let cells = (0..self.width / dots_per_column).map(|column| {
+        let (mut text, mut is_in_colour) = (String::new(), false);
+        for column in 0..self.width / dots_per_column {
             let dots = (0..dots_per_row).flat_map(|y| (0..dots_per_column).map(move |x| (x, y)));
             let dots = dots.map(|(x, y)| {
                 self.dots[(row * dots_per_row + y) * self.width + column * dots_per_column + x]
             });
-            if dots_per_row == 1 { ascii(dots) } else { braille(dots) }
-        });
-        cells.collect()
+            let is_line = dots.clone().any(|dot| dot == Dot::Line);
+            if is_coloured && is_line != is_in_colour {
+                text += if is_line { LINE_COLOUR } else { NO_COLOUR };
+                is_in_colour = is_line;
+            }
+            text.push(if dots_per_row == 1 { ascii(dots) } else { braille(dots) });
+        }
+        text + if is_in_colour { NO_COLOUR } else { "" }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A chart of samples as lines of text: braille dots or plain ASCII, with both axes.
 //!
-//! Pure, and without any escape code. Two passes over the samples, and one column of dots is
-//! all that is kept of any number of them: memory is flat in the window's length.
+//! Pure; the only escape codes are those of colours, where they are asked for. Two passes over the
+//! samples, and one column of dots is all that is kept of any number of them: memory is flat in
+//! the window's length.
 
 use super::axis::{TimeAxis, ValueAxis};
 use super::canvas::{ASCII, BRAILLE, Canvas, Glyphs};
@@ -22,6 +23,8 @@ pub(super) struct Style {
     pub rows: usize,
     /// Plain ASCII in place of braille.
     pub is_ascii: bool,
+    /// The line is coloured, and its shade is not.
+    pub is_coloured: bool,
     /// What is added to UTC for the times shown.
     pub utc_offset_ms: i64,
 }
@@ -60,7 +63,9 @@ pub(super) fn chart(
         .enumerate()
         .map(|(row, label)| {
             let border = if label.is_empty() { glyphs.border } else { glyphs.value_mark };
-            format!("{label:>gutter$}{border}{}", canvas.row(row)).trim_end().to_owned()
+            format!("{label:>gutter$}{border}{}", canvas.row(row, style.is_coloured))
+                .trim_end()
+                .to_owned()
         })
         .collect();
     lines.extend(time_lines(times, gutter, columns, glyphs));
@@ -146,7 +151,8 @@ fn mark_line(
 mod tests {
     use super::*;
 
-    const PLAIN: Style = Style { columns: 40, rows: 4, is_ascii: true, utc_offset_ms: 0 };
+    const PLAIN: Style =
+        Style { columns: 40, rows: 4, is_ascii: true, is_coloured: false, utc_offset_ms: 0 };
     /// 2025-12-17T11:00:00Z.
     const START_MS: i64 = 1_765_969_200_000;
 
@@ -185,6 +191,20 @@ mod tests {
 min 21.40, mean 21.40, max 21.40, count
 1";
         check(&[21.4], PLAIN, expected);
+    }
+
+    #[test]
+    fn one_sample_is_seen_in_braille() {
+        let lines = lines(&[21.4], 60_000, Style { is_ascii: false, ..PLAIN });
+        assert!(lines.contains(&"21┤⣿".to_owned()), "{lines:#?}");
+    }
+
+    #[test]
+    fn the_line_is_coloured_and_its_shade_is_not() {
+        let values: Vec<f64> = (0..4000).map(|k| f64::from(k % 2 * 4)).collect();
+        let lines = lines(&values, 60_000, Style { is_coloured: true, ..PLAIN });
+        assert_eq!(lines[1], format!("3+{}", ":".repeat(38)));
+        assert_eq!(lines[2], format!("2+\x1b[36m{}\x1b[0m", "*".repeat(38)));
     }
 
     #[test]

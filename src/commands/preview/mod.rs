@@ -77,6 +77,7 @@ pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
                 columns: columns.or_else(terminal::columns).unwrap_or(COLUMNS).max(COLUMNS_MIN),
                 rows: if plan.label_sets.len() == 1 { ROWS } else { ROWS_OF_SEVERAL },
                 is_ascii: is_ascii || !terminal::shows_braille(),
+                is_coloured: stdout::shows_colour(),
                 utc_offset_ms: plan.model.utc_offset_ms,
             };
             stdout::print(charts(plan, style))
@@ -197,7 +198,7 @@ fn charts(plan: &Plan, style: Style) -> impl Iterator<Item = String> {
     let more = plan.label_sets.len().saturating_sub(CHART_COUNT_MAX);
     let more =
         (more > 0).then(|| line(&format!("(and {more} more series; --format csv prints all)")));
-    line(&window_in_words(plan))
+    window_lines(plan, style.columns)
         .into_iter()
         .chain(drawn)
         .chain(more.into_iter().flatten())
@@ -217,14 +218,24 @@ fn marks(plan: &Plan, k: usize) -> impl Iterator<Item = Mark> {
     })
 }
 
-fn window_in_words(plan: &Plan) -> String {
+/// Returns the lines with the count of the datapoints and their times: one, if it is not too long.
+fn window_lines(plan: &Plan, columns: usize) -> Vec<String> {
     let model = &plan.model;
     let time = |index| utc_time(TimestampMs(model.grid.time_of(index).0 + model.utc_offset_ms));
     let (first, last) = (time(plan.window.first_index), time(plan.window.end_index() - 1));
     let step = step_in_words(model.grid.step_ms);
     let count = counted(plan.schedule_of(0..1).count(plan.window.ticks()), "datapoint");
     let zone = offset_in_words(i32::try_from(model.utc_offset_ms / 1000).expect("within a day"));
-    format!("{count}, 1 per {step}, from {first} to {last} {zone}")
+    let (count, times) = match plan.window.tick_count {
+        1 => (format!("{count},"), format!("{first} {zone}")),
+        _ => (format!("{count}, 1 per {step},"), format!("{first} to {last} {zone}")),
+    };
+    let line = format!("{count} {times}");
+    if line.len() <= columns {
+        vec![line]
+    } else {
+        [count, times].map(|text| wrapped(&text, columns)).concat()
+    }
 }
 
 /// Returns a text with everything but ASCII escaped.
