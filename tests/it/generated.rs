@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use push_live_metrics::error::Escaped;
 use push_live_metrics::http::{Client as Http, Outcome, Reply, Target};
 use push_live_metrics::remote_write::{self, Version};
@@ -18,43 +19,24 @@ use crate::support::step::{Answer, Step, Then};
 /// 2025-12-17 11:00:00 UTC.
 const NOW: TimestampMs = TimestampMs(1_765_969_200_000);
 
-/// Marsaglia's xorshift64.
-struct Random(u64);
+/// Returns up to `count` bytes, of all kinds.
+fn bytes(rng: &mut Rng, count: usize) -> Vec<u8> {
+    (0..rng.usize(..=count)).map(|_| rng.u8(..)).collect()
+}
 
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).expect("31 bits fit") % bound
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
-        choices[self.below(choices.len())]
-    }
-
-    /// Returns up to `count` bytes, of all kinds.
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let count = self.below(count + 1);
-        (0..count).map(|_| u8::try_from(self.below(256)).expect("below 256")).collect()
-    }
-
-    /// Returns `text` with up to three of its bytes replaced, doubled or taken out.
-    fn mutated(&mut self, text: &[u8]) -> Vec<u8> {
-        let mut bytes = text.to_vec();
-        for _ in 0..self.below(4) {
-            if bytes.is_empty() {
-                break;
-            }
-            let at = self.below(bytes.len());
-            match self.below(3) {
-                0 => bytes[at] = *self.bytes(1).first().unwrap_or(&b' '),
-                1 => bytes.insert(at, bytes[at]),
-                _ => drop(bytes.remove(at)),
-            }
+/// Returns `text` with up to three of its bytes replaced, doubled or taken out.
+fn mutated(rng: &mut Rng, text: &[u8]) -> Vec<u8> {
+    let mut bytes = text.to_vec();
+    for _ in 0..rng.usize(..4).min(bytes.len()) {
+        let at = rng.usize(..bytes.len().max(1));
+        match (rng.u8(..3), bytes.get(at)) {
+            (_, None) => {}
+            (0, _) => bytes[at] = rng.u8(..),
+            (1, Some(&byte)) => bytes.insert(at, byte),
+            _ => drop(bytes.remove(at)),
         }
-        bytes
     }
+    bytes
 }
 
 fn attempt(http: &Http) -> Outcome {
@@ -91,14 +73,16 @@ fn raw_answers() {
         b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nDate: Wed, 17 Dec 2025 11:00:42 \
         GMT\r\nLocation: http://x/\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     const PLAIN: &[u8] = b"HTTP/1.1 400 Bad\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
-    let mut random = Random(3);
+    let mut rng = Rng::with_seed(3);
     let mut answers = Vec::new();
-    for round in 0..2000 {
+    for round in 0..1000 {
         answers.push(match round % 4 {
-            0 => random.bytes(200),
-            1 => random.mutated(HEAD),
-            2 => random.mutated(PLAIN),
-            _ => [b"HTTP/1.1 ", &random.bytes(60)[..], b"\r\n\r\n", &random.bytes(60)].concat(),
+            0 => bytes(&mut rng, 200),
+            1 => mutated(&mut rng, HEAD),
+            2 => mutated(&mut rng, PLAIN),
+            _ => {
+                [b"HTTP/1.1 ", &bytes(&mut rng, 60)[..], b"\r\n\r\n", &bytes(&mut rng, 60)].concat()
+            }
         });
     }
     let step = |bytes: &Vec<u8>| Answer::raw(bytes).into();
@@ -118,33 +102,33 @@ fn raw_answers() {
 }
 
 /// Returns a `Retry-After`, and what it means.
-fn retry_after(random: &mut Random) -> (Vec<u8>, Option<Option<Duration>>) {
-    match random.below(5) {
+fn retry_after(rng: &mut Rng) -> (Vec<u8>, Option<Option<Duration>>) {
+    match rng.usize(..5) {
         0 => {
-            let seconds = random.below(1 << 30) as u64 >> random.below(30);
+            let seconds = rng.usize(..1 << 30) as u64 >> rng.usize(..30);
             (seconds.to_string().into_bytes(), Some(Some(Duration::from_secs(seconds))))
         }
         1 => {
-            let second = random.below(60);
+            let second = rng.usize(..60);
             let date = format!("Wed, 17 Dec 2025 11:00:{second:02} GMT");
             let after = (second > 0).then(|| Duration::from_secs(second as u64));
             (date.into_bytes(), Some(after))
         }
-        2 => (random.mutated(b"Wed, 17 Dec 2025 11:00:42 GMT"), None),
-        3 => (random.mutated(b"86400"), None),
-        _ => (random.bytes(40), None),
+        2 => (mutated(rng, b"Wed, 17 Dec 2025 11:00:42 GMT"), None),
+        3 => (mutated(rng, b"86400"), None),
+        _ => (bytes(rng, 40), None),
     }
 }
 
 #[test]
 fn retry_after_and_date_headers() {
     const STATUSES: [&str; 5] = ["429", "500", "503", "529", "400"];
-    let mut random = Random(4);
+    let mut rng = Rng::with_seed(4);
     let mut cases = Vec::new();
     for _ in 0..2000 {
-        let (value, expected) = retry_after(&mut random);
-        let status = *random.pick(&STATUSES.each_ref());
-        let date = retry_after(&mut random).0;
+        let (value, expected) = retry_after(&mut rng);
+        let status = rng.choice(STATUSES).expect("there are some");
+        let date = retry_after(&mut rng).0;
         let mut bytes = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n").into_bytes();
         for (name, value) in [(b"Retry-After: ".as_slice(), value), (b"Date: ", date)] {
             bytes.extend(name);
@@ -176,12 +160,16 @@ fn retry_after_and_date_headers() {
 
 #[test]
 fn bodies_of_errors() {
-    let mut random = Random(5);
+    let mut rng = Rng::with_seed(5);
     let bodies: Vec<Vec<u8>> = (0..1000)
         .map(|round| match round % 3 {
-            0 => random.bytes(3000),
-            1 => random.mutated("out of order\n✓ \u{202e}\u{1b}[0m {\"a\": \"b\"}".as_bytes()),
-            _ => random.pick(&["\n", "é", "\u{1f600}", "\\", "\0"]).repeat(800).into_bytes(),
+            0 => bytes(&mut rng, 3000),
+            1 => mutated(&mut rng, "out of order\n✓ \u{202e}\u{1b}[0m {\"a\": \"b\"}".as_bytes()),
+            _ => rng
+                .choice(["\n", "é", "\u{1f600}", "\\", "\0"])
+                .expect("there are some")
+                .repeat(800)
+                .into_bytes(),
         })
         .collect();
     let step = |body: &Vec<u8>| {
@@ -200,10 +188,12 @@ fn bodies_of_errors() {
 
 #[test]
 fn texts_that_are_shown() {
-    let mut random = Random(6);
+    let mut rng = Rng::with_seed(6);
     for _ in 0..100_000 {
-        let text = String::from_utf8_lossy(&random.bytes(60)).into_owned()
-            + random.pick(&["", "\u{202e}", "\u{2028}", "\n", "é\r", "\u{9b}31m", "\"\\"]);
+        let text = String::from_utf8_lossy(&bytes(&mut rng, 60)).into_owned()
+            + rng
+                .choice(["", "\u{202e}", "\u{2028}", "\n", "é\r", "\u{9b}31m", "\"\\"])
+                .expect("there are some");
         let shown = Escaped(&text).to_string();
         assert!(!shown.contains(|c: char| c.is_control() || c == '\u{202e}'), "{shown:?}");
         assert_eq!(Json::parse(&json_text(&text)), Ok(Json::Text(text)));

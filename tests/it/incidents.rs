@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use fastrand::Rng;
 use push_live_metrics::series::{
     Effect, Grid, Incident, Incidents, Kind, NoiseParams, Occurrence, Period, Schedule,
     Seasonality, Seed, Series, TimestampMs, Trend,
@@ -14,48 +15,36 @@ const TICK_COUNT: usize = 300;
 /// Incidents of each kind.
 const ROUNDS: usize = 10_000;
 
-/// Marsaglia's xorshift64.
-struct Random(u64);
+/// Returns a number between -100 and 100.
+fn value(rng: &mut Rng) -> f64 {
+    rng.f64() * 200.0 - 100.0
+}
 
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
+/// Returns what is short or long, on a grid of this step or beside it.
+fn time_ms(rng: &mut Rng, step_ms: u64) -> u64 {
+    match rng.u64(..4) {
+        0 => rng.u64(..40) * step_ms,
+        1 => rng.u64(..step_ms),
+        2 => rng.u64(..40 * step_ms),
+        _ => rng.u64(..400) * step_ms,
     }
+}
 
-    /// Returns a number between -100 and 100.
-    fn value(&mut self) -> f64 {
-        self.below(1 << 40) as f64 / (1u64 << 39) as f64 * 100.0 - 100.0
-    }
-
-    /// Returns what is short or long, on a grid of this step or beside it.
-    fn time_ms(&mut self, step_ms: u64) -> u64 {
-        match self.below(4) {
-            0 => self.below(40) * step_ms,
-            1 => self.below(step_ms),
-            2 => self.below(40 * step_ms),
-            _ => self.below(400) * step_ms,
-        }
-    }
-
-    fn incident(&mut self, name: &str, step_ms: u64) -> Incident {
-        let value = self.value();
-        let kind = match name {
-            "shift" => Kind::Shift(value),
-            "ramp" => Kind::Ramp(value),
-            "spike" => Kind::Spike(value),
-            "scale" => Kind::Scale(value),
-            "noise" => Kind::Noise(value.abs()),
-            "flat" => Kind::Flat(Some(value).filter(|_| self.below(2) == 0)),
-            _ => Kind::Gap,
-        };
-        let (start_ms, length_ms) = (self.time_ms(step_ms), self.time_ms(step_ms) + 1);
-        let every_ms = length_ms + [0, self.time_ms(step_ms)][usize::from(self.below(4) > 0)];
-        let every_ms = Some(every_ms).filter(|_| self.below(2) == 0);
-        Incident { number: 1, kind, start_ms, length_ms, every_ms }
-    }
+fn random_incident(rng: &mut Rng, name: &str, step_ms: u64) -> Incident {
+    let value = value(rng);
+    let kind = match name {
+        "shift" => Kind::Shift(value),
+        "ramp" => Kind::Ramp(value),
+        "spike" => Kind::Spike(value),
+        "scale" => Kind::Scale(value),
+        "noise" => Kind::Noise(value.abs()),
+        "flat" => Kind::Flat(Some(value).filter(|_| rng.u64(..2) == 0)),
+        _ => Kind::Gap,
+    };
+    let (start_ms, length_ms) = (time_ms(rng, step_ms), time_ms(rng, step_ms) + 1);
+    let every_ms = length_ms + [0, time_ms(rng, step_ms)][usize::from(rng.u64(..4) > 0)];
+    let every_ms = Some(every_ms).filter(|_| rng.u64(..2) == 0);
+    Incident { number: 1, kind, start_ms, length_ms, every_ms }
 }
 
 /// The plain series, and what it is made of at each tick.
@@ -204,13 +193,13 @@ fn merged(indexes: &[u64]) -> Vec<Range<u64>> {
 
 /// Tries random incidents of one kind, each alone in a window of its own.
 fn check_kind(name: &str, seed: u64) {
-    let mut random = Random(seed);
+    let mut rng = Rng::with_seed(seed);
     let plains = [1, 7, 1_000, 60_000, 86_400_000].map(Plain::new);
     let mut covered = 0;
     for _ in 0..ROUNDS {
-        let plain = &plains[usize::try_from(random.below(plains.len() as u64)).unwrap()];
-        let incident = random.incident(name, plain.step_ms());
-        let start = usize::try_from(random.below(99)).unwrap();
+        let plain = &plains[rng.usize(..plains.len())];
+        let incident = random_incident(&mut rng, name, plain.step_ms());
+        let start = rng.usize(..99);
         covered += plain.check(&[incident], start..start + 24);
     }
     println!("{name}: {covered} of {} ticks covered", ROUNDS * 24);
@@ -254,19 +243,19 @@ fn gaps_are_what_they_are_defined_to_be() {
 
 #[test]
 fn several_incidents_are_applied_in_their_order() {
-    let mut random = Random(8);
+    let mut rng = Rng::with_seed(8);
     let plains = [1, 1_000, 60_000].map(Plain::new);
     let mut gaps = 0;
     for _ in 0..ROUNDS {
-        let plain = &plains[usize::try_from(random.below(plains.len() as u64)).unwrap()];
-        let incidents: Vec<Incident> = (0..=random.below(8))
+        let plain = &plains[rng.usize(..plains.len())];
+        let incidents: Vec<Incident> = (0..=rng.u64(..8))
             .map(|_| {
                 let names = ["shift", "ramp", "spike", "scale", "noise", "noise", "flat", "gap"];
-                let name = names[usize::try_from(random.below(8)).unwrap()];
-                random.incident(name, plain.step_ms())
+                let name = names[rng.usize(..8)];
+                random_incident(&mut rng, name, plain.step_ms())
             })
             .collect();
-        let start = usize::try_from(random.below(99)).unwrap();
+        let start = rng.usize(..99);
         plain.check(&incidents, start..start + 24);
         gaps += incidents.iter().filter(|i| i.kind == Kind::Gap).count();
     }
@@ -275,12 +264,12 @@ fn several_incidents_are_applied_in_their_order() {
 
 #[test]
 fn a_thousand_incidents_are_as_good_as_one() {
-    let mut random = Random(9);
+    let mut rng = Rng::with_seed(9);
     let plain = Plain::new(1_000);
     let incidents: Vec<Incident> = (0..1_000)
         .map(|k| {
             let kind = ["shift", "flat", "ramp", "noise", "gap"][k % 5];
-            Incident { length_ms: 1_500, every_ms: None, ..random.incident(kind, 1_000) }
+            Incident { length_ms: 1_500, every_ms: None, ..random_incident(&mut rng, kind, 1_000) }
         })
         .collect();
     assert!(plain.check(&incidents, 0..TICK_COUNT) > 100);
