@@ -23,11 +23,11 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Exit, Error> {
     let clock = Arc::new(SystemClock::default());
-    let invocation = cli::parse(env::args_os().skip(1), &Environment::of_process(), clock.now())?;
+    let command_line = cli::parse(env::args_os().skip(1), &Environment::of_process(), clock.now())?;
     // A help text needs no log.
     let report = || {
-        let report = Arc::new(Report::to_stderr(invocation.output));
-        for warning in &invocation.warnings {
+        let report = Arc::new(Report::to_stderr(command_line.output));
+        for warning in &command_line.warnings {
             report.log(Level::Warning, "config", &[], warning);
         }
         report
@@ -37,7 +37,7 @@ fn run() -> Result<Exit, Error> {
         clock.watch_signals(push.shutdown(&clock));
         Ok(run(&push, &*clock))
     };
-    match invocation.command {
+    match command_line.command {
         Command::Print(text) => {
             report::stdout::print([text]).map(|()| Exit::Success).map_err(Error::on_stdout)
         }

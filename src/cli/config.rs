@@ -4,9 +4,10 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use super::args::Args;
-use super::env::{Environment, Settings};
+use super::env::Settings;
 use super::flags::Verb;
-use super::{receiver, rerun_args, values};
+use super::receiver::Receiver;
+use super::{rerun_args, values};
 use crate::commands::dry_run::DryRunConfig;
 use crate::commands::export::ExportConfig;
 use crate::commands::preview::{PreviewConfig, PreviewForm};
@@ -20,18 +21,15 @@ use crate::read_back::ReadConfig;
 use crate::report::OutputConfig;
 use crate::series::TimestampMs;
 
-/// What it takes to check the flags of a verb that has a target.
-pub(super) struct Check<'a> {
+/// Checks the flags of a verb that has a receiver.
+pub(super) struct ConfigBuilder<'a> {
     pub(super) verb: Verb,
     pub(super) args: &'a Args,
-    pub(super) environment: &'a Environment,
-    pub(super) warnings: Vec<String>,
+    pub(super) settings: Settings<'a>,
+    pub(super) warnings: &'a mut Vec<String>,
 }
 
-/// Where to push, where to read if that was asked for, and the command that goes on.
-type Receiver = (Target, Option<ReadConfig>, Rerun);
-
-impl Check<'_> {
+impl ConfigBuilder<'_> {
     /// Checks what `live` and `backfill` need.
     pub(super) fn push(&mut self, plan: Plan) -> Result<PushConfig, Error> {
         let args = self.args;
@@ -51,14 +49,13 @@ impl Check<'_> {
     pub(super) fn dry_run(&mut self, plan: Plan) -> Result<DryRunConfig, Error> {
         let args = self.args;
         let delivery = delivery(args)?;
-        let warnings = &mut self.warnings;
-        let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
-        let target = match receiver::choose(args, &settings) {
-            Ok(choice) => {
-                let target = receiver::check(&choice, args, &settings, warnings)
-                    .map_err(|error| settings.without_secrets(error))?;
+        let (settings, warnings) = (&self.settings, &mut *self.warnings);
+        let target = match Receiver::new(args, settings) {
+            Ok(receiver) => {
+                let target = receiver.target(warnings);
+                let target = target.map_err(|error| settings.without_secrets(error))?;
                 if args.has("verify") || args.has("resume") {
-                    receiver::check_read(&choice, &target, args, &settings)?;
+                    receiver.read_config(&target)?;
                 }
                 Some(target)
             }
@@ -73,17 +70,19 @@ impl Check<'_> {
         Ok(DryRunConfig { plan, delivery, is_live, target })
     }
 
-    fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Receiver, Error> {
-        let (args, warnings) = (self.args, &mut self.warnings);
-        let settings = Settings::load(self.environment, args.given("env-file"), warnings)?;
-        let mut choose_and_check = || {
-            let choice = receiver::choose(args, &settings)?;
-            let target = receiver::check(&choice, args, &settings, warnings)?;
-            Ok((choice, target))
-        };
-        let (choice, target) =
-            choose_and_check().map_err(|error| settings.without_secrets(error))?;
-        let read = match receiver::check_read(&choice, &target, args, &settings) {
+    /// Returns where to push, where to read if that was asked for, and the command that goes on.
+    fn receiver(
+        &mut self,
+        plan: &Plan,
+        reads: bool,
+    ) -> Result<(Target, Option<ReadConfig>, Rerun), Error> {
+        let (args, settings) = (self.args, &self.settings);
+        let named = Receiver::new(args, settings).map_err(Error::from).and_then(|receiver| {
+            let target = receiver.target(self.warnings)?;
+            Ok((receiver, target))
+        });
+        let (receiver, target) = named.map_err(|error| settings.without_secrets(error))?;
+        let read = match receiver.read_config(&target) {
             // What is given is checked, also where nothing is read.
             Err(error) if reads || args.has("read-url") => return Err(error),
             read => read.ok(),
@@ -92,7 +91,7 @@ impl Check<'_> {
         let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
         let rerun = Rerun {
             is_readable: read.is_some(),
-            ..rerun_args::rerun(verb, args, (&choice, &target), plan.model.grid)
+            ..rerun_args::rerun(verb, args, (&receiver.name, &target), plan.model.grid)
         };
         Ok((target, read.filter(|_| reads), rerun))
     }

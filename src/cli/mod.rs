@@ -18,8 +18,9 @@ mod window;
 use std::ffi::OsString;
 
 use args::Parsed;
-use config::Check;
+use config::ConfigBuilder;
 pub use env::Environment;
+use env::Settings;
 use flags::Verb;
 
 use crate::commands::dry_run::DryRunConfig;
@@ -33,7 +34,7 @@ use crate::series::TimestampMs;
 
 /// What the command line asks for, and how it is to be told of.
 #[derive(Debug)]
-pub struct Invocation {
+pub struct CommandLine {
     /// What to do.
     pub command: Command,
     /// How it speaks.
@@ -76,7 +77,7 @@ pub fn parse(
     raw: impl Iterator<Item = OsString>,
     environment: &Environment,
     now: TimestampMs,
-) -> Result<Invocation, Error> {
+) -> Result<CommandLine, Error> {
     let (verb, args) = match args::parse(raw)? {
         Parsed::ShortHelp(verb) => return Ok(printed(help::short(verb))),
         Parsed::Help(verb) => return Ok(printed(help::long(verb))),
@@ -91,24 +92,30 @@ pub fn parse(
         let problem = "works with preview, --output and --dry-run only, so far";
         return Err(args.bad("incident", problem, "leave it out").into());
     }
-    let mut check = Check { verb, args: &args, environment, warnings };
     let command = match verb {
-        _ if args.has("dry-run") => Command::DryRun(Box::new(check.dry_run(plan)?)),
-        Verb::Live => Command::Live(Box::new(check.push(plan)?)),
+        Verb::Preview => Command::Preview(Box::new(config::preview(&args, plan)?)),
         Verb::Backfill if args.has("output") => {
-            check.warnings.extend(config::late_for_blocks(&args, &plan, now));
+            warnings.extend(config::late_for_blocks(&args, &plan, now));
             Command::Export(Box::new(config::export(&args, plan)?))
         }
-        Verb::Backfill => Command::Backfill(Box::new(check.push(plan)?)),
-        Verb::Preview => Command::Preview(Box::new(config::preview(&args, plan)?)),
-        Verb::Verify => Command::Verify(Box::new(check.verify(plan)?)),
+        verb => {
+            let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
+            let warnings = &mut warnings;
+            let mut builder = ConfigBuilder { verb, args: &args, settings, warnings };
+            match verb {
+                _ if args.has("dry-run") => Command::DryRun(Box::new(builder.dry_run(plan)?)),
+                Verb::Live => Command::Live(Box::new(builder.push(plan)?)),
+                Verb::Verify => Command::Verify(Box::new(builder.verify(plan)?)),
+                _ => Command::Backfill(Box::new(builder.push(plan)?)),
+            }
+        }
     };
-    Ok(Invocation { command, output, warnings: check.warnings })
+    Ok(CommandLine { command, output, warnings })
 }
 
-fn printed(text: String) -> Invocation {
+fn printed(text: String) -> CommandLine {
     let (output, warnings) = (OutputConfig::default(), Vec::new());
-    Invocation { command: Command::Print(text), output, warnings }
+    CommandLine { command: Command::Print(text), output, warnings }
 }
 
 #[cfg(test)]
@@ -125,7 +132,7 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_series() {
-        let Invocation { command, output, warnings } = start().invocation();
+        let CommandLine { command, output, warnings } = start().invocation();
         let Command::Live(config) = command else { panic!("is {command:?}") };
         let model = &config.plan.model;
         assert_eq!(model.trend, Trend::default());

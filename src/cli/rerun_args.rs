@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::env::{Setting, Source};
 use super::flags::{self, Verb};
-use super::receiver::Choice;
+use super::receiver::Name;
 use crate::delivery::Rerun;
 use crate::http::{REDACTED, Target, looks_secret, redacted};
 use crate::series::Grid;
@@ -12,24 +12,24 @@ use crate::series::Grid;
 pub(super) fn rerun(
     verb: Verb,
     args: &Args,
-    (choice, target): (&Choice, &Target),
+    (name, target): (&Name, &Target),
     grid: Grid,
 ) -> Rerun {
-    let url = shown_url(choice, target);
-    let note = note(args, choice, target);
+    let url = shown_url(name, target);
+    let note = note(args, name, target);
     let [verify_args, args] =
-        [Verb::Verify, verb].map(|verb| kept(verb, args, choice, url.as_deref()));
+        [Verb::Verify, verb].map(|verb| kept(verb, args, name, url.as_deref()));
     Rerun { args, verify_args, note, is_live: verb == Verb::Live, grid, is_readable: false }
 }
 
 /// Returns the arguments of `verb` that were typed, but for its window.
-fn kept(verb: Verb, args: &Args, choice: &Choice, url: Option<&str>) -> Vec<String> {
+fn kept(verb: Verb, args: &Args, name: &Name, url: Option<&str>) -> Vec<String> {
     let mut kept: Vec<String> =
         Some(verb.word()).filter(|word| !word.is_empty()).into_iter().map(Into::into).collect();
     for flag in flags::flags().filter(|flag| flag.rerun && flag.verbs.contains(&verb)) {
-        let values: Vec<String> = match (flag.name, choice) {
-            ("url", Choice::Url(_)) => url.into_iter().map(Into::into).collect(),
-            ("env", Choice::Preset(env)) => vec![env.value.clone()],
+        let values: Vec<String> = match (flag.name, name) {
+            ("url", Name::Url(_)) => url.into_iter().map(Into::into).collect(),
+            ("env", Name::Preset(env)) => vec![env.value.clone()],
             ("read-url", _) => args.all("read-url").map(redacted).collect(),
             ("header", _) => args.all("header").map(shown_header).collect(),
             (name, _) => args.all(name).map(Into::into).collect(),
@@ -49,19 +49,19 @@ fn kept(verb: Verb, args: &Args, choice: &Choice, url: Option<&str>) -> Vec<Stri
 
 /// Returns the URL as a command names it; none where it has a secret and came from a variable,
 /// in which the command finds it again.
-fn shown_url(choice: &Choice, target: &Target) -> Option<String> {
+fn shown_url(name: &Name, target: &Target) -> Option<String> {
     let url = target.shown_url();
-    match choice {
-        Choice::Url(setting) if url != target.url && setting.source != Source::Flag => None,
+    match name {
+        Name::Url(setting) if url != target.url && setting.source != Source::Flag => None,
         _ => Some(url),
     }
 }
 
 /// Says what a command lacks because it may be a secret, and where it comes from.
-fn note(args: &Args, choice: &Choice, target: &Target) -> Option<String> {
+fn note(args: &Args, name: &Name, target: &Target) -> Option<String> {
     let mut notes = Vec::new();
     let mut blanks = Vec::new();
-    if let Choice::Url(Setting { source, place, .. }) = choice
+    if let Name::Url(Setting { source, place, .. }) = name
         && target.shown_url() != target.url
     {
         match source {

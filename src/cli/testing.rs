@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Command, Environment, Invocation, PushConfig, parse};
+use super::{Command, CommandLine, Environment, PushConfig, parse};
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::series::TimestampMs;
@@ -52,7 +52,7 @@ impl Setup {
 
     /// Parses `verb` (live has no word) with metric and label; for live with a duration, and for
     /// what has a target with one on loopback, unless others are named.
-    pub(super) fn parse(&self, verb: &str) -> Result<Invocation, Error> {
+    pub(super) fn parse(&self, verb: &str) -> Result<CommandLine, Error> {
         let mut raw = vec!["--metric-name=cpu", "--labels=cpu=lina_cp_avg"];
         if !verb.is_empty() {
             raw.insert(0, verb);
@@ -80,7 +80,7 @@ impl Setup {
     }
 
     #[track_caller]
-    pub(super) fn invocation(&self) -> Invocation {
+    pub(super) fn invocation(&self) -> CommandLine {
         self.parse("").expect("the command line is right")
     }
 

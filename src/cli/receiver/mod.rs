@@ -29,28 +29,33 @@ const PRESETS: &[(&str, &str)] = &[
 ];
 const PRESET_PATH: &str = "/api/platform/ai-ops-data-ingest/v2/healthmetrics";
 
-/// The receiver as it was chosen: what commands that continue the run have to name.
-pub(in crate::cli) enum Choice {
-    /// Any URL.
+/// How a receiver was named: what commands that continue the run have to repeat.
+pub(in crate::cli) enum Name {
+    /// By any URL.
     Url(Setting),
-    /// A Cisco environment, by name.
+    /// As a Cisco environment.
     Preset(Setting),
 }
 
-/// Picks the target: flag, environment, file; in each the URL first.
+/// A receiver that was named, and what the rest of it is made from.
+pub(in crate::cli) struct Receiver<'a> {
+    /// Its name.
+    pub(in crate::cli) name: Name,
+    args: &'a Args,
+    settings: &'a Settings<'a>,
+}
+
+/// Picks the name: flag, environment, file; in each the URL first.
 ///
 /// # Errors
-/// Both flags are given, or nothing names a target.
-pub(in crate::cli) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Choice, BadInput> {
+/// Nothing names a receiver.
+fn name(args: &Args, settings: &Settings<'_>) -> Result<Name, BadInput> {
     let flag = |name| {
         let value = args.given(name)?.to_string();
         Some(Setting { place: format!("--{name}"), value, source: Source::Flag })
     };
-    if let Some(url) = flag("url") {
-        return Ok(Choice::Url(url));
-    }
-    if let Some(env) = flag("env") {
-        return Ok(Choice::Preset(env));
+    if let Some(name) = flag("url").map(Name::Url).or(flag("env").map(Name::Preset)) {
+        return Ok(name);
     }
     let mut unknown = None;
     for place in [Settings::in_environment, Settings::in_file] {
@@ -58,14 +63,14 @@ pub(in crate::cli) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Cho
             Ok(place(settings, name)?.filter(|setting| !setting.value.is_empty()))
         };
         if let Some(url) = filled("REMOTE_WRITE_URL")? {
-            return Ok(Choice::Url(url));
+            return Ok(Name::Url(url));
         }
         match filled("ENV")? {
             // Shells and hosts set ENV for other ends, so there only a known name counts.
             Some(env) if env.source == Source::Environment && preset_host(&env.value).is_none() => {
                 unknown = Some(env);
             }
-            Some(env) => return Ok(Choice::Preset(env)),
+            Some(env) => return Ok(Name::Preset(env)),
             None => {}
         }
     }
@@ -82,108 +87,159 @@ pub(in crate::cli) fn choose(args: &Args, settings: &Settings<'_>) -> Result<Cho
     Err(BadInput::new("target", None, &problem, hint))
 }
 
-/// Checks the chosen target with its credentials, headers, certificates and proxy.
-///
-/// # Errors
-/// Any of them cannot be used, or credentials would travel unencrypted.
-pub(in crate::cli) fn check(
-    choice: &Choice,
-    args: &Args,
-    settings: &Settings<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Target, Error> {
-    let (url, source, (auth, auth_source)) = match choice {
-        Choice::Url(setting) => (parse_url(setting)?, &setting.place, url_auth(setting, settings)?),
-        Choice::Preset(env) => {
-            let url = preset_url(env)?;
-            let auth = match preset_auth(env, settings) {
-                Err(error) if args.has("dry-run") => {
-                    warnings.push(error.to_string());
-                    (Auth::None, String::new())
-                }
-                auth => auth?,
-            };
-            (url, &env.place, auth)
-        }
-    };
-    let headers = headers(args)?;
-    if let Choice::Url(url) = choice
-        && let Some((name, _)) = headers.iter().find(|header| is_secret_header(header))
-    {
-        check_trust(url, Source::Flag, &format!("--header '{name}'"))?;
+impl<'a> Receiver<'a> {
+    /// Returns the receiver that is named.
+    ///
+    /// # Errors
+    /// Nothing names one.
+    pub(in crate::cli) fn new(
+        args: &'a Args,
+        settings: &'a Settings<'a>,
+    ) -> Result<Self, BadInput> {
+        Ok(Self { name: name(args, settings)?, args, settings })
     }
-    // A token may be in it that this receiver needs.
-    if auth == Auth::None
-        && let Some(unreadable) = settings.unreadable()
-    {
-        warnings.push(format!("{unreadable} and is passed over"));
-    }
-    check_encryption(&url, source, (&auth, &headers), args)?;
-    let name_hint = match choice {
-        Choice::Preset(env) if preset_host(&env.value).is_none() => {
-            let presets: Vec<&str> = PRESETS.iter().map(|(preset, _)| *preset).collect();
-            format!(" ({source} is none of {})", presets.join(", "))
-        }
-        _ => String::new(),
-    };
-    Ok(Target {
-        source: source.clone(),
-        auth,
-        auth_source,
-        name_hint,
-        headers,
-        tls: tls(&url, args, settings, warnings)?,
-        proxy: proxy(&url, settings)?,
-        timeout: args.parsed("timeout", values::duration)?,
-        url: url.text,
-    })
-}
 
-/// Returns where to read back what goes to `target`, with the same credentials and headers.
-///
-/// # Errors
-/// The address cannot be used or is not known, or credentials would go where they must not.
-pub(in crate::cli) fn check_read(
-    choice: &Choice,
-    target: &Target,
-    args: &Args,
-    settings: &Settings<'_>,
-) -> Result<ReadConfig, Error> {
-    let place = "--read-url";
-    let url = match args.given("read-url") {
-        Some(url) => {
-            let (place, value) = (place.into(), url.into());
-            parse_url(&Setting { place, value, source: Source::Flag })?
+    /// Checks its credentials, headers, certificates and proxy.
+    ///
+    /// # Errors
+    /// Any of them cannot be used, or credentials would travel unencrypted.
+    pub(in crate::cli) fn target(&self, warnings: &mut Vec<String>) -> Result<Target, Error> {
+        let Self { name, args, settings } = self;
+        let (url, source, (auth, auth_source)) = match name {
+            Name::Url(url) => (parse_url(url)?, &url.place, url_auth(url, settings)?),
+            Name::Preset(env) => {
+                let url = preset_url(env)?;
+                let auth = match preset_auth(env, settings) {
+                    Err(error) if args.has("dry-run") => {
+                        warnings.push(error.to_string());
+                        (Auth::None, String::new())
+                    }
+                    auth => auth?,
+                };
+                (url, &env.place, auth)
+            }
+        };
+        let headers = headers(args)?;
+        if let Name::Url(url) = name
+            && let Some((name, _)) = headers.iter().find(|header| is_secret_header(header))
+        {
+            check_trust(url, Source::Flag, &format!("--header '{name}'"))?;
         }
-        None => derived_read_url(args, &target.url)?,
-    };
-    if let Choice::Preset(env) = choice {
-        let own = preset_url(env)?;
-        if (&url.host, url.https) != (&own.host, own.https) {
-            let problem = format!("is not on https://{}, the only host for CDO_TOKEN", own.host);
-            let hint = "name an address there, or push with --url";
-            return Err(BadInput::new(place, Some(&redacted(&url.text)), &problem, hint).into());
+        // A token may be in it that this receiver needs.
+        if auth == Auth::None
+            && let Some(unreadable) = settings.unreadable()
+        {
+            warnings.push(format!("{unreadable} and is passed over"));
         }
-    }
-    check_encryption(&url, place, (&target.auth, &target.headers), args)?;
-    let api = args.parsed_if_given("read-api", |text| match text {
-        "prometheus" => Ok(ReadApi::Prometheus),
-        "victoriametrics" => Ok(ReadApi::VictoriaMetrics),
-        _ => Err(unusable("is not known", "give prometheus or victoriametrics")),
-    })?;
-    Ok(ReadConfig {
-        api: api.unwrap_or(ReadApi::Auto),
-        give_up_after: args.parsed("flush-timeout", values::duration_or_zero)?,
-        target: Target {
-            source: place.into(),
-            name_hint: String::new(),
-            // What there is to warn of was said for the target itself.
-            tls: tls(&url, args, settings, &mut Vec::new())?,
+        self.check_encryption(&url, source, &auth, &headers)?;
+        let name_hint = match name {
+            Name::Preset(env) if preset_host(&env.value).is_none() => {
+                let presets: Vec<&str> = PRESETS.iter().map(|(preset, _)| *preset).collect();
+                format!(" ({source} is none of {})", presets.join(", "))
+            }
+            _ => String::new(),
+        };
+        Ok(Target {
+            source: source.clone(),
+            auth,
+            auth_source,
+            name_hint,
+            headers,
+            tls: self.tls(&url, warnings)?,
             proxy: proxy(&url, settings)?,
+            timeout: args.parsed("timeout", values::duration)?,
             url: url.text,
-            ..target.clone()
-        },
-    })
+        })
+    }
+
+    /// Returns where to read back what goes to `target`, with the same credentials and headers.
+    ///
+    /// # Errors
+    /// The address cannot be used or is not known, or credentials would go where they must not.
+    pub(in crate::cli) fn read_config(&self, target: &Target) -> Result<ReadConfig, Error> {
+        let place = "--read-url";
+        let url = match self.args.given("read-url") {
+            Some(url) => {
+                let (place, value) = (place.into(), url.into());
+                parse_url(&Setting { place, value, source: Source::Flag })?
+            }
+            None => derived_read_url(self.args, &target.url)?,
+        };
+        if let Name::Preset(env) = &self.name {
+            let own = preset_url(env)?;
+            if (&url.host, url.https) != (&own.host, own.https) {
+                let problem =
+                    format!("is not on https://{}, the only host for CDO_TOKEN", own.host);
+                let hint = "name an address there, or push with --url";
+                let shown = redacted(&url.text);
+                return Err(BadInput::new(place, Some(&shown), &problem, hint).into());
+            }
+        }
+        self.check_encryption(&url, place, &target.auth, &target.headers)?;
+        let api = self.args.parsed_if_given("read-api", |text| match text {
+            "prometheus" => Ok(ReadApi::Prometheus),
+            "victoriametrics" => Ok(ReadApi::VictoriaMetrics),
+            _ => Err(unusable("is not known", "give prometheus or victoriametrics")),
+        })?;
+        Ok(ReadConfig {
+            api: api.unwrap_or(ReadApi::Auto),
+            give_up_after: self.args.parsed("flush-timeout", values::duration_or_zero)?,
+            target: Target {
+                source: place.into(),
+                name_hint: String::new(),
+                // What there is to warn of was said for the target itself.
+                tls: self.tls(&url, &mut Vec::new())?,
+                proxy: proxy(&url, self.settings)?,
+                url: url.text,
+                ..target.clone()
+            },
+        })
+    }
+
+    /// Refuses to show credentials to anyone on the way to `url`.
+    fn check_encryption(
+        &self,
+        url: &HttpUrl,
+        source: &str,
+        auth: &Auth,
+        headers: &[(String, Secret)],
+    ) -> Result<(), BadInput> {
+        let is_private = url.https || url.is_loopback();
+        let has_credentials = *auth != Auth::None
+            || headers.iter().any(is_secret_header)
+            || has_secret_parameter(&url.text);
+        if is_private || !has_credentials || self.args.has("allow-plain-http-credentials") {
+            return Ok(());
+        }
+        let problem = "is plain http, which would show the credentials to anyone on the way";
+        let hint = "use https, or add --allow-plain-http-credentials";
+        Err(BadInput::new(source, Some(&redacted(&url.text)), problem, hint))
+    }
+
+    fn tls(&self, url: &HttpUrl, warnings: &mut Vec<String>) -> Result<TlsOptions, Error> {
+        let args = self.args;
+        let client_cert = args.given("client-cert").zip(args.given("client-key"));
+        let client_cert = client_cert.map(|(cert, key)| (cert.into(), key.into()));
+        let mut ca_file = args.given("ca-file").map(PathBuf::from);
+        // Some hosts set SSL_CERT_FILE to nothing that is there; the bundled roots serve them
+        // better.
+        if ca_file.is_none()
+            && url.https
+            && let Some(setting) = self.settings.get_filled("SSL_CERT_FILE")?
+        {
+            if env::is_readable(setting.value.as_ref()) {
+                ca_file = Some(setting.value.into());
+            } else {
+                let (place, file) = (&setting.place, Escaped(setting.shown().unwrap_or("...")));
+                warnings.push(format!("{place} '{file}' cannot be read and is passed over"));
+            }
+        }
+        let insecure_skip_verify = args.has("insecure-skip-verify");
+        if insecure_skip_verify && url.https {
+            warnings.push("any certificate is accepted (--insecure-skip-verify)".into());
+        }
+        Ok(TlsOptions { ca_file, client_cert, insecure_skip_verify })
+    }
 }
 
 /// Source: the paths of Prometheus, Cortex and Mimir.
@@ -210,28 +266,6 @@ fn derived_read_url(args: &Args, write_url: &str) -> Result<HttpUrl, BadInput> {
     Err(args.bad("read-url", problem, "give the remote-read address"))
 }
 
-/// Refuses to show credentials to anyone on the way to `url`.
-fn check_encryption(
-    url: &HttpUrl,
-    source: &str,
-    (auth, headers): (&Auth, &[(String, Secret)]),
-    args: &Args,
-) -> Result<(), BadInput> {
-    let has_credentials = *auth != Auth::None
-        || headers.iter().any(is_secret_header)
-        || has_secret_parameter(&url.text);
-    if !has_credentials
-        || url.https
-        || url.is_loopback()
-        || args.has("allow-plain-http-credentials")
-    {
-        return Ok(());
-    }
-    let problem = "is plain http, which would show the credentials to anyone on the way";
-    let hint = "use https, or add --allow-plain-http-credentials";
-    Err(BadInput::new(source, Some(&redacted(&url.text)), problem, hint))
-}
-
 fn parse_url(setting: &Setting) -> Result<HttpUrl, BadInput> {
     HttpUrl::parse(&setting.value).map_err(|error| {
         let shown = setting.shown().filter(|value| !value.contains('@')).map(redacted);
@@ -255,34 +289,6 @@ fn preset_url(env: &Setting) -> Result<HttpUrl, BadInput> {
     let host = preset_host(name).map_or(format!("www.{name}.cdo.cisco.com"), Into::into);
     let url = format!("https://{host}{PRESET_PATH}");
     Ok(HttpUrl::parse(&url).expect("the name holds nothing that a URL can't"))
-}
-
-fn tls(
-    url: &HttpUrl,
-    args: &Args,
-    settings: &Settings<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<TlsOptions, Error> {
-    let client_cert = args.given("client-cert").zip(args.given("client-key"));
-    let client_cert = client_cert.map(|(cert, key)| (cert.into(), key.into()));
-    let mut ca_file = args.given("ca-file").map(PathBuf::from);
-    // Some hosts set SSL_CERT_FILE to nothing that is there; the bundled roots serve them better.
-    if ca_file.is_none()
-        && url.https
-        && let Some(setting) = settings.get_filled("SSL_CERT_FILE")?
-    {
-        if env::is_readable(setting.value.as_ref()) {
-            ca_file = Some(setting.value.into());
-        } else {
-            let file = Escaped(setting.shown().unwrap_or("..."));
-            warnings.push(format!("{} '{file}' cannot be read and is passed over", setting.place));
-        }
-    }
-    let insecure_skip_verify = args.has("insecure-skip-verify");
-    if insecure_skip_verify && url.https {
-        warnings.push("any certificate is accepted (--insecure-skip-verify)".into());
-    }
-    Ok(TlsOptions { ca_file, client_cert, insecure_skip_verify })
 }
 
 /// Picks the proxy by the URL's scheme, upper-case names first; none for loopback.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use push_live_metrics::cli::{self, Command, Environment, Invocation};
+use push_live_metrics::cli::{self, Command, CommandLine, Environment};
 use push_live_metrics::commands::push::PushConfig;
 use push_live_metrics::plan::Plan;
 use push_live_metrics::report::OutputConfig;
@@ -38,7 +38,7 @@ pub(crate) fn plan(args: &[OsString], environment: &Environment, now_ms: i64) ->
 }
 
 #[track_caller]
-fn parse(args: &[OsString], environment: &Environment, now_ms: i64) -> Invocation {
+fn parse(args: &[OsString], environment: &Environment, now_ms: i64) -> CommandLine {
     cli::parse(args.iter().cloned(), environment, TimestampMs(now_ms))
         .unwrap_or_else(|error| panic!("{error}"))
 }
