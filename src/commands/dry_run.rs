@@ -7,7 +7,7 @@ use crate::error::{Error, Escaped, Exit};
 use crate::http::Target;
 use crate::plan::Plan;
 use crate::remote_write::{self, Body, TimeSeries, Version};
-use crate::report::words::{counted, step_in_words};
+use crate::report::words::{count_of, step_in_words};
 use crate::report::{Report, stdout};
 use crate::series::{Sample, TimestampMs};
 
@@ -129,7 +129,7 @@ fn sizes(config: &DryRunConfig, version: Version) -> Vec<String> {
     let sample_count = samples.iter().map(Vec::len).sum::<usize>() as u64;
     lines.push(format!(
         "The first: {}, {} bytes of protobuf, {snappy_bytes} after snappy",
-        counted(sample_count, "sample"),
+        count_of(sample_count, "sample"),
         body.message_bytes()
     ));
     lines

@@ -13,7 +13,7 @@ use crate::delivery::Rerun;
 use crate::error::Exit;
 use crate::http::Canceller;
 use crate::plan::Plan;
-use crate::report::words::counted;
+use crate::report::words::count_of;
 use crate::report::{Field, Level, Report, json_text};
 use crate::series::{Schedule, TimestampMs};
 
@@ -229,7 +229,7 @@ impl Missing<'_> {
             let text = format!(
                 "{}: {at_most}{} from {}; to {}:",
                 what(range),
-                counted(count, "datapoint"),
+                count_of(count, "datapoint"),
                 report.local_time(first),
                 if range.remedy == Remedy::Send { "send exactly that" } else { "verify it" }
             );
@@ -241,7 +241,7 @@ impl Missing<'_> {
                 level,
                 "more_missing",
                 &count,
-                &format!("And {}", counted(more, "more range")),
+                &format!("And {}", count_of(more, "more range")),
             );
         }
         if let Some(note) = &self.rerun.note {
@@ -292,7 +292,7 @@ fn headline(tally: &Tally, ending: Ending) -> String {
         Ending::Unread(_) => format!("Nothing sent: pushed {pushed}"),
         Ending::Finished if tally.tick_count == 0 => "Finished: nothing was left to push".into(),
         Ending::Finished if tally.accepted == tally.planned() => {
-            format!("Finished: all {} pushed", counted(tally.planned(), "datapoint"))
+            format!("Finished: all {} pushed", count_of(tally.planned(), "datapoint"))
         }
         Ending::Finished => format!("Finished, incomplete: pushed {pushed}"),
     }
@@ -301,7 +301,7 @@ fn headline(tally: &Tally, ending: Ending) -> String {
 fn sum(tally: &Tally) -> String {
     let ticks = match tally.schedule.series_count() {
         series_count @ 2.. if tally.there == 0 => {
-            format!(" in {} of {series_count} series", counted(tally.tick_count, "tick"))
+            format!(" in {} of {series_count} series", count_of(tally.tick_count, "tick"))
         }
         _ => String::new(),
     };

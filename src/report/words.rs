@@ -3,8 +3,8 @@
 /// Returns a duration in the largest unit that divides it: "30 minutes", "90 seconds", "20 ms".
 pub fn in_words(duration_ms: u64) -> String {
     match duration_ms {
-        ms if ms > 0 && ms % 60_000 == 0 => counted(ms / 60_000, "minute"),
-        ms if ms % 1000 == 0 => counted(ms / 1000, "second"),
+        ms if ms > 0 && ms % 60_000 == 0 => count_of(ms / 60_000, "minute"),
+        ms if ms % 1000 == 0 => count_of(ms / 1000, "second"),
         ms if ms < 1000 => format!("{ms} ms"),
         ms => format!("{} seconds", ms as f64 / 1000.0),
     }
@@ -20,7 +20,7 @@ pub fn step_in_words(step_ms: u64) -> String {
 }
 
 /// Returns a count with its noun: "1 datapoint", "30 datapoints".
-pub fn counted(count: u64, noun: &str) -> String {
+pub fn count_of(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
@@ -28,10 +28,10 @@ pub fn counted(count: u64, noun: &str) -> String {
 /// Returns a wait in seconds: from ten on whole ones, begun seconds included; hundredths below.
 pub fn rounded_seconds(duration_ms: u64) -> String {
     if duration_ms >= 10_000 {
-        return counted(duration_ms.div_ceil(1000), "second");
+        return count_of(duration_ms.div_ceil(1000), "second");
     }
     match (duration_ms + 5) / 10 {
-        100 => counted(1, "second"),
+        100 => count_of(1, "second"),
         hundredths => format!("{} seconds", hundredths as f64 / 100.0),
     }
 }

@@ -20,7 +20,7 @@ use crate::read_back::ReadError;
 use crate::remote_write::TimeSeries;
 use crate::report::announce::{announce_plan, announce_target};
 use crate::report::progress::Progress;
-use crate::report::words::counted;
+use crate::report::words::count_of;
 use crate::report::{Field, Level};
 use crate::series::{Sample, SeriesIter, TimestampMs};
 
@@ -76,7 +76,7 @@ fn send(
     delivery.rejections_max = if is_any_stored { u32::MAX } else { 1 };
     delivery.does_resume_help = resumed.is_none();
     let planned = summary.tally().planned();
-    let text = format!("Starting backfill of {}", counted(planned, "datapoint"));
+    let text = format!("Starting backfill of {}", count_of(planned, "datapoint"));
     summary.report.info("starting", &[("planned", Field::Count(planned))], &text);
     let mut batches = Batches {
         plan,

@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::read_back::{ReadError, TimeRange};
 use crate::remote_write::TimeSeries;
 use crate::report::Field;
-use crate::report::words::counted;
+use crate::report::words::count_of;
 use crate::series::{Grid, Sample, SeriesIter};
 
 /// Samples of which it is known at once whether they are there: a byte each.
@@ -52,7 +52,7 @@ pub(super) fn look(verify: Verify<'_>, summary: &Summary) -> Result<Stored, Exit
         .map_err(|error| verify.end_unread(&error, summary))?;
     verify.check_resumable(&findings, summary)?;
     let (missing, count) = (findings.missing, plan.sample_count());
-    let text = format!("Resuming: {missing} of {} are missing", counted(count, "datapoint"));
+    let text = format!("Resuming: {missing} of {} are missing", count_of(count, "datapoint"));
     report.info("resuming", &[("left", Field::Count(missing))], &text);
     let span = findings.missing_span();
     let end = plan.window.end_index();

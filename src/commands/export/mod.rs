@@ -16,7 +16,7 @@ use crate::error::{Error, Escaped, Exit};
 use crate::openmetrics::{self, Lines};
 use crate::plan::Plan;
 use crate::report::progress::Progress;
-use crate::report::words::counted;
+use crate::report::words::count_of;
 use crate::report::{Field, Level, Report, stdout};
 use temporary::{Named, Temporary};
 
@@ -54,7 +54,7 @@ pub fn run(config: &ExportConfig, report: &Report, clock: &SystemClock) -> Resul
     let name = Escaped(&name);
     if exit == Exit::Success {
         let count = config.plan.sample_count();
-        let text = format!("Wrote {} to {name}", counted(count, "datapoint"));
+        let text = format!("Wrote {} to {name}", count_of(count, "datapoint"));
         report.info("written", &[("written", Field::Count(count))], &text);
     } else {
         report.end_quiet();

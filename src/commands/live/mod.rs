@@ -12,7 +12,7 @@ use crate::error::Exit;
 use crate::plan::{Plan, Window};
 use crate::remote_write::STALE_NAN_BITS;
 use crate::report::announce::{announce_plan, announce_target};
-use crate::report::words::{counted, rounded_seconds, step_in_words};
+use crate::report::words::{count_of, rounded_seconds, step_in_words};
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, Tick, TimestampMs};
 
@@ -65,7 +65,7 @@ fn announce(config: &PushConfig, report: &Report) {
         series_count => format!(" ({ticks} for each of {series_count} series)"),
     };
     let fields = [("planned", Field::Count(count)), ("ticks", Field::Count(ticks))];
-    let text = format!("Generated {}{each}", counted(count, "datapoint"));
+    let text = format!("Generated {}{each}", count_of(count, "datapoint"));
     report.info("generated", &fields, &text);
     report.rule();
     let step = step_in_words(plan.model.grid.step_ms);

@@ -12,7 +12,7 @@ use crate::error::Exit;
 use crate::plan::Window;
 use crate::read_back::{ReadError, TICKS_PER_CHUNK, TimeRange};
 use crate::remote_write::STALE_NAN_BITS;
-use crate::report::words::counted;
+use crate::report::words::count_of;
 use crate::report::{Field, Level};
 use crate::series::TimestampMs;
 
@@ -37,7 +37,7 @@ pub(super) fn rest(verify: Verify<'_>, summary: &Summary) -> Result<Window, Exit
         verify.report.log(Level::Warning, "gaps", &[], text);
     }
     let end_index = first_index + tick_count;
-    let (left, planned) = (end_index - index, counted(tick_count, "datapoint"));
+    let (left, planned) = (end_index - index, count_of(tick_count, "datapoint"));
     let gaps = match index - first_index {
         0 => "",
         _ => ", after the newest one that is there (verify finds gaps before it)",

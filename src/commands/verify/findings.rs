@@ -9,7 +9,7 @@ use crate::delivery::{IndexRange, Missing, Ranges, Remedy};
 use crate::error::Exit;
 use crate::labels::LabelSet;
 use crate::plan::Plan;
-use crate::report::words::counted;
+use crate::report::words::count_of;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, TimestampMs};
 
@@ -97,7 +97,7 @@ impl Findings {
     /// Says that nothing is sent, because other values are there.
     pub(super) fn print_not_resumed(&self, report: &Report) {
         report.end_quiet();
-        let count = counted(self.different, "datapoint");
+        let count = count_of(self.different, "datapoint");
         let fields = [
             ("different", Field::Count(self.different)),
             ("exit_code", Field::Count(Exit::Different as u64)),
@@ -167,7 +167,7 @@ impl Findings {
             report.log(Level::Warning, "unexpected", &[], &text);
         }
         if self.duplicates > 0 {
-            let count = counted(self.duplicates, "datapoint");
+            let count = count_of(self.duplicates, "datapoint");
             let text = format!(
                 "{count} stored more than once, with the same value: sent again, a VictoriaMetrics \
                  keeps both; start it with -dedup.minScrapeInterval=1ms to count them once"

@@ -16,7 +16,7 @@ use crate::error::{Error, Exit};
 use crate::plan::Plan;
 use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::report::announce::announce_plan;
-use crate::report::words::counted;
+use crate::report::words::count_of;
 use crate::report::{Field, Level, Report};
 
 pub(crate) use check::{Comparison, ShowWait, compare_window};
@@ -86,7 +86,7 @@ impl Verify<'_> {
     /// Logs what is found in the window; returns the exit code.
     fn check(self, shown_within: Duration) -> Exit {
         let count = self.plan.sample_count();
-        let (planned, url) = (counted(count, "datapoint"), self.source.config.target.shown_url());
+        let (planned, url) = (count_of(count, "datapoint"), self.source.config.target.shown_url());
         let text = format!("Verifying {planned}, read from {url}");
         self.report.info("verifying", &[("planned", Field::Count(count))], &text);
         match compare_window(self, shown_within) {
