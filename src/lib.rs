@@ -45,6 +45,7 @@
 //! commands/mod.rs              the commands, each with what it has to know and its run
 //! commands/push.rs             what live and backfill share: settings, connections, counts
 //! commands/live/mod.rs         pushes each datapoint when its time has come
+//! commands/live/gaps.rs        the gaps, each logged when it begins
 //! commands/live/resume.rs      --resume: what the receiver has of the window already
 //! commands/backfill/mod.rs     pushes the past at once, in batches
 //! commands/backfill/resume.rs  --resume: only what the receiver lacks of the window

@@ -87,11 +87,6 @@ pub fn parse(
     let output = config::output(&args)?;
     let mut warnings = Vec::new();
     let plan = window::plan(verb, &args, now, &mut warnings)?;
-    let is_sent = verb != Verb::Preview && !args.has("output") && !args.has("dry-run");
-    if is_sent && !plan.incidents.is_empty() {
-        let problem = "works with preview, --output and --dry-run only, so far";
-        return Err(args.bad("incident", problem, "leave it out").into());
-    }
     let command = match verb {
         Verb::Preview => Command::Preview(Box::new(config::preview(&args, plan)?)),
         Verb::Backfill if args.has("output") => {

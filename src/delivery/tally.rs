@@ -21,7 +21,7 @@ pub enum Fate {
     Unconfirmed,
 }
 
-/// Ranges beyond this many are counted, not kept.
+/// Ranges beyond this many are count_of, not kept.
 const RANGE_COUNT_MAX: usize = 10;
 
 /// A contiguous range of grid indices, both ends included.
@@ -268,6 +268,11 @@ impl Tally {
             self.missing.skip(ticks);
         }
         self.next = (self.ticks.end..self.ticks.end, 0);
+    }
+
+    /// Returns how many ticks that have a sample are not dealt with.
+    pub fn ticks_left(&self) -> u64 {
+        self.tick_count - self.ticks_done
     }
 
     /// Returns the first tick that is not dealt with.

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use super::words::in_words;
+use super::words::{count_of, in_words};
 use super::{Field, Report, times};
+use crate::error::Escaped;
 use crate::http::Target;
-use crate::plan::Plan;
+use crate::plan::{Named, Plan};
+use crate::series::Kind;
 
 /// Label sets that are logged one by one.
 const LABEL_SETS_MAX: usize = 3;
@@ -30,8 +32,52 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
     }
     let origin = plan.model.grid.origin;
     report.info("origin", &[("origin", Field::Time(origin))], &format!("Origin: {origin}"));
+    for named in &plan.incidents {
+        announce_incident(named, plan, report);
+    }
+    if plan.sample_count() == 0 {
+        report.info("no_datapoint", &[], "All of the window is in a gap: it has no datapoint");
+    }
     let zone = times::zone(start..end);
     report.info("zone", &[("zone", Field::Text(&zone))], &format!("Local time: {zone}"));
+}
+
+/// Logs what an incident is, and where it first is in the window.
+fn announce_incident(named: &Named, plan: &Plan, report: &Report) {
+    let Named { text, incident, series_count } = named;
+    let (model, ticks) = (&plan.model, plan.window.ticks());
+    let (mut first, mut occurrence_count, mut tick_count) = (None, 0, 0);
+    for occurrence in model.occurrences(incident, ticks.clone()) {
+        let Range { start, end } = occurrence.ticks;
+        tick_count += end.min(ticks.end) - start.max(ticks.start);
+        occurrence_count += 1;
+        first.get_or_insert(occurrence.times);
+    }
+    let count = tick_count * series_count;
+    let mut fields = vec![
+        ("incident", Field::Count(incident.number.into())),
+        ("kind", Field::Text(incident.kind.name())),
+        ("series_count", Field::Count(*series_count)),
+        ("occurrence_count", Field::Count(occurrence_count)),
+        ("count", Field::Count(count)),
+    ];
+    let mut line = format!("Incident {}: {}, ", incident.number, Escaped(text));
+    let Some(Range { start, end }) = first else {
+        return report.info("incident", &fields, &(line + "not in this window"));
+    };
+    fields.extend([("start", Field::Time(start)), ("end", Field::Time(end))]);
+    line += &format!("from {} to {}", report.local_time(start), report.local_time(end));
+    if let more @ 1.. = occurrence_count - 1 {
+        line += &format!(" and {} more", count_of(more, "time"));
+    }
+    line += &format!(": {}", count_of(count, "datapoint"));
+    if incident.kind == Kind::Gap {
+        line += " left out";
+    }
+    if plan.label_sets.len() > 1 {
+        line += &format!(" of {series_count} series");
+    }
+    report.info("incident", &fields, &line);
 }
 
 /// Logs the target and where it came from.

@@ -83,6 +83,12 @@ impl Tick {
     }
 }
 
+impl From<Sample> for Tick {
+    fn from(Sample { timestamp, value }: Sample) -> Self {
+        Self { timestamp, value: Some(value), is_anomaly: false }
+    }
+}
+
 /// One time that an incident comes; it covers at least one tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {

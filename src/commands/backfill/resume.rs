@@ -18,7 +18,7 @@ use crate::read_back::{ReadError, TimeRange};
 use crate::remote_write::TimeSeries;
 use crate::report::Field;
 use crate::report::words::count_of;
-use crate::series::{Grid, Sample, SeriesIter};
+use crate::series::{Grid, Sample, SeriesIter, Tick};
 
 /// Samples of which it is known at once whether they are there: a byte each.
 const KNOWN_MAX: u64 = 4 * 1024 * 1024;
@@ -250,7 +250,7 @@ impl Batch<'_, '_> {
         for k in series {
             let expected = mem::take(&mut self.samples[*k]);
             let mut is_missing = vec![false; expected.len()];
-            let iter = expected.iter().copied().map(Some);
+            let iter = expected.iter().copied().map(Tick::from);
             let looked = self.rest.comparison.series(*k, range, iter, |finding| {
                 if let Finding::Missing { tick } = finding {
                     is_missing[tick] = true;

@@ -3,9 +3,14 @@
 //! The loop holds one tick at a time. What is due behind it is no queue but the rest of the
 //! series, generated when its turn comes: an outage costs no memory, however long.
 
+mod gaps;
 mod resume;
 
+use gaps::Gaps;
+
 use super::push::{Push, PushConfig};
+use std::ops::Range;
+
 use crate::clock::{Clock, Interrupted};
 use crate::delivery::{Delivery, Ending, Summary};
 use crate::error::Exit;
@@ -29,7 +34,8 @@ pub fn run(push: &Push<'_>, clock: &dyn Clock) -> Exit {
             Err(exit) => return exit,
         };
     }
-    let exit = match window.tick_count {
+    let planned = push.summary.tally().planned();
+    let exit = match planned {
         0 => push.summary.print(Ending::Finished),
         _ => send(push, window, clock),
     };
@@ -42,7 +48,9 @@ pub fn run(push: &Push<'_>, clock: &dyn Clock) -> Exit {
 fn send(push: &Push<'_>, window: Window, clock: &dyn Clock) -> Exit {
     let PushConfig { plan, stale_marker, .. } = push.config;
     let (summary, delivery) = (&*push.summary, push.delivery(plan, clock));
-    let mut ticks = Ticks { plan, window, summary, clock, delivery };
+    let gaps = Gaps::new(plan, window.first_index);
+    let tick_count = plan.schedule.tick_count(plan.window.ticks());
+    let mut ticks = Ticks { plan, window, summary, clock, delivery, gaps, tick_count };
     let ending = ticks.send_all();
     if ending != Ending::Finished {
         summary.give_up_due(clock.now());
@@ -59,10 +67,13 @@ fn announce(config: &PushConfig, report: &Report) {
     announce_plan("Generating", plan, report);
     announce_target(&config.target, report);
     config.rerun.announce(plan.times(), report);
-    let (ticks, count) = (plan.window.tick_count, plan.sample_count());
+    let (ticks, count) = (plan.schedule.tick_count(plan.window.ticks()), plan.sample_count());
     let each = match plan.label_sets.len() {
         1 => String::new(),
-        series_count => format!(" ({ticks} for each of {series_count} series)"),
+        series_count if plan.schedule.is_uniform() => {
+            format!(" ({ticks} for each of {series_count} series)")
+        }
+        series_count => format!(" (at {} of {series_count} series)", count_of(ticks, "tick")),
     };
     let fields = [("planned", Field::Count(count)), ("ticks", Field::Count(ticks))];
     let text = format!("Generated {}{each}", count_of(count, "datapoint"));
@@ -83,11 +94,16 @@ struct Ticks<'a> {
     summary: &'a Summary,
     clock: &'a dyn Clock,
     delivery: Delivery<'a>,
+    gaps: Gaps<'a>,
+    /// Ticks of the whole window that have a datapoint.
+    tick_count: u64,
 }
 
 impl Ticks<'_> {
+    /// Ends with the last tick at which a series has a datapoint.
     fn send_all(&mut self) -> Ending {
         let window = self.window;
+        let end = self.summary.tally().ticks.end;
         // What makes the samples of later ticks is kept only where there are any: for ten
         // thousand series it is 26 MB, and touching them half of the time of a tick from cron.
         let mut series = Vec::new();
@@ -99,26 +115,50 @@ impl Ticks<'_> {
             series.extend(first);
             Vec::new()
         };
-        for index in window.first_index..window.end_index() {
-            if self.wait_for_tick(index).is_err() {
-                return Ending::Interrupted;
+        for (ticks, count) in self.plan.schedule.stretches(window.first_index..end) {
+            if count == 0 {
+                if self.wait_in_gap(ticks.clone()).is_err() {
+                    return Ending::Interrupted;
+                }
+                for iter in &mut series {
+                    while iter.index() < ticks.end {
+                        iter.next();
+                    }
+                }
+                continue;
             }
-            if self.delivery.is_over() {
-                self.summary.tally().give_up_before(window.end_index());
-                break;
-            }
-            if !series.is_empty() {
-                samples.clear();
-                samples.extend(series.iter_mut().map(|iter| sample(iter.next())));
-            }
-            if let Err(ending) = self.tick(index, &samples) {
-                return ending;
+            for index in ticks {
+                if self.wait_for_tick(index, "next push").is_err() {
+                    return Ending::Interrupted;
+                }
+                self.gaps.log(index, &self.summary.report);
+                if self.delivery.is_over() {
+                    self.summary.tally().give_up_before(end);
+                    return Ending::Finished;
+                }
+                if !series.is_empty() {
+                    samples.clear();
+                    samples.extend(series.iter_mut().map(|iter| sample(iter.next())));
+                }
+                if let Err(ending) = self.tick(index, &samples) {
+                    return ending;
+                }
             }
         }
         Ending::Finished
     }
 
-    fn wait_for_tick(&mut self, index: u64) -> Result<(), Interrupted> {
+    /// Waits for the gaps that begin in `ticks`, at which no series has a datapoint, and logs each.
+    fn wait_in_gap(&mut self, ticks: Range<u64>) -> Result<(), Interrupted> {
+        while let Some(first) = self.gaps.next().filter(|first| *first < ticks.end) {
+            let index = first.max(ticks.start);
+            self.wait_for_tick(index, "gap")?;
+            self.gaps.log(index, &self.summary.report);
+        }
+        Ok(())
+    }
+
+    fn wait_for_tick(&mut self, index: u64, what: &str) -> Result<(), Interrupted> {
         let report = &self.summary.report;
         let due = self.plan.model.grid.time_of(index);
         if let Ok(left_ms @ 1..) = u64::try_from(due.0 - self.clock.now().0) {
@@ -126,16 +166,16 @@ impl Ticks<'_> {
             let text = format!("Sleeping for {}...", rounded_seconds(left_ms));
             report.info("sleeping", &delay_s, &text);
         }
-        self.delivery.wait_until(due, "next push")
+        self.delivery.wait_until(due, what)
     }
 
     /// Pushes the samples of one tick, one for each series that is not in a gap.
     fn tick(&mut self, index: u64, samples: &[Option<Sample>]) -> Result<(), Ending> {
-        // Of the whole window, also when a part of it is there already.
-        let number = index - self.plan.window.first_index + 1;
+        let (report, count) = (&self.summary.report, self.tick_count);
         let time = self.plan.model.grid.time_of(index);
-        let report = &self.summary.report;
-        let (count, local_time) = (self.plan.window.tick_count, report.local_time(time));
+        let local_time = report.local_time(time);
+        // Of the whole window, also when a part of it is there already.
+        let number = count - self.summary.tally().ticks_left() + 1;
         let fields = [("tick", Field::Count(number)), ("timestamp", Field::Time(time))];
         report.info("tick", &fields, &format!("[{number}/{count}] Timestamp: {local_time}"));
         if self.delivery.tick(index, samples)? {

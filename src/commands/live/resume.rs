@@ -36,17 +36,18 @@ pub(super) fn rest(verify: Verify<'_>, summary: &Summary) -> Result<Window, Exit
         let text = "Some series lack more than the newest datapoint; verify tells which";
         verify.report.log(Level::Warning, "gaps", &[], text);
     }
-    let end_index = first_index + tick_count;
-    let (left, planned) = (end_index - index, count_of(tick_count, "datapoint"));
+    let (end_index, schedule) = (first_index + tick_count, &verify.plan.schedule);
+    let left = schedule.tick_count(index..end_index);
+    let planned = count_of(schedule.tick_count(first_index..end_index), "datapoint");
     let gaps = match index - first_index {
         0 => "",
         _ => ", after the newest one that is there (verify finds gaps before it)",
     };
     let text = format!("Resuming: {left} of {planned} are left{gaps}");
-    let left_samples = left * verify.plan.label_sets.len() as u64;
+    let left_samples = schedule.count(index..end_index);
     verify.report.info("resuming", &[("left", Field::Count(left_samples))], &text);
     summary.begin_with(index..end_index, left_samples);
-    Ok(Window { first_index: index, tick_count: left })
+    Ok(Window { first_index: index, tick_count: end_index - index })
 }
 
 /// Compares the newest samples; returns the ticks after that of the series that has least, and
@@ -67,7 +68,7 @@ fn newest(verify: Verify<'_>) -> Result<(Findings, u64, u64), ReadError> {
             let next = plan.series(k).planned(end..due_end).next();
             (least, most) = (least.min(next.map_or(due_end, |next| next.start)), most.max(end));
         }
-        let may_show = findings.different == 0 && least < due_end;
+        let may_show = findings.is_ours() && least < due_end;
         if !may_show || !wait.goes_on(clock, &comparison.reader)? {
             return Ok((findings, least, most));
         }
@@ -119,8 +120,7 @@ fn compare_newest(comparison: &Comparison<'_>, k: usize, findings: &mut Findings
     // A VictoriaMetrics may have several at this time.
     let found = samples.iter().filter(|found| found.timestamp == expected.timestamp);
     let found: Vec<_> = found.copied().collect();
-    let expected = iter::once(expected.sample());
-    compare(expected, &found, comparison.reader.relative_error_max(), |finding| {
+    compare(iter::once(expected), &found, comparison.reader.relative_error_max(), |finding| {
         findings.note(&plan.label_sets[k], finding);
     });
 }

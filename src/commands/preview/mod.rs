@@ -28,9 +28,9 @@ const ROWS: usize = 16;
 const ROWS_OF_SEVERAL: usize = 8;
 /// Stands for a space at which no line is broken.
 const KEPT_SPACE: &str = "\u{a0}";
-/// Series beyond these are counted, not drawn.
+/// Series beyond these are count_of, not drawn.
 const CHART_COUNT_MAX: usize = 3;
-/// Incidents below a chart beyond these are counted, not named.
+/// Incidents below a chart beyond these are count_of, not named.
 const NAMES_MAX: usize = 20;
 /// Datapoints of all charts; they take about 3 seconds.
 const DRAWN_COUNT_MAX: u64 = 20_000_000;

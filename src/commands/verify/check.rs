@@ -50,7 +50,7 @@ impl<'a> Comparison<'a> {
             let range = TimeRange::of_ticks(self.verify.plan.model.grid, ticks.start, count);
             let mut notes = new(tick_count);
             for (k, iter) in iters.iter().enumerate() {
-                let expected = iter.clone().take(tick_count).map(Tick::sample);
+                let expected = iter.clone().take(tick_count);
                 match self.series(k, range, expected, |finding| note(&mut notes, k, finding)) {
                     // The series has more samples in between than ours.
                     Err(ReadError::TooLarge) if count > 1 => {
@@ -72,7 +72,7 @@ impl<'a> Comparison<'a> {
         &mut self,
         k: usize,
         range: TimeRange,
-        expected: impl Iterator<Item = Option<Sample>>,
+        expected: impl Iterator<Item = Tick>,
         on: impl FnMut(Finding),
     ) -> Result<(), ReadError> {
         self.read(k, range)?;
@@ -115,7 +115,7 @@ pub(crate) fn compare_window(
         if all.missing > findings.missing && wait.goes_on(verify.clock, &comparison.reader)? {
             continue;
         }
-        findings = all.end_chunk(index);
+        findings = all.end_chunk(index, &plan.schedule);
         let count_of_each = usize::try_from(count).expect("a chunk fits memory");
         for iter in &mut iters {
             iter.nth(count_of_each - 1).expect("a series is endless");

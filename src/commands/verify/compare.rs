@@ -3,7 +3,7 @@
 //! Pure: no clock, no socket, and no memory but for the first findings of each kind.
 
 use crate::remote_write::STALE_NAN_BITS;
-use crate::series::{Sample, TimestampMs};
+use crate::series::{Sample, Tick, TimestampMs};
 
 /// What the comparison says of a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,30 +26,36 @@ pub enum Finding {
         /// The value that is there.
         found: f64,
     },
-    /// It is there and no sample of the series is at its time.
+    /// It is there and no tick is at its time.
     Unexpected(Sample),
+    /// It is there, at a tick at which the series has no sample.
+    InGap(Sample),
 }
 
 /// Compares the samples of a series with those found, both in the order of time.
 ///
-/// Expected is a sample for each tick, or none in a gap. A stale marker is not a sample. Of several
-/// at one time, all have to match.
+/// A stale marker is not a sample. Of several at one time, all have to match.
 pub fn compare(
-    expected: impl Iterator<Item = Option<Sample>>,
+    expected: impl Iterator<Item = Tick>,
     found: &[Sample],
     relative_error_max: Option<f64>,
     mut on: impl FnMut(Finding),
 ) {
     let samples = |sample: &&Sample| sample.value.to_bits() != STALE_NAN_BITS;
     let mut found = found.iter().filter(samples).peekable();
-    for (tick, expected) in expected.enumerate() {
-        let Some(Sample { timestamp, value }) = expected else { continue };
+    for (tick, Tick { timestamp, value, .. }) in expected.enumerate() {
         let mut last = None;
         while let Some(early) = found.next_if(|sample| sample.timestamp < timestamp) {
             if last.replace(early.timestamp) != Some(early.timestamp) {
                 on(Finding::Unexpected(*early));
             }
         }
+        let Some(value) = value else {
+            while let Some(here) = found.next_if(|sample| sample.timestamp == timestamp) {
+                on(Finding::InGap(*here));
+            }
+            continue;
+        };
         let mut finding = Finding::Missing { tick };
         let mut is_duplicate = false;
         while let Some(here) = found.next_if(|sample| sample.timestamp == timestamp) {
@@ -82,14 +88,16 @@ pub fn compare(
 mod tests {
     use super::*;
 
-    /// Expected are the values 1, 2 and 3 at 10, 20 and 30.
+    /// Expected are the values 1, 2 and 3 at 10, 20 and 30, and none at 40, in a gap.
     #[track_caller]
     fn check(found: &[(i64, f64)], relative_error_max: Option<f64>, shown: &str) {
         let sample = |&(ms, value): &(i64, f64)| Sample { timestamp: TimestampMs(ms), value };
         let found: Vec<Sample> = found.iter().map(sample).collect();
+        let gap = Tick { timestamp: TimestampMs(40), value: None, is_anomaly: true };
         let expected = [(10, 1.0), (20, 2.0), (30, 3.0)];
+        let expected = expected.iter().map(sample).map(Tick::from).chain([gap]);
         let mut findings = Vec::new();
-        compare(expected.iter().map(sample).map(Some), &found, relative_error_max, |finding| {
+        compare(expected, &found, relative_error_max, |finding| {
             findings.push(match finding {
                 Finding::Matching => "match".to_owned(),
                 Finding::Duplicate => "twice".to_owned(),
@@ -98,6 +106,7 @@ mod tests {
                     format!("{} is {found}, not {expected}", timestamp.0)
                 }
                 Finding::Unexpected(sample) => format!("unexpected {}", sample.timestamp.0),
+                Finding::InGap(sample) => format!("in a gap {}", sample.timestamp.0),
             });
         });
         assert_eq!(findings.join(", "), shown);
@@ -112,6 +121,13 @@ mod tests {
         let next = 2.0_f64.next_up();
         check(&[(20, next)], exact, &format!("missing 0, 20 is {next}, not 2, missing 2"));
         check(&[(30, -3.0)], exact, "missing 0, missing 1, 30 is -3, not 3");
+    }
+
+    #[test]
+    fn a_gap_expects_nothing() {
+        let found = [(10, 1.0), (20, 2.0), (30, 3.0), (39, 1.0), (40, 1.0), (40, 2.0), (41, 1.0)];
+        let shown = "match, match, match, unexpected 39, in a gap 40, in a gap 40, unexpected 41";
+        check(&found, None, shown);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::labels::LabelSet;
 use crate::plan::Plan;
 use crate::report::words::count_of;
 use crate::report::{Field, Level, Report};
-use crate::series::{Sample, TimestampMs};
+use crate::series::{Sample, Schedule, TimestampMs};
 
-/// Differences beyond this many are counted, not kept.
+/// Differences beyond this many are count_of, not kept.
 const DIFFERENCES_MAX: usize = 10;
 /// The shortest `-retentionPeriod` that VictoriaMetrics takes, in milliseconds.
 const RETENTION_MIN_MS: i64 = 24 * 3_600_000;
@@ -27,9 +27,12 @@ pub(crate) struct Findings {
     /// Samples that have another value.
     pub(crate) different: u64,
     unexpected: u64,
+    /// Samples where the series has a gap.
+    in_gaps: u64,
     duplicates: u64,
     differences: Vec<Difference>,
     first_unexpected: Option<Sample>,
+    first_in_gap: Option<Sample>,
     missing_ticks: Ranges,
     last_there: Option<u64>,
     /// By tick of the chunk that is compared, whether a series has no sample there.
@@ -73,17 +76,34 @@ impl Findings {
                 self.unexpected += 1;
                 self.first_unexpected.get_or_insert(sample);
             }
+            Finding::InGap(sample) => {
+                self.in_gaps += 1;
+                self.first_in_gap.get_or_insert(sample);
+            }
         }
     }
 
+    /// Whether nothing is there that contradicts the series.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.different == 0 && self.in_gaps == 0
+    }
+
     /// Ends the chunk, which began at tick `first`.
-    pub(super) fn end_chunk(mut self, first: u64) -> Self {
-        for (index, is_missing) in (first..).zip(mem::take(&mut self.is_missing)) {
-            if is_missing {
+    pub(super) fn end_chunk(mut self, first: u64, schedule: &Schedule) -> Self {
+        let mut is_missing = mem::take(&mut self.is_missing).into_iter();
+        for (ticks, count) in schedule.stretches(first..first + is_missing.len() as u64) {
+            for (index, is_missing) in ticks.clone().zip(&mut is_missing) {
                 let remedy = Remedy::Send;
-                self.missing_ticks.add(IndexRange { first: index, last: index, remedy });
-            } else {
-                self.last_there = Some(index);
+                match is_missing {
+                    _ if count == 0 => {}
+                    true => {
+                        self.missing_ticks.add(IndexRange { first: index, last: index, remedy })
+                    }
+                    false => self.last_there = Some(index),
+                }
+            }
+            if count == 0 {
+                self.missing_ticks.skip(ticks);
             }
         }
         self
@@ -97,12 +117,14 @@ impl Findings {
     /// Says that nothing is sent, because other values are there.
     pub(super) fn print_not_resumed(&self, report: &Report) {
         report.end_quiet();
-        let count = count_of(self.different, "datapoint");
+        let count = count_of(self.different + self.in_gaps, "datapoint");
         let fields = [
             ("different", Field::Count(self.different)),
             ("exit_code", Field::Count(Exit::Different as u64)),
         ];
-        let text = format!("✗ Not resumed, nothing was sent: {count} stored with another value");
+        let text = format!(
+            "✗ Not resumed, nothing was sent: {count} stored with another value or in a gap"
+        );
         report.log(Level::Error, "not_resumed", &fields, &text);
         self.print_differences(report);
     }
@@ -115,7 +137,7 @@ impl Findings {
             None => "to the bit".to_owned(),
             Some(error) => format!("within {error:e}, as VictoriaMetrics keeps no more digits"),
         };
-        let (exit, level, sign, matching) = match self.matching == planned {
+        let (exit, level, sign, matching) = match self.matching == planned && self.in_gaps == 0 {
             true => (Exit::Success, Level::Info, "✓", format!("all {planned}")),
             false => {
                 report.end_quiet();
@@ -123,7 +145,11 @@ impl Findings {
             }
         };
         report.rule();
-        let text = format!("{sign} Verified: {matching} datapoints match {precision}");
+        let in_gaps = match self.in_gaps {
+            0 => String::new(),
+            count => format!(", and {} in a gap", count_of(count, "datapoint")),
+        };
+        let text = format!("{sign} Verified: {matching} datapoints match {precision}{in_gaps}");
         report.log(level, "verified", &[], &text);
         report.rule();
         self.print_differences(report);
@@ -141,7 +167,7 @@ impl Findings {
             ("matching", Field::Count(self.matching)),
             ("missing", Field::Count(self.missing)),
             ("different", Field::Count(self.different)),
-            ("unexpected", Field::Count(self.unexpected)),
+            ("unexpected", Field::Count(self.unexpected + self.in_gaps)),
             ("duplicates", Field::Count(self.duplicates)),
             ("exit_code", Field::Count(exit as u64)),
             ("omitted_range_count", Field::Count(self.missing_ticks.more_count())),
@@ -149,7 +175,10 @@ impl Findings {
         ];
         let text = format!(
             "Verify: {planned} planned = {} matching + {} missing + {} different; {} unexpected",
-            self.matching, self.missing, self.different, self.unexpected
+            self.matching,
+            self.missing,
+            self.different,
+            self.unexpected + self.in_gaps
         );
         report.log(level, "verify_summary", &fields, &text);
         exit
@@ -188,10 +217,21 @@ impl Findings {
     }
 
     fn print_differences(&self, report: &Report) {
-        if self.matching == 0 && self.different + self.unexpected > 0 {
+        if self.matching == 0 && self.different + self.unexpected > 0 && self.in_gaps == 0 {
             let text = "Nothing matches at all: --origin, --seed or the step are probably not \
                         those that these datapoints were pushed with";
             report.log(Level::Error, "nothing_matches", &[], text);
+        }
+        if let Some(first) = self.first_in_gap {
+            let fields = [
+                ("count", Field::Count(self.in_gaps)),
+                ("timestamp", Field::Time(first.timestamp)),
+                ("value", Field::Value(first.value)),
+            ];
+            let count = count_of(self.in_gaps, "datapoint");
+            let (time, value) = (report.local_time(first.timestamp), first.value);
+            let text = format!("Unexpected: {count} in a gap, the first at {time} = {value}");
+            report.log(Level::Error, "in_gap", &fields, &text);
         }
         for difference in &self.differences {
             let Difference { labels, timestamp, expected, found } = difference;

@@ -104,7 +104,7 @@ impl Verify<'_> {
         findings: &Findings,
         summary: &Summary,
     ) -> Result<(), Exit> {
-        if findings.different == 0 {
+        if findings.is_ours() {
             return Ok(());
         }
         findings.print_not_resumed(self.report);
