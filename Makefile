@@ -29,7 +29,7 @@ $(foreach name,URL PREFIX FILE ARGS,$(if $(call typed,$(name)),,$(eval override 
 UNKNOWN := $(filter-out $(VARIABLES) ENV,$(foreach name,$(.VARIABLES),$(if $(call typed,$(name)),$(name))))
 ifneq ($(UNKNOWN),)
 UNKNOWN := $(firstword $(filter $(UNKNOWN),\
-	$(shell sed -n 's/.*\.flag("\([a-z-]*\)".*/\1/p' src/cli/flags.rs | tr a-z- A-Z_)))
+	$(shell sed -n 's/^| `--\([a-z-]*\).*/\1/p' docs/guide.md | tr a-z- A-Z_)))
 $(if $(UNKNOWN),$(error $(UNKNOWN) is no variable of this Makefile: \
 	give the flag as ARGS='--$(shell echo $(UNKNOWN) | tr A-Z_ a-z-) ...'; the variables are $(VARIABLES)))
 endif

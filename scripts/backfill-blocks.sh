@@ -1,6 +1,7 @@
 #!/bin/sh
-# Turns OpenMetrics text (push-live-metrics backfill --output FILE) into TSDB blocks, and
-# puts them into a Prometheus data folder or uploads them to Mimir.
+# A tool for users, which the archive of a release has, too: turns OpenMetrics text
+# (push-live-metrics backfill --output FILE) into TSDB blocks, and puts them into a Prometheus data
+# folder or uploads them to Mimir.
 #
 # Usage: scripts/backfill-blocks.sh [--no-other-series] FILE|- DATA_FOLDER
 #                                  into a Prometheus (--storage.tsdb.path)

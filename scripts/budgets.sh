@@ -54,7 +54,6 @@ if [ -z "$lacks" ]; then
     # A dynamic executable names its interpreter.
     dynamic=$(grep -c '/ld-[a-z0-9.-]*\.so' "$binary" || true)
     [ "$dynamic" = 0 ] || { row 'static' yes no MISSED; missed=1; }
-    # Takes the other one's place.
     binary=$(scripts/static.sh --no-default-features)
     at_most 'static binary without TLS, bytes' "$binary_without_tls_bytes_max" "$(wc -c <"$binary")"
 else

@@ -59,6 +59,8 @@ CARGO_ENCODED_RUSTFLAGS=$(printf '%s\n' \
 CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%?}
 export CARGO_ENCODED_RUSTFLAGS
 case " $* " in *' --no-default-features '*)
+    # In a folder of its own, so that neither build has the other one compiled again.
+    target=$target-small
     CARGO_PROFILE_RELEASE_OPT_LEVEL=z
     export CARGO_PROFILE_RELEASE_OPT_LEVEL
     ;;
