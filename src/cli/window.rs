@@ -1,7 +1,6 @@
 //! What a run is about, from flags and the time of the start: the series, and the window of its
 //! grid.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use super::args::Args;
@@ -122,41 +121,22 @@ fn check_skipped(args: &Args, index: u64, series_count: usize) -> Result<(), Bad
     Err(args.bad("origin", &problem, "give a nearer one"))
 }
 
-/// Returns the window of a live run that starts now, unless flags say otherwise.
-///
-/// It has every tick before its end, which `--duration` or `--end-epoch` gives.
+/// The flags that a window is made of.
+struct Times<'a> {
+    args: &'a Args,
+    now: TimestampMs,
+    step_ms: u64,
+    origin: Option<TimestampMs>,
+    start: Option<TimestampMs>,
+    end: Option<TimestampMs>,
+}
+
+/// Returns the window of a live run, or of a preview of one.
 ///
 /// # Errors
 /// The window is empty, too long, or before the origin.
 fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    let step_ms = millis(args.parsed("interval", values::duration)?);
-    let origin = args.parsed_if_given("origin", values::time)?;
-    let start = args.parsed_if_given("start-epoch", values::time)?;
-    if args.has("resume") && origin.or(start).is_none() {
-        let hint = "give the origin that the run to go on with logged at its start";
-        return Err(args.bad("resume", "needs --origin or --start-epoch", hint));
-    }
-    let grid = Grid {
-        origin: origin.or(start).unwrap_or(TimestampMs(now.0 - now.0.rem_euclid(1000))),
-        step_ms,
-    };
-    let first_index = match (origin, start) {
-        (None, _) => Some(0),
-        (Some(_), Some(start)) => grid.index_at_or_after(start),
-        (Some(_), None) if args.has("resume") => Some(0),
-        (Some(_), None) => grid.index_at_or_before(now),
-    };
-    let Some(first_index) = first_index else {
-        return Err(if start.is_some() {
-            let hint = "give a later one, or an earlier --origin";
-            args.bad("start-epoch", "is before --origin", hint)
-        } else {
-            let hint = "give an earlier one, or --start-epoch to wait for it";
-            args.bad("origin", "is in the future", hint)
-        });
-    };
-    let tick_count = tick_count(args, grid.time_of(first_index), step_ms)?;
-    Ok((grid, Window { first_index, tick_count }))
+    Times::new(args, now, args.parsed("interval", values::duration)?)?.live()
 }
 
 /// Returns a window of the past: `--since`, or from `--start-epoch` to `--end-epoch`, whose end
@@ -165,10 +145,8 @@ fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
 /// # Errors
 /// The window is empty, too large, in the future, or before the origin.
 fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    let step_ms = millis(args.parsed("step-size", values::minutes)?);
-    let origin = args.parsed_if_given("origin", values::time)?;
-    let (start, end) = bounds(args, origin, step_ms, now)?;
-    let (grid, window) = stretch(args, origin, step_ms, start..end)?;
+    let times = Times::new(args, now, args.parsed("step-size", values::minutes)?)?;
+    let (grid, window) = times.between()?;
     // The end itself may be to come: it is excluded.
     if grid.time_of(window.end_index() - 1) > now {
         let hint = "give one that is past; live pushes what is to come";
@@ -181,105 +159,118 @@ fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
 /// run, else any of past or future; a day from now where nothing is given.
 ///
 /// # Errors
-/// The window is empty, too large, or before the origin, or flags of both kinds are given.
+/// The window is empty, too large, or before the origin.
 fn preview(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    if args.has("duration") || args.has("interval") {
-        if !args.has("duration") && !args.has("end-epoch") {
-            let problem = "is given without --duration";
-            return Err(args.bad("interval", problem, "add --duration"));
+    match (args.has("duration"), args.has("interval")) {
+        (false, false) if args.has("since") => past(args, now),
+        (false, false) => {
+            Times::new(args, now, args.parsed("step-size", values::minutes)?)?.between()
         }
-        return live(args, now);
-    }
-    if args.has("since") {
-        return past(args, now);
-    }
-    let step_ms = millis(args.parsed("step-size", values::minutes)?);
-    let origin = args.parsed_if_given("origin", values::time)?;
-    let start = args.parsed_if_given("start-epoch", values::time)?;
-    let start = start.unwrap_or_else(|| floored(now.0, origin, step_ms));
-    let end = args.parsed_if_given("end-epoch", values::time)?;
-    stretch(args, origin, step_ms, start..end.unwrap_or(TimestampMs(start.0 + DAY_MS)))
-}
-
-/// Returns the window of the times in `bounds`.
-fn stretch(
-    args: &Args,
-    origin: Option<TimestampMs>,
-    step_ms: u64,
-    bounds: Range<TimestampMs>,
-) -> Result<(Grid, Window), BadInput> {
-    let Range { start, end } = bounds;
-    let grid = Grid { origin: origin.unwrap_or(start), step_ms };
-    let Some(first_index) = grid.index_at_or_after(start) else {
-        let problem = "is after the start of the window";
-        let hint = "give an earlier one, or a later start";
-        return Err(args.bad("origin", problem, hint));
-    };
-    let end_index = grid.index_at_or_after(end).unwrap_or(0);
-    let flag = if args.has("since") { "since" } else { "end-epoch" };
-    let bad = |problem: &str, hint| Err(args.bad(flag, problem, hint));
-    match end_index.saturating_sub(first_index) {
-        0 => bad(
-            "gives a window without a datapoint",
-            "give a longer window, or a shorter --step-size",
-        ),
-        tick_count if tick_count > TICK_COUNT_MAX => bad(
-            &format!("gives a window of {tick_count} datapoints, over 10^10"),
-            "give a shorter window, or a longer --step-size",
-        ),
-        tick_count => Ok((grid, Window { first_index, tick_count })),
-    }
-}
-
-/// Returns start and end of a window of the past.
-fn bounds(
-    args: &Args,
-    origin: Option<TimestampMs>,
-    step_ms: u64,
-    now: TimestampMs,
-) -> Result<(TimestampMs, TimestampMs), BadInput> {
-    if let Some(since) = args.parsed_if_given("since", values::duration)? {
-        let floor = |ms| floored(ms, origin, step_ms);
-        let since_ms = i64::try_from(since.as_millis()).expect("durations are bounded");
-        return Ok((floor(now.0 - since_ms), floor(now.0)));
-    }
-    let start = args.parsed("start-epoch", values::time)?;
-    let end = args.parsed("end-epoch", values::time)?;
-    let bad = |problem, hint| Err(args.bad("end-epoch", problem, hint));
-    if end <= start {
-        return bad("is not after --start-epoch", "give a later one");
-    }
-    Ok((start, end))
-}
-
-/// Returns the latest point at or before `ms` of the grid with this origin, else with 1970's.
-fn floored(ms: i64, origin: Option<TimestampMs>, step_ms: u64) -> TimestampMs {
-    let step_ms = i64::try_from(step_ms).expect("durations are bounded to 10 years");
-    let origin_ms = origin.map_or(0, |origin| origin.0);
-    TimestampMs(ms - (ms - origin_ms).rem_euclid(step_ms))
-}
-
-/// Returns how many ticks there are from `first` on.
-fn tick_count(args: &Args, first: TimestampMs, step_ms: u64) -> Result<u64, BadInput> {
-    let duration = args.parsed_if_given("duration", values::minutes)?;
-    let end = args.parsed_if_given("end-epoch", values::time)?;
-    let bad = |name, problem: &str, hint| Err(args.bad(name, problem, hint));
-    match (duration, end) {
-        (Some(duration), _) if millis(duration) < step_ms => {
-            let problem = format!("is shorter than the interval of {}", args.value("interval"));
-            bad("duration", &problem, "give a longer one, or a shorter --interval")
+        (false, true) if !args.has("end-epoch") => {
+            Err(args.bad("interval", "is given without --duration", "add --duration"))
         }
-        (Some(duration), _) => Ok(millis(duration).div_ceil(step_ms)),
-        (None, None) => unreachable!("the caller checks that one of them is given"),
-        (None, Some(end)) if end <= first => {
-            bad("end-epoch", "is not after the first datapoint", "give a later one")
+        _ => live(args, now),
+    }
+}
+
+impl<'a> Times<'a> {
+    fn new(args: &'a Args, now: TimestampMs, step: Duration) -> Result<Self, BadInput> {
+        let time = |name| args.parsed_if_given(name, values::time);
+        let [origin, start, end] = [time("origin")?, time("start-epoch")?, time("end-epoch")?];
+        Ok(Self { args, now, step_ms: millis(step), origin, start, end })
+    }
+
+    /// Returns the window that starts now, unless flags say otherwise. It has every tick before
+    /// its end, which `--duration` or `--end-epoch` gives.
+    fn live(self) -> Result<(Grid, Window), BadInput> {
+        let Self { args, now, step_ms, origin, start, .. } = self;
+        if args.has("resume") && origin.or(start).is_none() {
+            let hint = "give the origin that the run to go on with logged at its start";
+            return Err(args.bad("resume", "needs --origin or --start-epoch", hint));
         }
-        (None, Some(end)) => match end.0.abs_diff(first.0) {
+        let this_second = TimestampMs(now.0 - now.0.rem_euclid(1000));
+        let grid = Grid { origin: origin.or(start).unwrap_or(this_second), step_ms };
+        let first_index = match (origin, start) {
+            (None, _) => 0,
+            (Some(_), Some(start)) => grid.index_at_or_after(start).ok_or_else(|| {
+                let hint = "give a later one, or an earlier --origin";
+                args.bad("start-epoch", "is before --origin", hint)
+            })?,
+            (Some(_), None) if args.has("resume") => 0,
+            (Some(_), None) => grid.index_at_or_before(now).ok_or_else(|| {
+                let hint = "give an earlier one, or --start-epoch to wait for it";
+                args.bad("origin", "is in the future", hint)
+            })?,
+        };
+        let tick_count = self.tick_count(grid.time_of(first_index))?;
+        Ok((grid, Window { first_index, tick_count }))
+    }
+
+    /// Returns how many ticks there are from `first` on.
+    fn tick_count(&self, first: TimestampMs) -> Result<u64, BadInput> {
+        let (args, step_ms) = (self.args, self.step_ms);
+        if let Some(duration) = args.parsed_if_given("duration", values::minutes)? {
+            if millis(duration) < step_ms {
+                let problem = format!("is shorter than the interval of {}", args.value("interval"));
+                let hint = "give a longer one, or a shorter --interval";
+                return Err(args.bad("duration", &problem, hint));
+            }
+            return Ok(millis(duration).div_ceil(step_ms));
+        }
+        let end = self.end.expect("one of both is required");
+        let bad = |problem, hint| Err(args.bad("end-epoch", problem, hint));
+        match end.0.abs_diff(first.0) {
+            _ if end <= first => bad("is not after the first datapoint", "give a later one"),
             length_ms if length_ms > DURATION_MS_MAX => {
-                bad("end-epoch", "is over 10 years after the start", "give an earlier one")
+                bad("is over 10 years after the start", "give an earlier one")
             }
             length_ms => Ok(length_ms.div_ceil(step_ms)),
-        },
+        }
+    }
+
+    /// Returns the window of `--since`, else from `--start-epoch` to `--end-epoch`; a day from now
+    /// where they are not given.
+    fn between(self) -> Result<(Grid, Window), BadInput> {
+        let Self { args, now, step_ms, origin, .. } = self;
+        let (start, end) = match args.parsed_if_given("since", values::duration)? {
+            Some(since) => {
+                let since_ms = i64::try_from(since.as_millis()).expect("durations are bounded");
+                (self.floored(now.0 - since_ms), self.floored(now.0))
+            }
+            None => {
+                let start = self.start.unwrap_or_else(|| self.floored(now.0));
+                (start, self.end.unwrap_or(TimestampMs(start.0 + DAY_MS)))
+            }
+        };
+        if self.start.is_some() && end <= start {
+            return Err(args.bad("end-epoch", "is not after --start-epoch", "give a later one"));
+        }
+        let grid = Grid { origin: origin.unwrap_or(start), step_ms };
+        let Some(first_index) = grid.index_at_or_after(start) else {
+            let hint = "give an earlier one, or a later start";
+            return Err(args.bad("origin", "is after the start of the window", hint));
+        };
+        let end_index = grid.index_at_or_after(end).unwrap_or(0);
+        let flag = if args.has("since") { "since" } else { "end-epoch" };
+        match end_index.saturating_sub(first_index) {
+            0 => {
+                let hint = "give a longer window, or a shorter --step-size";
+                Err(args.bad(flag, "gives a window without a datapoint", hint))
+            }
+            tick_count if tick_count > TICK_COUNT_MAX => {
+                let problem = format!("gives a window of {tick_count} datapoints, over 10^10");
+                let hint = "give a shorter window, or a longer --step-size";
+                Err(args.bad(flag, &problem, hint))
+            }
+            tick_count => Ok((grid, Window { first_index, tick_count })),
+        }
+    }
+
+    /// Returns the latest tick at or before `ms` on the grid of the origin, else on 1970's.
+    fn floored(&self, ms: i64) -> TimestampMs {
+        let step_ms = i64::try_from(self.step_ms).expect("durations are bounded to 10 years");
+        let origin_ms = self.origin.map_or(0, |origin| origin.0);
+        TimestampMs(ms - (ms - origin_ms).rem_euclid(step_ms))
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{BadInput, Error, Escaped};
+use crate::error::{BadInput, Error, Escaped, unusable};
 use crate::http::{Secret, Secrets};
 use dotenv::BadLine;
 
@@ -105,9 +105,34 @@ impl<'a> Settings<'a> {
         let path = environment.directory.join(&file_name);
         let (file, unreadable) = (Vec::new(), None);
         let mut settings = Settings { environment, file, file_name, file_source, unreadable };
-        let mode = match file_source {
-            Source::Found => settings.read_found(&path),
-            _ => settings.read_asked(&path)?,
+        let mode = match env_file {
+            Some(_) => {
+                let (bytes, mode) = read(&path).map_err(|source| {
+                    let hint = "check its name and permissions";
+                    Error::file("read variables from", &path, source, hint)
+                })?;
+                let not_utf8 = |_| {
+                    unusable("is not UTF-8", "save it as UTF-8")
+                        .at(&format!("file {}", path.display()), None)
+                };
+                let text = String::from_utf8(bytes).map_err(not_utf8)?;
+                let variables = dotenv::parse(&text).map_err(|line| settings.bad_line(line))?;
+                settings.file =
+                    variables.into_iter().map(|(key, value)| (key, Ok(value))).collect();
+                mode
+            }
+            // Only what is ours is taken.
+            None => match read_found(&path) {
+                None => 0,
+                Some(Ok((bytes, mode))) => {
+                    settings.file = dotenv::parse_some(&String::from_utf8_lossy(&bytes), FOUND);
+                    mode
+                }
+                Some(Err(error)) => {
+                    settings.unreadable = Some(error.to_string());
+                    0
+                }
+            },
         };
         let is_secret = |key: &str| key.ends_with("_TOKEN") || key.ends_with("_PASSWORD");
         if mode & 0o077 != 0 && settings.file.iter().any(|(key, _)| is_secret(key)) {
@@ -117,47 +142,6 @@ impl<'a> Settings<'a> {
             ));
         }
         Ok(settings)
-    }
-
-    /// Reads the file of `--env-file`; returns its permissions.
-    fn read_asked(&mut self, path: &Path) -> Result<u32, Error> {
-        let (bytes, mode) = read(path).map_err(|source| {
-            let hint = "check its name and permissions";
-            Error::file("read variables from", path, source, hint)
-        })?;
-        let bad_file = |problem: &str, hint: &str| {
-            BadInput::new(&format!("file {}", path.display()), None, problem, hint)
-        };
-        if is_too_large(&bytes) {
-            return Err(bad_file("is larger than 64 KiB", "leave out what is not needed").into());
-        }
-        let text =
-            String::from_utf8(bytes).map_err(|_| bad_file("is not UTF-8", "save it as UTF-8"))?;
-        let variables = dotenv::parse(&text).map_err(|line| self.bad_line(line))?;
-        self.file = variables.into_iter().map(|(key, value)| (key, Ok(value))).collect();
-        Ok(mode)
-    }
-
-    /// Reads what is ours of the `.env` that may be there; returns its permissions.
-    fn read_found(&mut self, path: &Path) -> u32 {
-        let read = match path.metadata() {
-            // A directory of this name is a Python environment, not ours.
-            Ok(metadata) if metadata.is_dir() => return 0,
-            // Opening a pipe would wait for its writer.
-            Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is no regular file")),
-            Err(_) if is_missing(path) => return 0,
-            Err(error) => Err(error),
-            Ok(_) => read(path),
-        };
-        match read {
-            Ok((bytes, mode)) if !is_too_large(&bytes) => {
-                self.file = dotenv::parse_some(&String::from_utf8_lossy(&bytes), FOUND);
-                return mode;
-            }
-            Ok(_) => self.unreadable = Some("it is larger than 64 KiB".into()),
-            Err(error) => self.unreadable = Some(error.to_string()),
-        }
-        0
     }
 
     /// Says that there is a `.env` that cannot be read, if there is.
@@ -255,21 +239,31 @@ pub(in crate::cli) fn is_readable(path: &Path) -> bool {
     path.is_file() && File::open(path).is_ok()
 }
 
-fn is_missing(path: &Path) -> bool {
-    matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+/// Reads the `.env` that may be there.
+fn read_found(path: &Path) -> Option<io::Result<(Vec<u8>, u32)>> {
+    let is_missing = |path: &Path| {
+        path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    Some(match path.metadata() {
+        // A directory of this name is a Python environment, not ours.
+        Ok(metadata) if metadata.is_dir() => return None,
+        // Opening a pipe would wait for its writer.
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is no regular file")),
+        Err(_) if is_missing(path) => return None,
+        Err(error) => Err(error),
+        Ok(_) => read(path),
+    })
 }
 
-fn is_too_large(bytes: &[u8]) -> bool {
-    bytes.len() as u64 > FILE_BYTES_MAX
-}
-
-/// Returns the beginning of a file, one byte more than may be, and its permissions.
+/// Reads a file; returns its permissions, too.
 fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode() & 0o777;
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok((bytes, mode))
+    match file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)? as u64 {
+        ..=FILE_BYTES_MAX => Ok((bytes, mode)),
+        _ => Err(io::Error::other("it is larger than 64 KiB")),
+    }
 }
 
 #[cfg(test)]
@@ -301,7 +295,10 @@ mod tests {
     fn a_file_that_was_asked_for_is_bounded_and_utf_8() {
         let setup = asked(&"#".repeat(64 * 1024 + 1));
         let path = setup.path("vars");
-        let expected = format!("file {path}: is larger than 64 KiB; leave out what is not needed");
+        let expected = format!(
+            "cannot read variables from '{path}': it is larger than 64 KiB; \
+             check its name and permissions"
+        );
         assert_eq!(setup.error(), expected);
         let setup = asked("");
         let path = setup.path("vars");

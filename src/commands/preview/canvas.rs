@@ -5,43 +5,23 @@ use crate::series::Tick;
 
 /// The characters of a chart.
 pub(super) struct Glyphs {
-    /// Dots side by side in a cell.
-    pub(super) dots_per_column: usize,
-    /// Dots one below the other in a cell.
-    pub(super) dots_per_row: usize,
-    /// Left of the plot.
-    pub(super) border: char,
-    /// There, beside a label.
-    pub(super) value_mark: char,
+    /// Dots side by side in a cell, and one below the other.
+    pub(super) dots: [usize; 2],
+    /// Left of the plot, and there beside a label.
+    pub(super) border: [char; 2],
     /// Where the axes meet.
     pub(super) corner: char,
-    /// Below the plot.
-    pub(super) baseline: char,
-    /// There, above a label.
-    pub(super) time_mark: char,
+    /// Below the plot, and there above a label.
+    pub(super) baseline: [char; 2],
 }
 
 /// Two by four dots a cell.
-pub(super) const BRAILLE: Glyphs = Glyphs {
-    dots_per_column: 2,
-    dots_per_row: 4,
-    border: '│',
-    value_mark: '┤',
-    corner: '└',
-    baseline: '─',
-    time_mark: '┬',
-};
+pub(super) const BRAILLE: Glyphs =
+    Glyphs { dots: [2, 4], border: ['│', '┤'], corner: '└', baseline: ['─', '┬'] };
 
 /// One dot a cell.
-pub(super) const ASCII: Glyphs = Glyphs {
-    dots_per_column: 1,
-    dots_per_row: 1,
-    border: '|',
-    value_mark: '+',
-    corner: '+',
-    baseline: '-',
-    time_mark: '+',
-};
+pub(super) const ASCII: Glyphs =
+    Glyphs { dots: [1, 1], border: ['|', '+'], corner: '+', baseline: ['-', '+'] };
 
 /// Cyan, and the colour of the terminal. Source: ECMA-48, section 8.3.117, "SGR".
 const LINE_COLOUR: &str = "\x1b[36m";
@@ -78,7 +58,7 @@ pub(super) struct Canvas<'a> {
 impl<'a> Canvas<'a> {
     /// Returns an empty canvas of so many cells.
     pub(super) fn new(columns: usize, rows: usize, glyphs: &'a Glyphs) -> Self {
-        let (width, height) = (columns * glyphs.dots_per_column, rows * glyphs.dots_per_row);
+        let (width, height) = (columns * glyphs.dots[0], rows * glyphs.dots[1]);
         Self { glyphs, width, dots: vec![Dot::Blank; width * height] }
     }
 
@@ -104,7 +84,7 @@ impl<'a> Canvas<'a> {
             column.sum += value;
             column.count += 1;
         }
-        let dot = |value| values.dot(value, self.glyphs.dots_per_row);
+        let dot = |value| values.dot(value, self.glyphs.dots[1]);
         let is_alone = columns.iter().filter(|column| column.count > 0).count() == 1;
         let mut before = None;
         for (x, column) in columns.iter().enumerate() {
@@ -114,7 +94,7 @@ impl<'a> Canvas<'a> {
             }
             for y in dot(column.max)..=dot(column.min) {
                 // Of braille every other dot, so that the line is seen in front of them.
-                if self.glyphs.dots_per_row == 1 || (x + y).is_multiple_of(2) {
+                if self.glyphs.dots[1] == 1 || (x + y).is_multiple_of(2) {
                     self.set(x, y, Dot::Shade);
                 }
             }
@@ -122,7 +102,7 @@ impl<'a> Canvas<'a> {
             self.line(before.unwrap_or(here), here);
             if is_alone {
                 // A single dot is hardly seen: all of its cell.
-                let (across, down) = (self.glyphs.dots_per_column, self.glyphs.dots_per_row);
+                let (across, down) = (self.glyphs.dots[0], self.glyphs.dots[1]);
                 let (left, top) = (x / across * across, here.1 / down * down);
                 (top..top + down).for_each(|y| self.line((left, y), (left + across - 1, y)));
             }
@@ -151,7 +131,7 @@ impl<'a> Canvas<'a> {
     /// Returns the characters of a row, counted from the top; those of the line in colour, if
     /// `is_coloured`.
     pub(super) fn row(&self, row: usize, is_coloured: bool) -> String {
-        let Glyphs { dots_per_column, dots_per_row, .. } = *self.glyphs;
+        let [dots_per_column, dots_per_row] = self.glyphs.dots;
         let (mut text, mut is_in_colour) = (String::new(), false);
         for column in 0..self.width / dots_per_column {
             let dots = (0..dots_per_row).flat_map(|y| (0..dots_per_column).map(move |x| (x, y)));

@@ -62,7 +62,7 @@ pub(super) fn chart(
         .iter()
         .enumerate()
         .map(|(row, label)| {
-            let border = if label.is_empty() { glyphs.border } else { glyphs.value_mark };
+            let border = glyphs.border[usize::from(!label.is_empty())];
             format!("{label:>gutter$}{border}{}", canvas.row(row, style.is_coloured))
                 .trim_end()
                 .to_owned()
@@ -112,10 +112,10 @@ impl Extent {
 /// Returns the time axis and its labels.
 fn time_lines(times: TimeAxis, gutter: usize, columns: usize, glyphs: &Glyphs) -> [String; 2] {
     let plot_columns = columns - gutter - 1;
-    let mut axis = vec![glyphs.baseline; plot_columns];
+    let mut axis = vec![glyphs.baseline[0]; plot_columns];
     let mut labels = String::new();
     for mark in times.marks(plot_columns) {
-        axis[mark.column] = glyphs.time_mark;
+        axis[mark.column] = glyphs.baseline[1];
         let length = mark.label.len();
         let centred = (gutter + 1 + mark.column).saturating_sub(length / 2);
         let start = centred.min(columns - length);
