@@ -99,7 +99,7 @@
 //! report/announce.rs           the first lines of a run's log
 //! report/progress.rs           how far a long run has come
 //! report/stdout.rs             the only writer to stdout
-//! report/terminal.rs           its width, and which characters it shows
+//! report/terminal.rs           its width, its characters, its colours
 //! report/times.rs              local time, with the offset of the time shown
 //! report/words.rs              durations, times and counts in words
 //! error.rs                     errors to read, and the exit codes
@@ -125,7 +125,7 @@
 //! - **A secret goes to its own target**, unencrypted only when asked to, across no redirect, and
 //!   into no log line, error or `Debug`. Text from outside is shown on one line, escaped, without
 //!   the secrets that are known. What a `.env` that was only found names gets no secret of ours.
-//! - **Nobody's absence stops the datapoints**: a closed stderr, a full disk under the log.
+//! - **A run goes on without readers**: with a closed stderr, with a full disk under the log.
 //! - **No import runs up**: main, cli, commands, delivery, read_back, report, plan, the wire. An
 //!   external crate has one importer, or few. tests/it/tidy.rs holds these, and the lengths of
 //!   files and functions.

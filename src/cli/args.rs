@@ -25,7 +25,7 @@ pub(super) enum Parsed {
 #[derive(Default)]
 pub(super) struct Args(Vec<(&'static Flag, String)>);
 
-/// Flags that exclude each other; the first of each pair is the one to complain of.
+/// Flags that exclude each other; the error names the first of the pair.
 const EXCLUSIVE: &[(&str, &str)] = &[
     ("quiet", "verbose"),
     ("since", "duration"),
@@ -56,10 +56,10 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Parsed, BadIn
     let mut args = Args::default();
     let (mut verb, mut is_help) = (None, false);
     loop {
-        let live = verb.unwrap_or(Verb::Live);
+        let chosen = verb.unwrap_or(Verb::Live);
         let name = match parser.next() {
-            Ok(Some(Long("help"))) => return Ok(Parsed::Help(live)),
-            Ok(Some(Short('h'))) => return Ok(Parsed::ShortHelp(live)),
+            Ok(Some(Long("help"))) => return Ok(Parsed::Help(chosen)),
+            Ok(Some(Short('h'))) => return Ok(Parsed::ShortHelp(chosen)),
             Ok(Some(Long("version") | Short('V'))) => return Ok(Parsed::Version),
             Ok(Some(Long(name))) => name.to_string(),
             Ok(Some(Short(c))) => {
@@ -75,8 +75,8 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Parsed, BadIn
                 }
                 continue;
             }
-            Ok(None) if is_help => return Ok(Parsed::Help(live)),
-            Ok(None) => return args.check_pairs().map(|()| Parsed::Run(live, args)),
+            Ok(None) if is_help => return Ok(Parsed::Help(chosen)),
+            Ok(None) => return args.check_pairs().map(|()| Parsed::Run(chosen, args)),
             // All that lexopt refuses here is `--switch=value`, of a switch typed before.
             Err(error) => {
                 let switch = args.0.last().map_or("", |(flag, _)| flag.name);
@@ -85,8 +85,8 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Parsed, BadIn
             }
         };
         let flag = find(&name).ok_or_else(|| unknown_flag(&name))?;
-        if !flag.verbs.contains(&live) {
-            return Err(foreign(flag, live));
+        if !flag.verbs.contains(&chosen) {
+            return Err(foreign(flag, chosen));
         }
         let value = if flag.value.is_empty() { String::new() } else { value(&mut parser, flag)? };
         if !flag.repeatable && args.has(flag.name) {

@@ -5,7 +5,7 @@ use crate::report::words::wrapped;
 
 /// Width of every text, in columns.
 const COLUMNS: usize = 80;
-/// What stands before the lines about a flag.
+/// Indentation of the text about a flag.
 const INDENT: &str = "      ";
 
 const PURPOSE: &str = "\

@@ -9,10 +9,10 @@ use crate::http::Target;
 use crate::plan::{Named, Plan};
 use crate::series::Kind;
 
-/// Label sets that are logged one by one.
+/// Maximum number of label sets in the log.
 const LABEL_SETS_MAX: usize = 3;
 
-/// Logs what is done with the series, such as "Generating", their window and their origin.
+/// Logs the window, the series and their origin; `doing` is the first word, as in "Generating".
 pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
     let Range { start, end } = plan.times();
     let (from, to) = (report.local_time(start), report.local_time(end));

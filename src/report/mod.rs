@@ -1,8 +1,8 @@
 //! The only writer to stderr: log lines as text or JSON, held back when quiet.
 //!
-//! Never fails and never panics: a run goes on when nobody reads its log any more. Text from
-//! outside arrives here escaped. Escape codes are those of the status line and of colours, for
-//! a terminal and never for a file or a pipe.
+//! Never fails and never panics: a run goes on when its log cannot be written. Text from outside
+//! is escaped before it comes here. Escape codes for the status line and for colours go to a
+//! terminal only, never to a file or a pipe.
 
 #![allow(clippy::disallowed_methods, reason = "here it is written")]
 
@@ -24,43 +24,43 @@ use crate::labels::LabelSet;
 use crate::series::TimestampMs;
 pub use times::utc_time;
 
-/// The width of the rule between parts of the log, where the terminal is not narrower.
+/// Width of a rule, unless the terminal is narrower.
 const RULE_COLUMNS: usize = 80;
-/// The width of a line's time and level, as in `[2026-01-01 00:00:00,000] [INFO] `.
+/// Width of the time and level of a line, as in `[2026-01-01 00:00:00,000] [INFO] `.
 const PREFIX_COLUMNS: usize = 33;
-/// Longer status lines are cut.
+/// Maximum width of a status line.
 const STATUS_COLUMNS: usize = 79;
-/// Goes to the start of the terminal's line and erases it.
+/// Moves to the start of the terminal's line and erases it.
 /// Source: ECMA-48, section 8.3.41, "EL".
 const ERASE_LINE: &str = "\r\x1b[K";
-/// Before and after a status line: the terminal cuts what is too long for it, whatever its width
-/// is by now, where otherwise each redrawn line would leave a row.
+/// Turns wrapping off and on again: the terminal cuts a status line at its width of that moment.
+/// A line that wraps cannot be erased, so each redraw would leave a row.
 /// Source: DEC STD 070, "DECAWM".
 const NO_WRAP: [&str; 2] = ["\x1b[?7l", "\x1b[?7h"];
-/// What `--quiet` holds back; older lines are dropped first.
+/// Lines that `--quiet` keeps; the oldest are dropped first.
 const HELD_LINES_MAX: usize = 200;
 
-/// How a run speaks.
+/// What is logged, and as what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputConfig {
-    /// Nothing at all when all went well.
+    /// Nothing, unless something goes wrong.
     pub quiet: bool,
-    /// Debug lines too.
+    /// Also lines of `Level::Debug`.
     pub verbose: bool,
-    /// One JSON object a line instead of text.
+    /// One JSON object per line instead of text.
     pub json: bool,
 }
 
-/// How much a line matters.
+/// The importance of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Only with `--verbose`.
     Debug,
-    /// The course of things.
+    /// Progress.
     Info,
-    /// Something went wrong that may still come right.
+    /// A problem that the run may still get over.
     Warning,
-    /// A datapoint, or the run, did not come right.
+    /// A datapoint or the run has failed.
     Error,
 }
 
@@ -75,7 +75,7 @@ impl Level {
     }
 }
 
-/// A value beside the message of a JSON line.
+/// The value of a field of a JSON line.
 #[derive(Clone, Copy, Debug)]
 pub enum Field<'a> {
     /// A count.
@@ -88,11 +88,11 @@ pub enum Field<'a> {
     Text(&'a str),
     /// The labels of a series, without its name.
     Labels(&'a LabelSet),
-    /// JSON, as it is.
+    /// JSON, unchanged.
     Json(&'a str),
 }
 
-/// Where a run's log goes.
+/// The log of a run.
 pub struct Report {
     config: OutputConfig,
     /// The terminal's width, where there is one.
@@ -150,19 +150,19 @@ impl Report {
         }
     }
 
-    /// Logs what to do about the line before.
+    /// Logs what to do about the previous line.
     pub fn hint(&self, level: Level, hint: &str) {
         self.log(level, "hint", &[("hint", Field::Text(hint))], &format!("  Hint: {hint}"));
     }
 
-    /// Logs a line of the text log that is no news for programs.
+    /// Logs a line for people only: in JSON there is none.
     pub fn text(&self, level: Level, message: &str) {
         if !self.config.json {
             self.log(level, "", &[], message);
         }
     }
 
-    /// Logs what a command does, and the command: in a text log on a line of its own, without
+    /// Logs a message and a command. In a text log the command is on a line of its own, without
     /// time and level, so that it can be copied.
     pub fn command(
         &self,
@@ -203,18 +203,18 @@ impl Report {
         self.config.verbose
     }
 
-    /// Logs a line of the run's course.
+    /// Logs a line of `Level::Info`.
     pub fn info(&self, event: &str, fields: &[(&str, Field<'_>)], message: &str) {
         self.log(Level::Info, event, fields, message);
     }
 
-    /// Draws a line between parts of a text log.
+    /// Logs a line of `=` between parts of a text log.
     pub fn rule(&self) {
         let columns = RULE_COLUMNS.min(self.columns.saturating_sub(PREFIX_COLUMNS));
         self.text(Level::Info, &"=".repeat(columns));
     }
 
-    /// Logs a headline; in a text log between two lines, all three without time and level.
+    /// Logs a headline; in a text log between two rules, all without time and level.
     pub fn headline(&self, event: &str, message: &str) {
         if self.config.json {
             self.info(event, &[], message);
@@ -229,8 +229,8 @@ impl Report {
         self.has_status
     }
 
-    /// Redraws the terminal's last line, which is erased before anything else is printed;
-    /// an empty text only erases. Does nothing where there is no terminal, or when quiet.
+    /// Redraws the terminal's last line, which is erased before anything else is printed; an empty
+    /// text only erases it. Does nothing without a terminal, or when quiet.
     pub fn status(&self, text: &str) {
         let mut state = self.lock();
         if self.has_status && !state.quiet {
@@ -242,8 +242,8 @@ impl Report {
         }
     }
 
-    /// Ends `--quiet`, before the summary of a run that did not go well: prints what was held back,
-    /// and everything from here on.
+    /// Ends `--quiet`, because something went wrong: prints what was held back, and all that
+    /// follows.
     pub fn end_quiet(&self) {
         let mut state = self.lock();
         state.quiet = false;
@@ -291,7 +291,7 @@ impl State {
     fn write(&mut self, line: &str) {
         let erase = if self.is_status_shown { ERASE_LINE } else { "" };
         self.is_status_shown = false;
-        // Nobody may read it any more; the datapoints go on.
+        // The datapoints matter more than their log.
         let _ = self.out.write_all(format!("{erase}{line}").as_bytes());
     }
 }
@@ -340,15 +340,15 @@ pub fn json_text(text: &str) -> String {
     json
 }
 
-/// Has a panic print one line and no backtrace, and then call `exit`.
+/// Makes a panic print one line without a backtrace and then call `exit`.
 ///
-/// The one panic that input can cause is a library's: rustls through ureq expects that a client
-/// certificate and its key are a pair, and says so at the first connection only.
+/// Input can cause one panic: ureq expects that a client certificate and its key are a pair, and
+/// finds out at the first connection.
 pub fn on_panic(is_json: bool, exit: fn(Exit) -> !) {
     panic::set_hook(Box::new(move |info| {
         let message = info.payload_as_str().unwrap_or("no message");
         let (text, code) = if message.starts_with("valid client auth certificate: ") {
-            let text = "--client-key: does not belong to --client-cert, or one of them is no use; \
+            let text = "--client-key: does not belong to --client-cert, or one of them is invalid; \
                         give a certificate (X.509 v3) and the key that it was made with";
             (text.into(), Exit::Usage)
         } else {
@@ -361,7 +361,7 @@ pub fn on_panic(is_json: bool, exit: fn(Exit) -> !) {
     }));
 }
 
-/// Prints the error that ends the process, in one line.
+/// Prints the error that ends the process on one line.
 pub fn print_error(error: &str, exit: Exit, is_json: bool) {
     let line = if is_json {
         let fields = [("error", Field::Text(error)), ("exit_code", Field::Count(exit as u64))];

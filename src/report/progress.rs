@@ -1,15 +1,15 @@
-//! How far a long run has come: one redrawn line on a terminal, now and then a log line elsewhere.
+//! The progress of a long run: a status line on a terminal, a log line every few seconds elsewhere.
 
 use std::time::Duration;
 
 use super::{Field, Report};
 
-/// A terminal's line is redrawn this often.
+/// Time between two redraws of the status line.
 const REDRAWN_EVERY: Duration = Duration::from_millis(200);
-/// A log gets a line this often.
+/// Time between two log lines.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// The progress of a run; it may be told of as often as one likes.
+/// The progress of a run; most calls of `show` do nothing.
 pub struct Progress<'a> {
     report: &'a Report,
     total: u64,
@@ -23,7 +23,7 @@ impl<'a> Progress<'a> {
         Self { report, total, start: now, next: now + every(report) }
     }
 
-    /// Shows that `done` of the datapoints are dealt with, unless that was shown just before.
+    /// Shows that `done` datapoints are settled, unless progress was shown a moment ago.
     pub fn show(&mut self, done: u64, now: Duration) {
         if now < self.next {
             return;

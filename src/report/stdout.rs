@@ -1,4 +1,4 @@
-//! The only writer to stdout: what was asked for, for the user or the next program.
+//! The only writer to stdout, which is for data.
 
 #![allow(clippy::disallowed_methods, reason = "here it is written")]
 
@@ -10,11 +10,10 @@ use std::path::Path;
 
 use super::terminal::shows_colour as shows_colour_in;
 
-/// What is written at once.
+/// Size of one write.
 const PRINT_BYTES: usize = 64 * 1024;
 
-/// Prints parts of a text to stdout, for the user or the next program, until its reader has gone,
-/// which is no error.
+/// Prints parts of a text to stdout. A reader that stops reading ends it without an error.
 ///
 /// # Errors
 /// When stdout cannot take it, for instance because the disk is full.
@@ -35,7 +34,7 @@ pub fn shows_colour() -> bool {
     shows_colour_in(&io::stdout())
 }
 
-/// Returns stdout as a file: std's own handle takes a write that fails with EBADF for a success.
+/// Returns stdout as a file, because std's own handle ignores EBADF.
 ///
 /// # Errors
 /// There is no stdout.
@@ -45,9 +44,8 @@ pub fn open() -> io::Result<File> {
 
 /// Checks that datapoints written to stdout do not vanish because it was closed.
 ///
-/// std opens /dev/null in place of a stdout that is closed at the start, for reading and writing,
-/// which nothing tells from one that was given so; `>/dev/null` is for writing only. What has the
-/// same as stdin (a daemon) was given it.
+/// std replaces a closed stdout by /dev/null, open for reading and writing; `>/dev/null` is open
+/// for writing only. A daemon has stdin and stdout on a /dev/null of both kinds, which is fine.
 ///
 /// # Errors
 /// It was closed.

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::IsTerminal;
 use std::process::Command;
 
-/// Nobody reads a line that is longer, and formatting takes no width of any size.
+/// Maximum width: longer lines cannot be read.
 const COLUMNS_MAX: usize = 1000;
 
-/// Returns the terminal's width, if there is one and it says so: COLUMNS, or `stty size`.
+/// Returns the width of the terminal, if it is known: COLUMNS, or `stty size`.
 pub fn columns() -> Option<usize> {
     let positive = |text: String| {
         text.trim()
@@ -20,7 +20,7 @@ pub fn columns() -> Option<usize> {
     env::var("COLUMNS").ok().and_then(positive).or_else(|| positive(stty_columns()?))
 }
 
-/// Asks the program: an ioctl would take a crate or unsafe code.
+/// Runs stty, because an ioctl needs a crate or unsafe code.
 fn stty_columns() -> Option<String> {
     let terminal = File::open("/dev/tty").ok()?;
     let output = Command::new("stty").arg("size").stdin(terminal).output().ok()?;
@@ -33,14 +33,14 @@ pub fn can_erase() -> bool {
     env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Tells whether colours are to be used in what is written here.
+/// Tells whether output to `out` has colours.
 /// Source: no-color.org.
 pub(super) fn shows_colour(out: &impl IsTerminal) -> bool {
     out.is_terminal() && can_erase() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Tells whether braille patterns can be shown: the locale is UTF-8, and the terminal not the
-/// kernel's own, whose font has none.
+/// Tells whether braille patterns can be shown: the locale is UTF-8, and the terminal is not the
+/// kernel's console, whose font has none.
 pub fn shows_braille() -> bool {
     is_braille_shown(|name| env::var(name).ok())
 }

@@ -1,4 +1,4 @@
-//! Times as date and time: local ones, each with the offset from UTC that it has itself, and UTC.
+//! Times as text: local time, by the offset from UTC at that time, and UTC.
 
 use std::ops::Range;
 use std::time::SystemTime;
@@ -18,19 +18,19 @@ pub(super) fn local_time(time: TimestampMs) -> String {
     shown_time(time, local)
 }
 
-/// Returns the time that it is in UTC, as RFC 3339 has it.
+/// Returns the current time in UTC, as in RFC 3339.
 pub(super) fn utc_now() -> String {
     let now = OffsetDateTime::from(SystemTime::now());
     format!("{}.{:03}Z", date_and_time(now).replace(' ', "T"), now.millisecond())
 }
 
-/// Returns the time that it is here, as the log has it.
+/// Returns the current local time in the form of the log.
 pub(super) fn local_now() -> String {
     let now = local(SystemTime::now().into());
     format!("{},{:03}", date_and_time(now), now.millisecond())
 }
 
-/// Returns the local time's offset from UTC in words: now, and in a window where it is another.
+/// Returns the offset of local time from UTC in words: now, and in the window if it differs.
 pub(super) fn zone(window: Range<TimestampMs>) -> String {
     let in_words = |time| offset_in_words(offset_at(time).whole_seconds());
     let at = |time| date_time(time).map(in_words).unwrap_or_default();
@@ -57,10 +57,9 @@ fn local(time: OffsetDateTime) -> OffsetDateTime {
     time.checked_to_offset(offset_at(time)).unwrap_or(time)
 }
 
-/// Returns the local time's offset from UTC at this time, which changes with daylight saving; UTC
-/// where the host does not know it.
+/// Returns the offset of local time from UTC at this time; UTC if the host does not know it.
 ///
-/// Reads the environment, which nothing here ever changes, so any thread may ask.
+/// It reads the environment, which this program never changes, so any thread may call it.
 fn offset_at(time: OffsetDateTime) -> UtcOffset {
     UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC)
 }

@@ -1,4 +1,4 @@
-//! Durations, times and counts in words, as the log has them.
+//! Durations, offsets and counts in words.
 
 /// Returns a duration in the largest unit that divides it: "30 minutes", "90 seconds", "20 ms".
 pub fn in_words(duration_ms: u64) -> String {
@@ -25,7 +25,7 @@ pub fn count_of(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// Returns a wait in seconds: from ten on whole ones, begun seconds included; hundredths below.
+/// Returns a wait in seconds: rounded up from ten seconds on, hundredths below.
 pub fn rounded_seconds(duration_ms: u64) -> String {
     if duration_ms >= 10_000 {
         return count_of(duration_ms.div_ceil(1000), "second");

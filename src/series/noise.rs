@@ -124,8 +124,8 @@ impl Twister {
         (f64::from(upper) * 67_108_864.0 + f64::from(lower)) / 9_007_199_254_740_992.0
     }
 
-    /// Makes and returns the next word. One at a time, where others make 624: of ten thousand
-    /// series most give out only a few.
+    /// Makes and returns the next word. Words are made one at a time, not 624 at once, because
+    /// most of ten thousand series need only a few.
     fn next_word(&mut self) -> u32 {
         let i = self.position;
         let next = if i + 1 < WORD_COUNT { i + 1 } else { 0 };

@@ -180,7 +180,7 @@ fn a_rejection_after_silence_is_unconfirmed() {
 
 #[test]
 fn a_refusal_after_silence_leaves_it_open() {
-    // Who does not get in is not told what became of the attempt before.
+    // A refused request says nothing about the attempt before it.
     side_by_side([401, 403, 404], |status| {
         let receiver = Script::new([Step::Reset, answer(status)]).giving_up().start();
         let run = Cmd::to(&receiver.url()).run();

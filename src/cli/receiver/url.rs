@@ -60,14 +60,15 @@ impl HttpUrl {
         }
         let (host, port) = split_port(authority);
         let host = check_host(host)?;
-        let port =
-            match port {
-                None if https => 443,
-                None => 80,
-                Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-                    unusable("has a port that is none", "give one from 1 to 65535")
-                })?,
-            };
+        let port = match port {
+            None if https => 443,
+            None => 80,
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| unusable("has an invalid port", "give one from 1 to 65535"))?,
+        };
         let (authority, rest) = behind.split_at(authority.len());
         let text = format!("{scheme}://{}{rest}", authority.to_ascii_lowercase());
         Ok(HttpUrl { text, https, host, port })
@@ -145,7 +146,7 @@ fn check_host(host: &str) -> Result<String, BadInput> {
         return Ok(address.into());
     }
     if !host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
-        return Err(unusable("has a host that is none", "write http://HOST:PORT/PATH"));
+        return Err(unusable("has an invalid host", "write http://HOST:PORT/PATH"));
     }
     Ok(host)
 }
@@ -201,11 +202,11 @@ mod tests {
         check("http://host/#x", "has a fragment, which is never sent");
         check("http:///path", "has no host");
         check("http://:80/", "has no host");
-        check("http://host:/", "has a port that is none");
-        check("http://host:0/", "has a port that is none");
-        check("http://host:65536/", "has a port that is none");
-        check("http://[::1/", "has a host that is none");
-        check("http://a:b:1/", "has a host that is none");
+        check("http://host:/", "has an invalid port");
+        check("http://host:0/", "has an invalid port");
+        check("http://host:65536/", "has an invalid port");
+        check("http://[::1/", "has an invalid host");
+        check("http://a:b:1/", "has an invalid host");
     }
 
     #[test]
