@@ -37,7 +37,7 @@ fn main() -> io::Result<()> {
             let mut bodies = Vec::new();
             let mut body = Body::default();
             batches(&plan, |series| {
-                bodies.push(body.encode(Version::V1, series, plan.metadata()).to_vec());
+                bodies.push(body.encode(Version::V1, series, &plan.metadata()).to_vec());
                 Ok(())
             })?;
             let start = Instant::now();
@@ -139,7 +139,7 @@ fn snap(plan: &Plan) -> io::Result<Duration> {
     let mut timed = Duration::ZERO;
     batches(plan, |series| {
         message.clear();
-        v1::encode(series, Some(plan.metadata()), &mut message);
+        v1::encode(series, &plan.metadata(), &mut message);
         compressed.resize(snap::raw::max_compress_len(message.len()), 0);
         let start = cpu_time()?;
         encoder.compress(&message, &mut compressed).map_err(io::Error::other)?;

@@ -20,7 +20,7 @@ const VALUE_BYTES_MAX: usize = 2048;
 /// Most labels, `__name__` included, that receivers take by default. Source: as above.
 const LABEL_COUNT_USUAL: usize = 30;
 /// Most series of one command.
-const SERIES_COUNT_MAX: usize = 10_000;
+pub const SERIES_COUNT_MAX: usize = 10_000;
 
 /// The labels of one series, `__name__` among them: sorted, unique, none of them empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,18 @@ impl LabelSet {
         assert!(labels.windows(2).all(|pair| pair[0].0 != pair[1].0), "label names are unique");
         assert!(labels.iter().all(|(_, value)| !value.is_empty()), "no label is empty");
         LabelSet { pairs: labels }
+    }
+
+    /// The metric's name.
+    pub fn metric_name(&self) -> &str {
+        let name = self.pairs.iter().find(|(name, _)| name == "__name__");
+        name.map_or("", |(_, value)| value)
+    }
+
+    /// The same labels for another metric.
+    pub fn with_metric_name(&self, metric_name: &str) -> LabelSet {
+        let labels = self.pairs.iter().filter(|(name, _)| name != "__name__");
+        LabelSet::new(metric_name, labels.cloned().collect())
     }
 
     /// Returns the pairs of name and value, sorted by name, `__name__` included.
@@ -71,9 +83,13 @@ pub struct Parsed {
 ///
 /// # Errors
 /// The name is empty or too long.
-pub fn sanitise_metric_name(typed: &str, warnings: &mut Vec<String>) -> Result<String, BadInput> {
+pub fn sanitise_metric_name(
+    flag: &str,
+    typed: &str,
+    warnings: &mut Vec<String>,
+) -> Result<String, BadInput> {
     let hint = "give a name like cpu_usage";
-    let bad = |problem: &str| BadInput::new("--metric-name", Some(typed), problem, hint);
+    let bad = |problem: &str| BadInput::new(flag, Some(typed), problem, hint);
     if typed.is_empty() {
         return Err(bad("is empty"));
     }
@@ -506,7 +522,7 @@ mod tests {
         #[track_caller]
         fn check(typed: &str, expected: &str) {
             let mut warnings = Vec::new();
-            let shown = match sanitise_metric_name(typed, &mut warnings) {
+            let shown = match sanitise_metric_name("--metric-name", typed, &mut warnings) {
                 Ok(name) => std::iter::once(name).chain(warnings).collect::<Vec<_>>().join("\n"),
                 Err(error) => error.to_string(),
             };

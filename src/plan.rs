@@ -14,8 +14,11 @@ use crate::series::{Incident, Incidents, Schedule, Series, SeriesIter, Timestamp
 pub struct Plan {
     /// The sanitised metric name.
     pub metric_name: String,
-    /// One label set a series, `__name__` included, in the order given.
+    /// One label set a series, `__name__` included, in the order given; then those of the truth.
     pub label_sets: Vec<LabelSet>,
+    /// The metric beside it that has the truth: of each series one more, 1 inside its incidents
+    /// and 0 outside.
+    pub truth: Option<Truth>,
     /// HELP of the metric.
     pub description: String,
     /// The model on its grid, without incidents; series k of a fan-out takes its seed + k.
@@ -28,6 +31,15 @@ pub struct Plan {
     pub schedule: Schedule,
     /// The ticks.
     pub window: Window,
+}
+
+/// The metric that has the truth.
+#[derive(Clone, Debug)]
+pub struct Truth {
+    /// The sanitised metric name.
+    pub metric_name: String,
+    /// HELP of the metric.
+    pub help: String,
 }
 
 /// An incident as it was given.
@@ -49,13 +61,18 @@ impl Plan {
 
     /// Returns which ticks have how many datapoints of some of the series.
     pub fn schedule_of(&self, series: Range<usize>) -> Schedule {
-        match self.by_series.get(series.clone()) {
-            Some(lists) => Schedule::new(self.model.grid.step_ms, lists),
-            None => Schedule::uniform(series.len() as u64),
-        }
+        let with_lists =
+            series.start.min(self.by_series.len())..series.end.min(self.by_series.len());
+        let without = (series.len() - with_lists.len()) as u64;
+        Schedule::new(self.model.grid.step_ms, &self.by_series[with_lists]).with_more(without)
     }
 
-    /// Returns series `k`.
+    /// Returns how many series there are without those of the truth.
+    pub fn own_count(&self) -> usize {
+        self.label_sets.len() / (1 + usize::from(self.truth.is_some()))
+    }
+
+    /// Returns series `k`, which is none of the truth.
     pub fn series(&self, k: usize) -> Series {
         let series = self.model.with_seed_plus(u32::try_from(k).expect("series are bounded"));
         let incidents = self.by_series.get(k).cloned().unwrap_or_default();
@@ -65,7 +82,15 @@ impl Plan {
     /// Returns the ticks of each series from `index` on, in the order of the label sets. Each
     /// is made when it is asked for: collected, they are 2.6 KB a series.
     pub fn iters_from(&self, index: u64) -> impl Iterator<Item = SeriesIter> {
-        (0..self.label_sets.len()).map(move |k| self.series(k).iter_from(index))
+        (0..self.label_sets.len()).map(move |k| self.iter_from(k, index))
+    }
+
+    /// Returns the ticks of series `k` from `index` on.
+    pub fn iter_from(&self, k: usize, index: u64) -> SeriesIter {
+        match k.checked_sub(self.own_count()) {
+            None => self.series(k).iter_from(index),
+            Some(k) => self.series(k).truth_from(index),
+        }
     }
 
     /// Returns the step of its grid, as a flag takes it.
@@ -79,9 +104,12 @@ impl Plan {
         grid.time_of(self.window.first_index)..grid.time_of(self.window.end_index())
     }
 
-    /// Returns what stands before the samples of its metric.
-    pub fn metadata(&self) -> Metadata<'_> {
-        Metadata { metric_name: &self.metric_name, help: &self.description }
+    /// Returns what stands before the samples of each metric.
+    pub fn metadata(&self) -> Vec<Metadata<'_>> {
+        let own = Metadata { metric_name: &self.metric_name, help: &self.description };
+        let truth = self.truth.iter();
+        let truth = truth.map(|Truth { metric_name, help }| Metadata { metric_name, help });
+        [own].into_iter().chain(truth).collect()
     }
 }
 

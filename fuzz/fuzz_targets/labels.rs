@@ -15,7 +15,8 @@ fuzz_target!(|text: &str| {
     }
     let mut lines = text.split('\n');
     let mut warnings = Vec::new();
-    let Ok(metric_name) = sanitise_metric_name(lines.next().unwrap_or(""), &mut warnings) else {
+    let typed = lines.next().unwrap_or("");
+    let Ok(metric_name) = sanitise_metric_name("--metric-name", typed, &mut warnings) else {
         return;
     };
     let typed: Vec<&str> = lines.collect();

@@ -60,6 +60,8 @@ impl Verb {
 
 /// A flag that a command to continue the run repeats.
 const KEPT: Flag = Flag::new(true, Verb::ALL);
+/// Such a flag of the verbs that push or compare.
+const TRUTH: Flag = Flag::new(true, &[Verb::Live, Verb::Backfill, Verb::Verify]);
 /// A flag about this run only: its window, its last step, its output.
 const ONCE: Flag = Flag::new(false, Verb::ALL);
 /// Such a flag of some verbs.
@@ -138,6 +140,9 @@ const SERIES: &[Flag] = &[
          KIND@AT+LENGTH[/EVERY][=VALUE][,LABEL=VALUE...]. KIND is shift, ramp, spike, scale, \
          noise, flat or gap; AT is a DURATION after the origin or a TIME; labels restrict it to \
          the series that have them.").repeatable(),
+    TRUTH.flag("truth-metric", "NAME",
+        "Beside each series push one more, of this name and with its labels: 1 inside its \
+         incidents, gaps included, and 0 outside."),
 ];
 
 #[rustfmt::skip]

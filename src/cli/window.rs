@@ -9,7 +9,7 @@ use super::incidents::{self, Context, Resolved};
 use super::values::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
 use crate::labels;
-use crate::plan::{Plan, Window};
+use crate::plan::{Plan, Truth, Window};
 use crate::series::{Grid, Incidents, NoiseParams, Schedule, Seed, Series, TimestampMs, Trend};
 
 /// What a preview shows where nothing else is said.
@@ -37,7 +37,8 @@ pub(super) fn plan(
         Verb::Preview => preview(args, now)?,
         Verb::Backfill | Verb::Verify => past(args, now)?,
     };
-    let metric_name = labels::sanitise_metric_name(args.value("metric-name"), warnings)?;
+    let metric_name =
+        labels::sanitise_metric_name("--metric-name", args.value("metric-name"), warnings)?;
     let typed_labels: Vec<&str> = args.all("labels").collect();
     let mut parsed = labels::parse(&typed_labels, &metric_name)?;
     warnings.append(&mut parsed.warnings);
@@ -73,7 +74,43 @@ pub(super) fn plan(
         true => Schedule::uniform(label_sets.len() as u64),
         false => Schedule::new(grid.step_ms, &by_series),
     };
-    Ok(Plan { metric_name, label_sets, description, model, incidents, by_series, schedule, window })
+    let truth = None;
+    let mut plan = Plan {
+        metric_name,
+        label_sets,
+        truth,
+        description,
+        model,
+        incidents,
+        by_series,
+        schedule,
+        window,
+    };
+    add_truth(&mut plan, args, warnings)?;
+    Ok(plan)
+}
+
+/// Adds the series of `--truth-metric`, if it is given.
+fn add_truth(plan: &mut Plan, args: &Args, warnings: &mut Vec<String>) -> Result<(), BadInput> {
+    let Some(typed) = args.given("truth-metric") else { return Ok(()) };
+    let metric_name = labels::sanitise_metric_name("--truth-metric", typed, warnings)?;
+    let count = plan.label_sets.len();
+    if metric_name == plan.metric_name {
+        return Err(args.bad("truth-metric", "is the metric itself", "give another name"));
+    }
+    if 2 * count > labels::SERIES_COUNT_MAX {
+        let most = labels::SERIES_COUNT_MAX;
+        let problem = format!("makes {} series of {count}, over {most}", 2 * count);
+        let hint = "run several commands, each with a part";
+        return Err(args.bad("truth-metric", &problem, hint));
+    }
+    let truth: Vec<_> =
+        plan.label_sets.iter().map(|labels| labels.with_metric_name(&metric_name)).collect();
+    plan.label_sets.extend(truth);
+    plan.schedule = plan.schedule.clone().with_more(count as u64);
+    let help = format!("1 inside the known incidents of {}, 0 outside", plan.metric_name);
+    plan.truth = Some(Truth { metric_name, help });
+    Ok(())
 }
 
 fn check_required(verb: Verb, args: &Args) -> Result<(), BadInput> {

@@ -114,7 +114,7 @@ fn sizes(config: &DryRunConfig, version: Version) -> Vec<String> {
     let samples: Vec<Vec<Sample>> = part
         .clone()
         .map(|k| {
-            let mut iter = plan.series(k).iter_from(start);
+            let mut iter = plan.iter_from(k, start);
             iter::from_fn(|| iter.next_before(end)).collect()
         })
         .collect();
@@ -125,7 +125,7 @@ fn sizes(config: &DryRunConfig, version: Version) -> Vec<String> {
         .filter(|series| !series.samples.is_empty())
         .collect();
     let mut body = Body::default();
-    let snappy_bytes = body.encode(version, &first, plan.metadata()).len();
+    let snappy_bytes = body.encode(version, &first, &plan.metadata()).len();
     let sample_count = samples.iter().map(Vec::len).sum::<usize>() as u64;
     lines.push(format!(
         "The first: {}, {} bytes of protobuf, {snappy_bytes} after snappy",

@@ -99,7 +99,7 @@ impl Delivery<'_> {
             }
             // The same bytes at every attempt, but after a fallback.
             let (version, now) = (self.version, self.clock.now());
-            let body = self.body.encode(version, series, self.plan.metadata());
+            let body = self.body.encode(version, series, &self.plan.metadata());
             let reply = remote_write::post(self.client, version, body, request.attempt_count, now);
             let body_bytes = body.len();
             self.summary.tally().retries += u64::from(request.attempt_count > 0);

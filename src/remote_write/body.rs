@@ -25,11 +25,11 @@ impl Body {
         &mut self,
         version: Version,
         series: &[TimeSeries<'_>],
-        metadata: Metadata<'_>,
+        metadata: &[Metadata<'_>],
     ) -> &[u8] {
         self.message.clear();
         match version {
-            Version::V1 => v1::encode(series, Some(metadata), &mut self.message),
+            Version::V1 => v1::encode(series, metadata, &mut self.message),
             Version::V2 => v2::encode(series, metadata, &mut self.message),
         }
         let needed = max_compress_len(self.message.len());

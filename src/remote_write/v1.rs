@@ -31,7 +31,7 @@ const METRIC_TYPE_GAUGE: i32 = 2;
 const TAG_BYTES: usize = 1;
 
 /// Appends the encoded message, without a length in front, to `out`.
-pub fn encode(series: &[TimeSeries<'_>], metadata: Option<Metadata<'_>>, out: &mut Vec<u8>) {
+pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Vec<u8>) {
     append(&WriteRequest { series, metadata }, out);
 }
 
@@ -68,17 +68,17 @@ pub fn label_bytes(labels: &LabelSet) -> usize {
 
 struct WriteRequest<'a> {
     series: &'a [TimeSeries<'a>],
-    metadata: Option<Metadata<'a>>,
+    metadata: &'a [Metadata<'a>],
 }
 
 impl MessageWrite for WriteRequest<'_> {
     fn get_size(&self) -> usize {
-        sizes(self.series) + sizes(&self.metadata)
+        sizes(self.series) + sizes(self.metadata)
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
         write_each(writer, WRITE_REQUEST_TIMESERIES, self.series)?;
-        write_each(writer, WRITE_REQUEST_METADATA, &self.metadata)
+        write_each(writer, WRITE_REQUEST_METADATA, self.metadata)
     }
 }
 

@@ -11,6 +11,7 @@ use quick_protobuf::{MessageWrite, Result, Writer, WriterBackend};
 
 use super::v1::{append, sizes, write_each};
 use super::{Metadata, TimeSeries};
+use crate::labels::LabelSet;
 
 /// Tags: field number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited).
 const REQUEST_SYMBOLS: u32 = 4 << 3 | 2;
@@ -29,7 +30,7 @@ const TAG_BYTES: usize = 1;
 /// Appends the encoded message, without a length in front, to `out`.
 ///
 /// The metadata stands in every series. No start timestamp: a gauge has none.
-pub fn encode(series: &[TimeSeries<'_>], metadata: Metadata<'_>, out: &mut Vec<u8>) {
+pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Vec<u8>) {
     let mut symbols = Symbols::default();
     symbols.reference("");
     let series: Vec<SeriesRefs<'_>> = series
@@ -41,12 +42,23 @@ pub fn encode(series: &[TimeSeries<'_>], metadata: Metadata<'_>, out: &mut Vec<u
                     .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
                     .collect(),
                 series: *series,
-                help: symbols.reference(metadata.help),
+                help: symbols.reference(help_of(series.labels, metadata)),
             }
         })
         .collect();
     let request = Request { symbols: &symbols.in_order, series: &series };
     append(&request, out);
+}
+
+/// The help of a series' metric.
+fn help_of<'a>(labels: &LabelSet, metadata: &[Metadata<'a>]) -> &'a str {
+    match metadata {
+        [only] => only.help,
+        all => {
+            let own = all.iter().find(|metadata| metadata.metric_name == labels.metric_name());
+            own.map_or("", |metadata| metadata.help)
+        }
+    }
 }
 
 /// The strings of a message, each once.

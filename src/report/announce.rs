@@ -74,7 +74,7 @@ fn announce_incident(named: &Named, plan: &Plan, report: &Report) {
     if incident.kind == Kind::Gap {
         line += " left out";
     }
-    if plan.label_sets.len() > 1 {
+    if plan.own_count() > 1 {
         line += &format!(" of {series_count} series");
     }
     report.info("incident", &fields, &line);

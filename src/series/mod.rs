@@ -122,6 +122,22 @@ impl Series {
         SeriesIter { curves: Curves::new(self, index), noise: self.noise, deviates, timeline }
     }
 
+    /// Returns ticks from `index` on that are 1 where incidents cover them, gaps too, and 0
+    /// elsewhere.
+    ///
+    /// # Panics
+    /// As `iter_from`.
+    pub fn truth_from(&self, index: u64) -> SeriesIter {
+        let timeline = Timeline::new(self.incidents.clone(), self.grid.step_ms, index).of_truth();
+        let bare = Self { seasonality: None, weekly_seasonality: None, ..self.clone() };
+        SeriesIter {
+            curves: Curves::new(&bare, index),
+            noise: self.noise,
+            deviates: Deviates::new(self.noise.seed),
+            timeline: Some(Box::new(timeline)),
+        }
+    }
+
     /// Returns the same series with seed + `k` (modulo 2^32), which is series `k` of a fan-out.
     pub fn with_seed_plus(&self, k: u32) -> Self {
         let seed = Seed(self.noise.seed.0.wrapping_add(k));

@@ -18,6 +18,8 @@ pub(super) struct Timeline {
     /// In the order given.
     active: Vec<Active>,
     is_gap: bool,
+    /// Whether its values tell if incidents cover the tick.
+    is_truth: bool,
     /// What the noise's standard deviation is multiplied by.
     noise_factor: Option<f64>,
 }
@@ -42,10 +44,16 @@ impl Timeline {
             step_ms,
             active: Vec::new(),
             is_gap: false,
+            is_truth: false,
             noise_factor: None,
         };
         timeline.advance(index);
         timeline
+    }
+
+    /// The same one, whose values are 1 where incidents cover the tick and 0 elsewhere.
+    pub(super) fn of_truth(self) -> Self {
+        Self { is_truth: true, ..self }
     }
 
     /// Returns the next tick at which an incident begins or is over.
@@ -125,6 +133,9 @@ impl Timeline {
         deviate: f64,
     ) -> Option<f64> {
         self.advance(index);
+        if self.is_truth {
+            return Some(f64::from(u8::from(!self.active.is_empty())));
+        }
         let plain = curves + noise.value(deviate);
         if self.active.is_empty() {
             return Some(plain);

@@ -148,9 +148,15 @@ impl Export<'_> {
         let plan = &self.config.plan;
         let mut progress = Progress::new(self.report, plan.sample_count(), self.clock.steady());
         let mut done = 0;
-        let mut text = openmetrics::header(plan.metadata());
+        let metadata = plan.metadata();
+        // Each family under its own heading, whose series come one after the other.
+        let mut families = metadata.iter().peekable();
+        let mut text = String::new();
         let iters = plan.iters_from(plan.window.first_index);
         for (labels, mut iter) in plan.label_sets.iter().zip(iters) {
+            if let Some(family) = families.next_if(|m| m.metric_name == labels.metric_name()) {
+                text.push_str(&openmetrics::header(*family));
+            }
             let lines = Lines::of(labels);
             while let Some(sample) = iter.next_before(plan.window.end_index()) {
                 lines.push(sample, &mut text);

@@ -36,7 +36,7 @@ impl<'a> Gaps<'a> {
             }
             let until = plan.model.grid.time_of(ticks.end);
             let (number, count) = (gap.incident.number, gap.series_count);
-            let of = match plan.label_sets.len() {
+            let of = match plan.own_count() {
                 1 => String::new(),
                 all => format!(" of {count} of {all} series"),
             };

@@ -187,6 +187,8 @@ impl Ticks<'_> {
     fn log_pushed(&self, samples: &[Option<Sample>]) {
         let plan = self.plan;
         let name = &plan.metric_name;
+        let (samples, label_sets) =
+            (&samples[..plan.own_count()], &plan.label_sets[..plan.own_count()]);
         let metric = ("metric", Field::Text(name));
         let of_sample = |labels, sample: &Sample| {
             [
@@ -196,13 +198,17 @@ impl Ticks<'_> {
                 ("value", Field::Value(sample.value)),
             ]
         };
-        if let ([Some(sample)], [labels]) = (samples, &plan.label_sets[..]) {
+        if let ([Some(sample)], [labels]) = (samples, label_sets) {
             let text = format!("✓ Pushed {name} = {:.2} (labels: {labels})", sample.value);
             self.summary.report.info("pushed", &of_sample(labels, sample), &text);
             return;
         }
         let values = samples.iter().flatten().map(|sample| sample.value);
         let count = values.clone().count();
+        if count == 0 {
+            // All are in a gap, but the truth is sent.
+            return self.summary.report.info("pushed", &[metric], "✓ Pushed the truth");
+        }
         let min = values.clone().fold(f64::INFINITY, f64::min);
         let max = values.clone().fold(f64::NEG_INFINITY, f64::max);
         let mean = values.sum::<f64>() / count as f64;
@@ -214,7 +220,7 @@ impl Ticks<'_> {
         if !self.summary.report.is_verbose() {
             return; // ten thousand lines are not worth making for nobody
         }
-        for (labels, sample) in plan.label_sets.iter().zip(samples) {
+        for (labels, sample) in label_sets.iter().zip(samples) {
             let Some(sample) = sample else { continue };
             let text = format!("  {name} = {:.2} (labels: {labels})", sample.value);
             let fields = of_sample(labels, sample);

@@ -65,7 +65,7 @@ fn newest(verify: Verify<'_>) -> Result<(Findings, u64, u64), ReadError> {
         for k in 0..plan.label_sets.len() {
             let end = end_of(&mut comparison, k, due_end, &mut findings)?;
             // In a gap it lacks nothing.
-            let next = plan.series(k).planned(end..due_end).next();
+            let next = plan.schedule_of(k..k + 1).planned(end..due_end).next();
             (least, most) = (least.min(next.map_or(due_end, |next| next.start)), most.max(end));
         }
         let may_show = findings.is_ours() && least < due_end;
@@ -116,7 +116,7 @@ fn compare_newest(comparison: &Comparison<'_>, k: usize, findings: &mut Findings
     let is_value = |value: f64| value.to_bits() != STALE_NAN_BITS;
     let mut newest = samples.iter().rev().filter(|sample| is_value(sample.value));
     let Some(index) = newest.find_map(|sample| tick(sample.timestamp)) else { return };
-    let expected = plan.series(k).iter_from(index).next().expect("a series is endless");
+    let expected = plan.iter_from(k, index).next().expect("a series is endless");
     // A VictoriaMetrics may have several at this time.
     let found = samples.iter().filter(|found| found.timestamp == expected.timestamp);
     let found: Vec<_> = found.copied().collect();
