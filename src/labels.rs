@@ -245,7 +245,7 @@ struct Pair<'a> {
     name: &'a str,
     value: String,
     quoted: bool,
-    /// What stands behind the comma, if there is one.
+    /// What follows the comma, if there is one.
     rest: Option<&'a str>,
 }
 
@@ -263,13 +263,13 @@ impl<'a> Pair<'a> {
             return Ok(Pair { typed: plain.trim(), name, value, quoted: false, rest });
         }
         let (_, quoted) = text.split_once('"').expect("the value starts with a quote");
-        let (value, behind) =
+        let (value, after) =
             unquote(quoted).map_err(|error| error.at("--labels pair", Some(text.trim())))?;
-        let typed = text[..text.len() - behind.len()].trim();
-        let rest = match behind.trim_start() {
+        let typed = text[..text.len() - after.len()].trim();
+        let rest = match after.trim_start() {
             "" => None,
-            behind => Some(behind.strip_prefix(',').ok_or_else(|| {
-                bad_pair(typed, "has text behind its closing quote", "put a comma there")
+            after => Some(after.strip_prefix(',').ok_or_else(|| {
+                bad_pair(typed, "has text after its closing quote", "put a comma there")
             })?),
         };
         Ok(Pair { typed, name, value, quoted: true, rest })
@@ -280,7 +280,7 @@ fn bad_pair(typed: &str, problem: &str, hint: &str) -> BadInput {
     BadInput::new("--labels pair", Some(typed), problem, hint)
 }
 
-/// Takes what stands behind an opening quote; returns the value and what is behind the closing one.
+/// Takes what follows an opening quote; returns the value and what follows the closing one.
 fn unquote(text: &str) -> Result<(String, &str), BadInput> {
     let mut value = String::new();
     let mut chars = text.chars();
@@ -323,7 +323,7 @@ impl Range {
             };
             if first > last {
                 return Err(unusable(
-                    "has a range that runs backwards",
+                    "has a range that counts down",
                     "put the smaller number first",
                 ));
             }
@@ -349,7 +349,7 @@ impl Range {
     }
 }
 
-/// Takes what stands behind a `{`; returns both numbers and what is behind the `}`.
+/// Takes what follows a `{`; returns both numbers and what follows the `}`.
 fn range_at(text: &str) -> Option<(&str, &str, &str)> {
     let (inside, after) = text.split_once('}')?;
     let (first, last) = inside.split_once("..")?;
@@ -445,7 +445,7 @@ mod tests {
         check("b=\"x\\", &format!("--labels pair 'b=\"x\\': {open}"));
         check(
             r#"b="x"y,c=2"#,
-            "--labels pair 'b=\"x\"': has text behind its closing quote; put a comma there",
+            "--labels pair 'b=\"x\"': has text after its closing quote; put a comma there",
         );
         check(r#"b="\n""#, r#"--labels pair 'b="\n"': has an unknown escape; write \" or \\"#);
     }
@@ -477,7 +477,7 @@ mod tests {
         );
         check(
             "a={2..1}",
-            "--labels pair 'a={2..1}': has a range that runs backwards; \
+            "--labels pair 'a={2..1}': has a range that counts down; \
              put the smaller number first",
         );
         check(

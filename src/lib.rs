@@ -114,7 +114,7 @@
 //! - **The timestamp is the tick**, never the moment of sending, and never in the future: one
 //!   such sample makes a Prometheus before 2.54 refuse everybody's.
 //! - **One request at a time, oldest first.** It is settled before the next one is touched, so a
-//!   series' samples go out in order, and a sample whose fate is unknown never travels together
+//!   series' samples go out in order, and a sample that is maybe stored is never sent together
 //!   with a new one.
 //! - **Every sample is counted once**: planned = accepted + rejected + undelivered + unconfirmed
 //!   + not yet due, at any moment. Only a 2xx is accepted.

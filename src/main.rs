@@ -1,4 +1,4 @@
-//! Maps `run()` to an exit code; the only place that exits, but for the signal's last resort.
+//! Maps `run()` to an exit code; only a signal's shutdown exits anywhere else.
 
 use std::env;
 use std::process::{self, ExitCode};

@@ -11,7 +11,7 @@ use crate::report::words::{count_of, step_in_words};
 use crate::report::{Report, stdout};
 use crate::series::{Sample, TimestampMs};
 
-/// Samples that are shown from the window's start; behind them its last one.
+/// Samples that are shown from the window's start; after them its last one.
 const FIRST_SAMPLES: u64 = 3;
 /// Of a longer window the last one is shown by its time alone: its noise takes a second to draw.
 const LAST_DRAWN_MAX: u64 = 100_000_000;

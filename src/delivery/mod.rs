@@ -1,7 +1,7 @@
 //! Delivery: the samples of a run, request by request, until the fate of each is known.
 //!
 //! A request is settled before the next one is made, so the samples of a series go out in the
-//! order of time, and one whose fate is unknown never travels together with a new one.
+//! order of time, and one that is maybe stored is never sent together with a new one.
 
 mod attempts;
 mod cut;

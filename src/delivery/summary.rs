@@ -99,7 +99,7 @@ impl Summary {
         tally.give_up_before(due_end);
     }
 
-    /// Returns the index behind the last tick that is due.
+    /// Returns the index after the last tick that is due.
     fn due_end(&self, tally: &Tally, now: TimestampMs) -> u64 {
         let Range { start, end } = tally.ticks;
         let due_end = self.rerun.grid.index_at_or_before(now).map_or(start, |index| index + 1);
@@ -112,7 +112,7 @@ impl Summary {
             return;
         }
         let tally = self.tally();
-        // None where the clock was set back behind what was dealt with.
+        // None where the clock was set back to before what was dealt with.
         let due = tally.next_index()..self.due_end(&tally, now);
         let pending = tally.schedule.tick_count(due);
         let (seconds, done) = (left.as_millis().div_ceil(1000), tally.ticks_done);

@@ -161,7 +161,7 @@ fn a_bad_file_of_variables_is_named() {
     let asked = |content: &[u8]| good().flag("env-file", "x.env").file("x.env", content);
     check(asked(b"# one\nTOKEN s3cret\n"), "x.env line 2: has no '='");
     check(asked(b"A=\xff"), "file x.env: is not UTF-8");
-    check(asked(b"1=s3cret"), "x.env line 1: has a name that is no variable's");
+    check(asked(b"1=s3cret"), "x.env line 1: has an invalid variable name");
     let nowhere = good().flag("env-file", "/nowhere/x");
     check(nowhere, "cannot read variables from '/nowhere/x': No such file");
 }

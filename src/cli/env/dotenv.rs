@@ -105,14 +105,14 @@ fn parse_line(line: &str) -> Result<(String, String), &'static str> {
         || !key.chars().all(name_char)
         || key.starts_with(|c: char| c.is_ascii_digit())
     {
-        return Err("has a name that is no variable's");
+        return Err("has an invalid variable name");
     }
-    let (value, behind) = match value.as_bytes().first() {
+    let (value, after) = match value.as_bytes().first() {
         Some(b'\'') => value[1..].split_once('\'').ok_or("has a quote that is not closed")?,
         Some(b'"') => return Ok((key.into(), double_quoted(&value[1..])?)),
         _ => return Ok((key.into(), unquoted(value).into())),
     };
-    check_behind_quote(behind)?;
+    check_after_quote(after)?;
     Ok((key.into(), value.into()))
 }
 
@@ -129,7 +129,7 @@ fn double_quoted(text: &str) -> Result<String, &'static str> {
     while let Some(c) = chars.next() {
         match c {
             '"' => {
-                check_behind_quote(chars.as_str())?;
+                check_after_quote(chars.as_str())?;
                 return Ok(value);
             }
             '\\' if chars.as_str().starts_with(['"', '\\']) => value.extend(chars.next()),
@@ -139,12 +139,12 @@ fn double_quoted(text: &str) -> Result<String, &'static str> {
     Err("has a quote that is not closed")
 }
 
-fn check_behind_quote(behind: &str) -> Result<(), &'static str> {
-    let behind = behind.trim_start();
-    if behind.is_empty() || behind.starts_with('#') {
+fn check_after_quote(after: &str) -> Result<(), &'static str> {
+    let after = after.trim_start();
+    if after.is_empty() || after.starts_with('#') {
         Ok(())
     } else {
-        Err("has text behind its closing quote")
+        Err("has text after its closing quote")
     }
 }
 
@@ -183,13 +183,13 @@ mod tests {
     #[test]
     fn errors_name_the_line() {
         check_bad("A=b\n\nC", 3, "has no '='");
-        check_bad("=b", 1, "has a name that is no variable's");
-        check_bad("A B=c", 1, "has a name that is no variable's");
-        check_bad("1A=c", 1, "has a name that is no variable's");
+        check_bad("=b", 1, "has an invalid variable name");
+        check_bad("A B=c", 1, "has an invalid variable name");
+        check_bad("1A=c", 1, "has an invalid variable name");
         check_bad("A='b", 1, "has a quote that is not closed");
         check_bad("A=\"b\\\"", 1, "has a quote that is not closed");
-        check_bad("A='b'c", 1, "has text behind its closing quote");
-        check_bad("A=\"b\" c", 1, "has text behind its closing quote");
+        check_bad("A='b'c", 1, "has text after its closing quote");
+        check_bad("A=\"b\" c", 1, "has text after its closing quote");
     }
 
     #[track_caller]

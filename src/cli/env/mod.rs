@@ -248,7 +248,7 @@ fn read_found(path: &Path) -> Option<io::Result<(Vec<u8>, u32)>> {
         // A directory of this name is a Python environment, not ours.
         Ok(metadata) if metadata.is_dir() => return None,
         // Opening a pipe would wait for its writer.
-        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is no regular file")),
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is not a regular file")),
         Err(_) if is_missing(path) => return None,
         Err(error) => Err(error),
         Ok(_) => read(path),
@@ -323,7 +323,7 @@ mod tests {
         let cases: [(&dyn Fn() -> Setup, &str); 3] = [
             (&too_large, ".env cannot be read (it is larger than 64 KiB)"),
             (&dangling, ".env cannot be read (No such file or directory (os error 2))"),
-            (&pipe, ".env cannot be read (it is no regular file)"),
+            (&pipe, ".env cannot be read (it is not a regular file)"),
         ];
         for (setup, unreadable) in cases {
             let warnings = setup().flags(&[URL]).invocation().warnings;

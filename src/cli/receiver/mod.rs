@@ -77,7 +77,7 @@ fn name(args: &Args, settings: &Settings<'_>) -> Result<Name, BadInput> {
     let mut problem = "is not named".to_owned();
     if let Some(env) = unknown {
         let name = env.shown().unwrap_or("...");
-        problem = format!("{problem} (ENV '{name}' is no known environment)");
+        problem = format!("{problem} (ENV '{name}' is not a known environment)");
     }
     if let Some(unreadable) = settings.unreadable() {
         problem = format!("{problem}; {unreadable}");
@@ -261,8 +261,8 @@ fn derived_read_url(args: &Args, write_url: &str) -> Result<HttpUrl, BadInput> {
             return Ok(url.expect("it differs from one that was parsed in its path alone"));
         }
     }
-    let problem = "is not given, and the address to push to is none of those that have a known \
-                   address to read from";
+    let problem = "is not given, and the address to push to has no known address to \
+                   read from";
     Err(args.bad("read-url", problem, "give the remote-read address"))
 }
 
@@ -385,7 +385,7 @@ mod tests {
                     or set REMOTE_WRITE_URL or ENV, also in .env";
         check_error(
             &start().variable("ENV", "qa-7"),
-            &format!("target: is not named (ENV 'qa-7' is no known environment); {ways}"),
+            &format!("target: is not named (ENV 'qa-7' is not a known environment); {ways}"),
         );
         check_error(&start().variable("ENV", ""), &format!("target: is not named; {ways}"));
         check_error(
@@ -542,8 +542,8 @@ mod tests {
         }
         let setup = start().flags(&["--read-url=http://r/x", "--read-api", "victoriametrics"]);
         check_read(setup, "http://r/x VictoriaMetrics None");
-        let error = "--read-url: is not given, and the address to push to is none of those that \
-                     have a known address to read from; give the remote-read address";
+        let error = "--read-url: is not given, and the address to push to has no known \
+                     address to read from; give the remote-read address";
         check_read(start().flags(&["--url=http://h/api/v1/receive"]), error);
         check_read(start().flags(&["--url=http://h/insert/0/prometheus/api/v1/write"]), error);
         let env = || start().variable("CDO_TOKEN", "t").flags(&["--env=us"]);

@@ -26,7 +26,7 @@ impl HttpUrl {
         if text.len() > URL_BYTES_MAX {
             return Err(unusable("is longer than 64,000 bytes", "shorten it"));
         }
-        let Some((scheme, behind)) = text.split_once("://") else {
+        let Some((scheme, after)) = text.split_once("://") else {
             return Err(unusable("has no scheme", "begin it with http:// or https://"));
         };
         let scheme = scheme.to_ascii_lowercase();
@@ -53,7 +53,7 @@ impl HttpUrl {
                 "leave out # and the rest",
             ));
         }
-        let authority = behind.split(['/', '?']).next().expect("split gives at least one part");
+        let authority = after.split(['/', '?']).next().expect("split gives at least one part");
         if authority.contains('@') {
             let hint = "set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead";
             return Err(unusable("holds credentials, which would be logged", hint));
@@ -69,7 +69,7 @@ impl HttpUrl {
                 .filter(|port| *port != 0)
                 .ok_or_else(|| unusable("has an invalid port", "give one from 1 to 65535"))?,
         };
-        let (authority, rest) = behind.split_at(authority.len());
+        let (authority, rest) = after.split_at(authority.len());
         let text = format!("{scheme}://{}{rest}", authority.to_ascii_lowercase());
         Ok(HttpUrl { text, https, host, port })
     }

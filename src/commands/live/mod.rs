@@ -1,7 +1,7 @@
 //! The live verb: pushes each datapoint when its time has come, oldest first, losing nothing.
 //!
-//! The loop holds one tick at a time. What is due behind it is no queue but the rest of the
-//! series, generated when its turn comes: an outage costs no memory, however long.
+//! The loop holds one tick at a time. There is no queue: overdue ticks are generated when
+//! their turn comes, so an outage costs no memory, however long.
 
 mod gaps;
 mod resume;

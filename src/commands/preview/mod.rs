@@ -107,7 +107,7 @@ fn ticks(plan: &Plan, k: usize) -> iter::Take<SeriesIter> {
 }
 
 /// Returns the lines of the CSV, its heading first: epoch seconds, and values in the fewest
-/// digits that give the same bits. Of several series each comes whole, with its name behind.
+/// digits that give the same bits. Of several series each comes whole, with its name last.
 fn csv(plan: &Plan) -> impl Iterator<Item = String> {
     let lines = (0..plan.label_sets.len()).flat_map(move |k| {
         let name = name_field(plan, k);

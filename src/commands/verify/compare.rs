@@ -12,7 +12,7 @@ pub enum Finding {
     Matching,
     /// It is not there; the tick counts from the first expected one.
     Missing {
-        /// Ticks behind the first expected one.
+        /// Ticks after the first expected one.
         tick: usize,
     },
     /// What matches is there more than once.
