@@ -1,77 +1,51 @@
 #!/bin/sh
-# Brings the receivers that the tests and the demo push to, without installing
-# anything on the host and without starting anything:
+# Brings the receivers that the tests and the demo push to, and an nginx to stand before them,
+# without installing anything on the host and without starting anything:
 #
-#   target/receivers/bin/prometheus2       2.42 (Debian 12's), or a 2.x on PATH
-#   target/receivers/bin/promtool2         the one beside it
-#   target/receivers/bin/prometheus3       3.5.3, or a 3.x on PATH
-#   target/receivers/bin/promtool3         only where one lies beside it (Debian's
-#                                          3.x package has none; promtool2 talks to
-#                                          Prometheus 3 as well)
-#   target/receivers/bin/victoria-metrics  1.79 (Debian 12's), or the one on PATH
+#   target/receivers/bin/prometheus2, promtool2  2.42 (Debian 12's), or a 2.x on PATH
+#   target/receivers/bin/prometheus3, promtool3  3.5.3, or a 3.x on PATH; the tool only where it
+#                                                lies beside it (promtool2 will do as well)
+#   target/receivers/bin/victoria-metrics        1.79 (Debian 12's), or the one on PATH
+#   target/receivers/bin/nginx                   Debian's, or the one on PATH
 #
-# Usage: scripts/receivers.sh [prometheus2] [prometheus3] [victoria-metrics]
-#        (no name: all three)
+# Usage: scripts/receivers.sh [prometheus2] [prometheus3] [victoria-metrics] [nginx]
+#        (no name: all)
 #
 # Where each comes from, the first that fits:
-#   1. PROMETHEUS2_BIN, PROMETHEUS3_BIN, VICTORIA_METRICS_BIN  path of the binary. When
-#                       it is set nothing else is tried: a wrong path is an error,
-#                       not a reason to test another binary than the one asked for.
-#   2. PATH             prometheus, victoria-metrics; taken when the version fits.
-#   3. a .deb file      for prometheus3: PROMETHEUS3_DEB, else the newest
-#                       prometheus_3*.deb in RECEIVERS_DIR (../shared/receivers).
-#   4. apt-get download for the other two; no root is needed as long as the package
-#                       lists are there (as root they are brought once if need be).
+#   1. PROMETHEUS2_BIN, PROMETHEUS3_BIN, VICTORIA_METRICS_BIN, NGINX_BIN  path of the binary. When
+#                       it is set nothing else is tried: a wrong path is an error.
+#   2. PATH             when the version fits
+#   3. a .deb file      for prometheus3: PROMETHEUS3_DEB, else the newest prometheus_3*.deb in
+#                       RECEIVERS_DIR (../shared/receivers)
+#   4. apt-get download for the others; no root is needed as long as the package lists are there
+#                       (as root they are brought once if need be)
 #
-# Packages are unpacked with dpkg -x, never installed; an unpacked receiver is tried
-# (--version) before it takes its place in one rename, so a download that breaks off
-# leaves what was there. One line a receiver on stdout. A missing one is one loud line
-# on stderr; that is exit 1 with CI=true, else 0.
+# Packages are unpacked with dpkg -x, never installed; a receiver is tried before it takes its
+# place in one rename. One line a receiver on stdout. A missing one is one loud line on stderr;
+# that is exit 1 with CI=true, else 0.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 home=$root/target/receivers
-packages=${RECEIVERS_DIR:-$root/../shared/receivers}
 fresh=$home/.new.$$
 apt_updated=
 
 say() { printf 'receivers: %s\n' "$*"; }
-
-cleanup() { rm -rf "$fresh"; }
-trap cleanup EXIT
+trap 'rm -rf "$fresh"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# Prints the version of binary $2 when it runs and fits slot $1; fails otherwise.
-# Debian builds VictoriaMetrics with an empty version, so running is all it can show.
-version_of() {
-    case $1 in
-        victoria-metrics)
-            "$2" --version >"$fresh/version" 2>&1 || return 1
-            version=$(tr -d '\n' <"$fresh/version")
-            ;;
-        *)
-            "$2" --version >"$fresh/version" 2>&1 || return 1
-            version=$(sed -n 's/^prometheus, version \([^ ]*\).*/\1/p' "$fresh/version")
-            case $1:$version in prometheus2:2.* | prometheus3:3.*) ;; *) return 1 ;; esac
-            ;;
-    esac
-}
-
-# Fills $fresh/tree from package file $1 with the binaries alone.
-unpack() {
-    rm -rf "$fresh/package" "$fresh/tree"
-    mkdir -p "$fresh/package" "$fresh/tree"
-    dpkg -x "$1" "$fresh/package" 2>"$fresh/log" || return 1
-    for binary in prometheus promtool victoria-metrics; do
-        [ ! -x "$fresh/package/usr/bin/$binary" ] || mv "$fresh/package/usr/bin/$binary" "$fresh/tree/"
-    done
-    rm -rf "$fresh/package"
-    package_version=$(dpkg-deb -f "$1" Version)
+# Whether binary $2 runs and fits slot $1; its version in $version. Debian builds VictoriaMetrics
+# with an empty one, so running is all it can show.
+fits() {
+    flag=--version
+    [ "$1" != nginx ] || flag=-v
+    said=$("$2" "$flag" 2>&1) || return 1
+    version=$(echo "$said" | sed -n 's/^prometheus, version \([^ ]*\).*/\1/p; s/^nginx version: //p')
+    case $1:$version in prometheus[23]:*) [ "${1#prometheus}" = "${version%%.*}" ] ;; esac
 }
 
 apt_download() {
-    rm -f "$fresh"/*.deb
     # The sandbox user cannot write here, and its warning would be all that is new.
     (cd "$fresh" && apt-get -qq -o APT::Sandbox::User=root download "$1") >"$fresh/log" 2>&1
 }
@@ -79,136 +53,107 @@ apt_download() {
 # Downloads Debian's package $1; as root, brings the package lists once if that fails.
 from_apt() {
     command -v apt-get >/dev/null || { why='no apt-get here'; return 1; }
-    if ! apt_download "$1"; then
-        if [ "$(id -u)" = 0 ] && [ -z "$apt_updated" ]; then
-            say "apt-get update (the package lists are missing or old)"
-            apt_updated=yes
-            apt-get -qq update >"$fresh/update-log" 2>&1 || true
-        fi
-        apt_download "$1" || {
-            why="apt-get download $1: $(tail -n 1 "$fresh/log")"
-            [ "$(id -u)" = 0 ] || why="$why (as root: apt-get update)"
-            return 1
-        }
+    apt_download "$1" && return
+    if [ "$(id -u)" = 0 ] && [ -z "$apt_updated" ]; then
+        say 'apt-get update (the package lists are missing or old)'
+        apt_updated=yes
+        apt-get -qq update >/dev/null 2>&1 || true
+        apt_download "$1" && return
     fi
-    unpack "$fresh/$1"_*.deb || { why="dpkg -x cannot read the package $1"; return 1; }
+    why="apt-get download $1: $(tail -n 1 "$fresh/log") (as root: apt-get update)"
+    return 1
 }
 
-# Sets up slot $1 from source $2 (bin:PATH, deb:PATH or apt:PACKAGE).
-bring() {
-    slot=$1
+# Fills $fresh/tree for slot $1 from source $2 (bin:PATH, deb:PATH or apt:PACKAGE).
+fill() {
+    rm -rf "$fresh"
+    mkdir -p "$fresh/tree" "$fresh/package"
+    program=${1%[23]}
+    from=${2#*:}
     case $2 in
         bin:*)
-            binary=${2#bin:}
-            version_of "$slot" "$binary" || { why="$binary does not run, or is of another version"; return 1; }
-            rm -rf "$fresh/tree"
-            mkdir -p "$fresh/tree"
-            ln -s "$binary" "$fresh/tree/${slot%[23]}"
-            promtool=$(dirname "$binary")/promtool
-            [ "$slot" = victoria-metrics ] || [ ! -x "$promtool" ] || ln -s "$promtool" "$fresh/tree/promtool"
-            line="$slot ${version:-of unknown version}, from $binary"
+            ln -s "$from" "$fresh/tree/$program"
+            tool=$(dirname "$from")/promtool
+            [ "$program" != prometheus ] || [ ! -x "$tool" ] || ln -s "$tool" "$fresh/tree/"
+            why="$from does not run, or is of another version"
             ;;
         *)
-            case $2 in
-                deb:*) unpack "${2#deb:}" || { why="dpkg -x cannot read ${2#deb:}"; return 1; } ;;
-                apt:*) from_apt "${2#apt:}" || return 1 ;;
-            esac
-            version_of "$slot" "$fresh/tree/${slot%[23]}" || {
-                why="version $package_version of the package does not run here, or does not fit: $(tail -n 1 "$fresh/version")"
-                return 1
-            }
-            case $2 in
-                deb:*) line="$slot ${version:-$package_version}, from ${2##*/}" ;;
-                apt:*) line="$slot ${version:-$package_version}, by apt-get download" ;;
-            esac
+            file=$from
+            case $2 in apt:*) from_apt "$from" || return 1; file=$(echo "$fresh/$from"_*.deb) ;; esac
+            why="the package $file cannot be read, or does not run here, or does not fit"
+            dpkg -x "$file" "$fresh/package" 2>/dev/null || return 1
+            for binary in "$program" promtool; do
+                for found in "$fresh/package/usr/bin/$binary" "$fresh/package/usr/sbin/$binary"; do
+                    [ ! -x "$found" ] || mv "$found" "$fresh/tree/"
+                done
+            done
             ;;
     esac
+    [ -x "$fresh/tree/$program" ] && fits "$1" "$fresh/tree/$program"
+}
+
+# Puts slot $1 in place from source $2.
+bring() {
+    fill "$1" "$2" || return 1
+    line="$1${version:+ $version}, from ${2#*:}"
     printf '%s\n%s\n' "$2" "$line" >"$fresh/tree/source"
-    rm -rf "${home:?}/$slot"
+    rm -rf "${home:?}/$1"
     # Where another run was faster, -T refuses to nest ours inside its folder.
-    mv -T "$fresh/tree" "$home/$slot" || [ -f "$home/$slot/source" ]
+    mv -T "$fresh/tree" "$home/$1" || [ -f "$home/$1/source" ]
     mkdir -p "$home/bin"
-    ln -sfn "../$slot/${slot%[23]}" "$home/bin/$slot"
-    case $slot in
-        victoria-metrics) ;;
-        *)
-            if [ -x "$home/$slot/promtool" ]; then
-                ln -sfn "../$slot/promtool" "$home/bin/promtool${slot#prometheus}"
-            else
-                rm -f "$home/bin/promtool${slot#prometheus}"
-            fi
-            ;;
-    esac
+    ln -sfn "../$1/$program" "$home/bin/$1"
+    rm -f "$home/bin/promtool${1#prometheus}"
+    [ ! -x "$home/$1/promtool" ] || ln -sfn "../$1/promtool" "$home/bin/promtool${1#prometheus}"
 }
 
 # Succeeds when slot $1 is in place from source $2; builtins only, so that it costs nothing.
 in_place() {
     [ -x "$home/bin/$1" ] && [ -r "$home/$1/source" ] || return 1
-    { read -r source && read -r line; } <"$home/$1/source" || return 1
-    [ "$source" = "$2" ]
+    { read -r source && read -r line; } <"$home/$1/source" && [ "$source" = "$2" ]
 }
 
-# Tries the sources $2... for slot $1 in turn. When none will do, says the last one's
-# failure ($why) and the way out ($hint).
+# Tries the sources $2... for slot $1 in turn. When none will do, says the last one's failure.
 receiver() {
     slot=$1
     shift
+    why='not on PATH'
     for candidate in "$@"; do
-        if ! in_place "$slot" "$candidate"; then
-            mkdir -p "$fresh"
-            bring "$slot" "$candidate" || continue
+        if in_place "$slot" "$candidate" || bring "$slot" "$candidate"; then
+            say "$line"
+            return
         fi
-        say "$line"
-        return
     done
     rm -f "$home/bin/$slot"
-    [ "$slot" = victoria-metrics ] || rm -f "$home/bin/promtool${slot#prometheus}"
-    printf 'receivers: *** MISSING *** %s: %s; %s\n' "$slot" "${why:-not on PATH}" "$hint" >&2
+    printf 'receivers: *** MISSING *** %s: %s; put it on PATH, or name it in %s (CONTRIBUTING.md says where it is from)\n' \
+        "$slot" "$why" "$variable" >&2
     missing=yes
 }
 
-# Sets up slot $1 from the binary $2 and from nothing else.
-named() {
-    case $2 in
-        /*) receiver "$1" "bin:$2" ;;
-        *) receiver "$1" "bin:$PWD/$2" ;;
-    esac
-}
-
 missing=
-[ $# -gt 0 ] || set -- prometheus2 prometheus3 victoria-metrics
+[ $# -gt 0 ] || set -- prometheus2 prometheus3 victoria-metrics nginx
 for wanted in "$@"; do
-    why=
-    hint="put $wanted on PATH"
+    variable=$(echo "$wanted" | tr a-z- A-Z_)_BIN
+    package=
     case $wanted in
-        prometheus2)
-            hint='put a Prometheus 2 on PATH, or name it in PROMETHEUS2_BIN'
-            [ -z "${PROMETHEUS2_BIN:-}" ] || { named "$wanted" "$PROMETHEUS2_BIN"; continue; }
-            on_path=$(command -v prometheus) || on_path=
-            receiver prometheus2 ${on_path:+"bin:$on_path"} apt:prometheus
-            ;;
+        prometheus2) named=${PROMETHEUS2_BIN:-} package=apt:prometheus ;;
         prometheus3)
-            hint='set PROMETHEUS3_BIN (a binary) or PROMETHEUS3_DEB (a package); CONTRIBUTING.md says where to get it'
-            [ -z "${PROMETHEUS3_BIN:-}" ] || { named "$wanted" "$PROMETHEUS3_BIN"; continue; }
-            on_path=$(command -v prometheus) || on_path=
-            deb=${PROMETHEUS3_DEB:-}
-            if [ -z "$deb" ]; then
-                for file in "$packages"/prometheus_3*.deb; do
-                    [ ! -f "$file" ] || deb=$file
-                done
-            fi
-            why='no 3.x on PATH and no package in RECEIVERS_DIR'
-            receiver prometheus3 ${on_path:+"bin:$on_path"} ${deb:+"deb:$deb"}
+            named=${PROMETHEUS3_BIN:-} deb=${PROMETHEUS3_DEB:-}
+            for file in "${RECEIVERS_DIR:-$root/../shared/receivers}"/prometheus_3*.deb; do
+                [ -n "${PROMETHEUS3_DEB:-}" ] || [ ! -f "$file" ] || deb=$file
+            done
+            package=${deb:+"deb:$deb"}
             ;;
-        victoria-metrics)
-            [ -z "${VICTORIA_METRICS_BIN:-}" ] || { named "$wanted" "$VICTORIA_METRICS_BIN"; continue; }
-            on_path=$(command -v victoria-metrics || command -v victoria-metrics-prod) || on_path=
-            receiver victoria-metrics ${on_path:+"bin:$on_path"} apt:victoria-metrics
+        victoria-metrics) named=${VICTORIA_METRICS_BIN:-} package=apt:victoria-metrics ;;
+        nginx) named=${NGINX_BIN:-} package=apt:nginx ;;
+        *) echo "receivers: no such receiver: $wanted" >&2; exit 2 ;;
+    esac
+    case $named in
+        '')
+            path=$(PATH=$PATH:/usr/sbin command -v "${wanted%[23]}" || command -v "$wanted-prod") || path=
+            receiver "$wanted" ${path:+"bin:$path"} ${package:+"$package"}
             ;;
-        *)
-            printf 'receivers: no such receiver: %s\n' "$wanted" >&2
-            exit 2
-            ;;
+        /*) receiver "$wanted" "bin:$named" ;;
+        *) receiver "$wanted" "bin:$PWD/$named" ;;
     esac
 done
 

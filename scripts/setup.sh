@@ -3,8 +3,7 @@
 #
 # Usage: scripts/setup.sh [--say] build    a C compiler and linker (rustc and ring use them)
 #        scripts/setup.sh [--say] test     that, rustfmt and clippy, the musl target of this
-#                                          architecture with its compiler, shellcheck, openssl,
-#                                          and nginx (unpacked into target/receivers, not installed)
+#                                          architecture with its compiler, shellcheck, openssl
 #        --say    installs nothing, and only says what is missing, with the command
 #
 # `make demo` and `make test` install, nothing else does.
@@ -52,31 +51,6 @@ rustup_add() {
     rustup "$1" add "$2" || say "*** failed ***: rustup $1 add $2" >&2
 }
 
-# Unpacks Debian's nginx beside the receivers unless there is one. Not installed: the package
-# would start a service.
-bring_nginx() {
-    receivers=$(cd "$(dirname "$0")/.." && pwd)/target/receivers
-    for nginx in nginx /usr/sbin/nginx "$receivers/nginx/usr/sbin/nginx"; do
-        ! command -v "$nginx" >/dev/null || return 0
-    done
-    say 'apt-get download nginx'
-    mkdir -p "$receivers"
-    fresh=$(mktemp -d "$receivers/.nginx.XXXXXX")
-    if { download_nginx || { [ "$(id -u)" = 0 ] && apt-get -qq update && download_nginx; }; } \
-        && dpkg -x "$fresh"/nginx_*.deb "$fresh/nginx" && "$fresh/nginx/usr/sbin/nginx" -v 2>"$fresh/log"; then
-        rm -rf "$receivers/nginx"
-        mv -T "$fresh/nginx" "$receivers/nginx"
-    else
-        say "*** missing *** nginx: $(tail -n 1 "$fresh/log")" >&2
-    fi
-    rm -rf "$fresh"
-}
-
-# The sandbox user of apt cannot write here, and its warning would be all that is new.
-download_nginx() {
-    (cd "$fresh" && apt-get -qq -o APT::Sandbox::User=root download nginx) >"$fresh/log" 2>&1
-}
-
 only_say=
 if [ "${1:-}" = --say ]; then
     only_say=yes
@@ -97,5 +71,4 @@ if [ "$1" = test ]; then
     [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] || rustup_add target "$musl"
     cargo fmt --version >/dev/null 2>&1 || rustup_add component rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup_add component clippy
-    [ -n "$only_say" ] || bring_nginx
 fi

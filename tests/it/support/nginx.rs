@@ -2,11 +2,11 @@
 //! of shared receivers do: by the header X-Scope-OrgID, and 401 without one.
 //!
 //! One process, a child of its test, on a loopback port, its files in a folder of its own; never
-//! as a service. `scripts/setup.sh test` brings the binary.
+//! as a service. `scripts/receivers.sh` brings the binary.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,13 +27,14 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts it for these tenants; None, said aloud, when it is not installed.
     pub(crate) fn start(tenants: &[(&str, SocketAddr)]) -> Option<Nginx> {
-        let Some(binary) = binary() else {
-            let missing = "nginx (scripts/setup.sh test brings it)";
+        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/bin/nginx");
+        if !binary.is_file() {
+            let missing = "nginx (scripts/receivers.sh brings it)";
             assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no {missing}");
             // Not eprintln, which the test harness would capture.
             let _ = writeln!(io::stderr(), "*** SKIPPED *** a test without {missing}");
             return None;
-        };
+        }
         let (port, folder) = (free_port(), Folder::new());
         folder.write("nginx.conf", configuration(port, folder.path(), tenants));
         let child = Command::new(binary)
@@ -70,13 +71,6 @@ impl Drop for Nginx {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn binary() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/nginx/usr/sbin");
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), unpacked]);
-    folders.map(|folder| folder.join("nginx")).find(|binary| binary.is_file())
 }
 
 fn configuration(port: u16, folder: &Path, tenants: &[(&str, SocketAddr)]) -> String {
