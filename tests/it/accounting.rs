@@ -139,8 +139,7 @@ fn a_datapoint_given_up_after_silence_is_unconfirmed() {
     let steps = [Step::status(OK), Step::Close(Read::All), Step::status(503), Step::status(503)];
     let receiver = Script::new(steps).giving_up().start();
     let run = Cmd::to(&receiver.url()).flag("give-up-after", "600ms").run();
-    run.assert_code(1);
-    assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
+    run.assert_ends(1, [9, 0, 0, 1, 0]);
     // Sent again as it is, it might be there twice.
     let commands = run.summary().commands;
     assert!(commands.len() == 1 && commands[0].starts_with("push-live-metrics verify "));
@@ -168,8 +167,7 @@ fn nobody_listening_is_unreachable() {
     let receiver = ScriptedReceiver::start([]);
     receiver.close();
     let run = Cmd::to(&receiver.url()).flag("flush-timeout", "200ms").run();
-    run.assert_code(4);
-    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    run.assert_ends(4, [0, 0, 10, 0, 0]);
     receiver.open();
     let summary = run.summary();
     assert_eq!(summary.commands.len(), 1);
@@ -182,8 +180,7 @@ fn nobody_listening_is_unreachable() {
 fn a_host_that_is_not_there_is_unreachable() {
     let sender = Cmd::to("http://no-such-host.invalid/api/v1/write");
     let run = sender.flag("flush-timeout", "200ms").flag("timeout", "1s").run();
-    run.assert_code(4);
-    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    run.assert_ends(4, [0, 0, 10, 0, 0]);
 }
 
 #[test]

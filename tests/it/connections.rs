@@ -86,8 +86,7 @@ fn a_run_that_can_have_no_thread_is_ended_by_a_signal() {
 #[test]
 fn a_shortage_of_threads_is_retried() {
     let run = without_threads("http://localhost:9/").flag("flush-timeout", "1s").run();
-    run.assert_code(4);
-    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    run.assert_ends(4, [0, 0, 10, 0, 0]);
     assert!(run.stderr.contains("no thread can be started"), "{}", run.stderr);
     assert!(run.summary().retries > 0);
 }
@@ -103,8 +102,7 @@ fn a_name_is_looked_up() {
         }
     });
     let run = Cmd::to(&url).run();
-    run.assert_code(0);
-    assert_eq!(run.summary().counts(), [10, 0, 0, 0, 0], "{}", run.stderr);
+    run.assert_ends(0, [10, 0, 0, 0, 0]);
 }
 
 /// The child of the test below.
@@ -151,8 +149,7 @@ fn a_header_that_no_request_can_have_is_named_and_nothing_is_sent() {
         .flag("header", "X-Trace: @header")
         .flag("flush-timeout", "100ms");
     let run = sender.run();
-    run.assert_code(4);
-    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    run.assert_ends(4, [0, 0, 10, 0, 0]);
     assert!(run.stderr.contains("X-Trace") && run.stderr.contains("65536"), "{}", run.stderr);
     assert_eq!(receiver.connection_count(), 0);
 }

@@ -43,8 +43,7 @@ fn what_may_come_right_is_tried_again() {
 fn check_rejected_later(status: u16, step: Step) -> Run {
     let receiver = ScriptedReceiver::start([Step::status(204), Step::status(204), step]);
     let run = Cmd::to(&receiver.url()).run();
-    run.assert_code(1);
-    assert_eq!(run.summary().counts(), [9, 1, 0, 0, 0], "{}", run.stderr);
+    run.assert_ends(1, [9, 1, 0, 0, 0]);
     assert_eq!(run.summary().retries, 0);
     let log = run.log();
     let rejected = log.events("rejected");
@@ -93,8 +92,7 @@ fn check_fatal(status: u16, hint: &str) {
     let location = Answer::status(status).header("Location", "https://other.example/x?db=b");
     let receiver = ScriptedReceiver::start([location.body(format!("text of {status}")).into()]);
     let run = Cmd::to(&receiver.url()).ticks(10, 60_000).run();
-    run.assert_code(3);
-    assert_eq!(run.summary().counts(), [0, 1, 0, 0, 9], "{}", run.stderr);
+    run.assert_ends(3, [0, 1, 0, 0, 9]);
     assert_eq!(receiver.requests().len(), 1);
     let text = run.log().messages("rejected").join("\n");
     assert!(text.contains(&format!("HTTP {status}")), "{text}");
@@ -154,8 +152,7 @@ fn two_rejections_in_a_row_do_not() {
         [answer(400), answer(422), Step::status(204), answer(400), answer(400), answer(400)];
     let receiver = ScriptedReceiver::start(steps);
     let run = Cmd::to(&receiver.url()).run();
-    run.assert_code(1);
-    assert_eq!(run.summary().counts(), [5, 5, 0, 0, 0]);
+    run.assert_ends(1, [5, 5, 0, 0, 0]);
 }
 
 #[test]
@@ -172,8 +169,7 @@ fn a_rejection_after_silence_is_unconfirmed() {
     side_by_side([400, 409, 413, 422], |status| {
         let receiver = ScriptedReceiver::start([Step::status(204), Step::Reset, answer(status)]);
         let run = Cmd::to(&receiver.url()).run();
-        run.assert_code(1);
-        assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
+        run.assert_ends(1, [9, 0, 0, 1, 0]);
         assert_eq!(run.summary().commands.len(), 1);
     });
 }
@@ -197,8 +193,7 @@ fn a_fallback_after_silence_leaves_it_open() {
         let steps = [Step::Reset, Step::status(fallback), answer(400)];
         let receiver = Script::new(steps).unchecked().start();
         let run = Cmd::to(&receiver.url()).flag("protocol", "auto").run();
-        run.assert_code(1);
-        assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
+        run.assert_ends(1, [9, 0, 0, 1, 0]);
     }
 }
 
@@ -206,8 +201,7 @@ fn a_fallback_after_silence_leaves_it_open() {
 fn a_rejected_fan_out_is_rejected_whole() {
     let receiver = ScriptedReceiver::start([Step::status(204), answer(400)]);
     let run = Cmd::to(&receiver.url()).flag("labels", "k={1..3}").run();
-    run.assert_code(1);
-    assert_eq!(run.summary().counts(), [27, 3, 0, 0, 0], "{}", run.stderr);
+    run.assert_ends(1, [27, 3, 0, 0, 0]);
 }
 
 #[test]

@@ -49,8 +49,7 @@ fn sender(receiver: &ScriptedReceiver, certificates: &Certificates) -> Cmd {
 #[track_caller]
 fn check_refused(receiver: &ScriptedReceiver, sender: Cmd, text: &str) -> Run {
     let run = sender.ticks(10, 60_000).run();
-    run.assert_code(3);
-    assert_eq!(run.summary().counts(), [0, 0, 1, 0, 9], "{}", run.stderr);
+    run.assert_ends(3, [0, 0, 1, 0, 9]);
     let log = run.log();
     let message = log.only("refused").get("message").text();
     assert!(message.contains(text), "{message}");
@@ -271,8 +270,7 @@ fn a_corrupt_record_after_the_body_leaves_it_open() {
     });
     let receiver = Script::new([Step::status(503), Step::status(400)]).wrapped(corrupting).start();
     let run = sender(&receiver, certificates).run();
-    run.assert_code(1);
-    assert_eq!(run.summary().counts(), [9, 0, 0, 1, 0], "{}", run.stderr);
+    run.assert_ends(1, [9, 0, 0, 1, 0]);
 }
 
 #[test]
@@ -291,8 +289,7 @@ fn plain_http_where_tls_is_expected() {
     let receiver = Script::new([]).allow(|allowed| allowed.anything = true).start();
     let url = receiver.url().replace("http://", "https://");
     let run = Cmd::to(&url).flag("flush-timeout", "100ms").flag("timeout", "500ms").run();
-    run.assert_code(4);
-    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    run.assert_ends(4, [0, 0, 10, 0, 0]);
 }
 
 #[test]
@@ -308,8 +305,7 @@ fn plain_http_that_answers_at_once() {
     });
     let receiver = Script::new([]).wrapped(wrap).start();
     let run = sender(&receiver, certificates).flag("flush-timeout", "100ms").run();
-    run.assert_code(4);
-    assert_eq!(run.summary().counts(), [0, 0, 10, 0, 0], "{}", run.stderr);
+    run.assert_ends(4, [0, 0, 10, 0, 0]);
 }
 
 #[test]

@@ -177,6 +177,14 @@ impl Run {
         self.log().summary()
     }
 
+    /// Fails unless it ended with this code and these counts, as `Summary::counts` has them.
+    #[track_caller]
+    pub(crate) fn assert_ends(&self, code: i32, counts: [u64; 5]) -> &Run {
+        self.assert_code(code);
+        assert_eq!(self.summary().counts(), counts, "{}", self.stderr);
+        self
+    }
+
     /// Returns every datapoint that was planned, made by the library, by time and labels.
     #[track_caller]
     pub(crate) fn planned(&self) -> Vec<Point> {
