@@ -45,6 +45,7 @@ mod terminal;
 mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
+mod trouble;
 mod trust;
 mod truth;
 mod verify;
