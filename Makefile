@@ -18,7 +18,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 VARIABLES := METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX \
-	START_EPOCH END_EPOCH STEP_SIZE FILE ARGS
+	START_EPOCH END_EPOCH STEP_SIZE INCIDENTS FILE ARGS
 unexport $(VARIABLES) TARGET
 
 typed = $(findstring command line,$(origin $1))
@@ -66,7 +66,9 @@ MORE_FLAGS = $(if $(findstring $(newline),$(value ARGS)),$(error ARGS must be on
 # Every flag but --duration, which a target may fix.
 SERIES_FLAGS = $(call flag,--metric-name,METRIC_NAME) $(call flag,--labels,LABELS) \
 	$(call flag,--trend-coefficient,TREND_COEFFICIENT) $(call flag,--flat-base,FLAT_BASE) \
-	$(call flag,--description,DESCRIPTION)
+	$(call flag,--description,DESCRIPTION) $(INCIDENT_FLAGS)
+# One flag for each text between semicolons.
+INCIDENT_FLAGS = $(if $(value INCIDENTS),--incident $(subst ;,' --incident ',$(call quoted,INCIDENTS)))
 TARGET_FLAGS = $(call flag,--url,URL)
 # exec, so that a signal which make passes on reaches the binary itself.
 PUSH_LIVE = exec '$(BINARY)' $(SERIES_FLAGS) $(TARGET_FLAGS)
@@ -101,6 +103,7 @@ help: ## list the targets and variables (the default)
 #: START_EPOCH begin of the backfill, epoch seconds or RFC 3339; needed by backfill
 #: END_EPOCH its end, excluded; needed by backfill
 #: STEP_SIZE from one datapoint of a backfill to the next, in minutes (15)
+#: INCIDENTS known incidents, separated by ';': INCIDENTS='gap@10m+5m;shift@20m+5m=40'
 #: FILE where backfill-file writes OpenMetrics text; needed there
 #: ARGS any other flags, quoted as for a shell: ARGS='--seed 7 --verbose'
 #: PREFIX where make install puts the binary (PREFIX/bin); without it install only builds

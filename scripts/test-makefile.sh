@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # Whatever the caller's make and environment hold is not what is tested here.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES MAKEFILES || true
 unset METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX || true
-unset START_EPOCH END_EPOCH STEP_SIZE FILE ARGS || true
+unset START_EPOCH END_EPOCH STEP_SIZE INCIDENTS FILE ARGS || true
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -99,6 +99,12 @@ run push-live-1h METRIC_NAME=m TREND_COEFFICIENT=-0.5 FLAT_BASE=-1e3 URL='http:/
 # shellcheck disable=SC2016 # the $d is meant as it stands
 expect 'every variable becomes its flag' --metric-name m --trend-coefficient -0.5 \
     --flat-base -1e3 --url 'http://127.0.0.1:9090/api/v1/write?a=b&c=$d' --duration 60
+
+run push-live INCIDENTS='gap@10m+5m,a="it'\''s";shift@2026-12-01T10:00:00+02:00+5m/1h=-1e3'
+expect 'INCIDENTS are cut at semicolons' --incident "gap@10m+5m,a=\"it's\"" \
+    --incident 'shift@2026-12-01T10:00:00+02:00+5m/1h=-1e3'
+run backfill-1d INCIDENTS='flat@1h+5m'
+expect 'a backfill takes INCIDENTS' backfill --incident flat@1h+5m --since 1d
 
 run push-live DURATION=90
 expect 'push-live takes DURATION' --duration 90
