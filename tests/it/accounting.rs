@@ -113,7 +113,7 @@ fn ten_commands_are_printed_and_the_others_counted() {
 }
 
 #[test]
-fn a_word_is_said_about_the_out_of_order_window_where_it_is_needed() {
+fn the_out_of_order_window_is_named_where_it_is_needed() {
     let word = "out_of_order_time_window";
     let receiver = ScriptedReceiver::start(statuses(&[OK, 400, OK]));
     let run = Cmd::to(&receiver.url()).run();

@@ -30,7 +30,7 @@ fn two_thousand_successes_with_a_short_body_are_one_connection() {
 }
 
 #[test]
-fn a_success_with_a_longer_body_is_one() {
+fn a_success_with_a_longer_body_is_a_success() {
     let long = || Answer::status(200).body("x".repeat(KIB + 1));
     for answer in [long(), long().chunked()] {
         let receiver = Script::new([]).otherwise(answer).start();

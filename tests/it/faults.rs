@@ -44,37 +44,37 @@ fn check_closed(steps: impl IntoIterator<Item = Step>) {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_closed_port_is_tried_until_it_opens() {
     check_closed([]);
 }
 
 #[test]
-fn nobody_listens_for_a_while_in_between() {
+fn a_port_that_closes_for_a_while_loses_nothing() {
     check_closed([Step::status(204), Step::status(204)]);
 }
 
 #[test]
-fn the_connection_is_accepted_and_closed() {
+fn a_connection_that_is_closed_at_once_is_retried() {
     check([Step::Close(Read::Nothing)], 1);
 }
 
 #[test]
-fn the_connection_ends_in_the_middle_of_the_head() {
+fn a_connection_that_is_closed_in_the_head_is_retried() {
     check([Step::Close(Read::HalfHead)], 1);
 }
 
 #[test]
-fn the_connection_is_reset_after_half_the_body() {
+fn a_reset_after_half_the_body_is_retried() {
     check([Step::status(204), Step::reset_halfway()], 1);
 }
 
 #[test]
-fn the_connection_is_reset_after_the_body() {
+fn a_reset_after_the_body_is_retried() {
     check([Step::status(204), Step::Reset], 1);
 }
 
 #[test]
-fn the_connection_ends_without_an_answer() {
+fn a_connection_that_is_closed_without_an_answer_is_retried() {
     check([Step::status(204), Step::Close(Read::All)], 1);
 }
 
@@ -90,7 +90,7 @@ fn a_connection_that_ends_between_datapoints_costs_nothing() {
 }
 
 #[test]
-fn no_answer_comes() {
+fn a_missing_answer_is_retried_after_the_timeout() {
     check_impatient([Step::status(204), Step::Stall]);
 }
 
@@ -100,12 +100,12 @@ fn an_answer_that_dribbles_in_time_is_an_answer() {
 }
 
 #[test]
-fn an_answer_that_dribbles_for_too_long_is_none() {
+fn an_answer_that_dribbles_for_too_long_is_retried() {
     check_impatient([Answer::status(204).meaning(0).paced(1, 300 * MS).into()]);
 }
 
 #[test]
-fn an_answer_breaks_off_in_its_head() {
+fn an_answer_that_breaks_off_in_its_head_is_retried() {
     side_by_side([1, 11, 26, 40, 49], |cut| {
         let answer = Answer::status(204).header("X-Filler", "0123456789");
         check([answer.cut(cut, Then::Close, false).into()], 1);
@@ -113,37 +113,37 @@ fn an_answer_breaks_off_in_its_head() {
 }
 
 #[test]
-fn an_answer_stops_in_its_head() {
+fn an_answer_that_stops_in_its_head_is_retried() {
     let answer = Answer::status(204).header("X-Filler", "0123456789");
     check_impatient([answer.cut(40, Then::Stall, false).into()]);
 }
 
 #[test]
-fn an_error_breaks_off_in_its_body() {
+fn an_error_that_breaks_off_in_its_body_is_retried() {
     let error = Answer::status(503).body("x".repeat(500));
     check([error.cut(300, Then::Close, true).into()], 1);
 }
 
 #[test]
-fn an_error_stops_in_its_body() {
+fn an_error_that_stops_in_its_body_is_retried() {
     let error = Answer::status(503).body("x".repeat(500));
     check_impatient([error.cut(300, Then::Stall, true).into()]);
 }
 
 #[test]
-fn a_success_whose_body_breaks_off_is_one() {
+fn a_success_whose_body_breaks_off_is_a_success() {
     let success = Answer::status(200).body("x".repeat(500));
     check([success.cut(300, Then::Close, true).into()], 0);
 }
 
 #[test]
-fn a_success_whose_body_never_ends_is_one() {
+fn a_success_whose_body_never_ends_is_a_success() {
     let success = Answer::status(200).body("x".repeat(500));
     check([success.cut(300, Then::Stall, true).into()], 0);
 }
 
 #[test]
-fn a_success_with_ten_megabytes_is_one() {
+fn a_success_with_ten_megabytes_is_a_success() {
     check([Answer::status(200).body(vec![b'x'; 10_000_000]).into()], 0);
 }
 
@@ -194,19 +194,19 @@ fn an_error_that_never_ends_is_not_read_to_its_end() {
 }
 
 #[test]
-fn what_is_no_http_is_no_answer() {
+fn an_answer_that_is_not_http_is_retried() {
     let lines = ["SSH-2.0-OpenSSH_9.2", "HTTP/1.1 20 OK", "HTTP/1.1 abc", "\0\u{1}\u{2}", "204"];
     side_by_side(lines, |line| check([Answer::raw(format!("{line}\r\n\r\n")).into()], 1));
 }
 
 #[test]
-fn http_1_0_is_http() {
+fn answers_of_http_1_0_are_understood() {
     check([Answer::http10(503).body("busy").into()], 1);
     check([Answer::http10(204).into(), Answer::http10(200).body("ok").into()], 0);
 }
 
 #[test]
-fn a_body_in_chunks_is_one() {
+fn chunked_bodies_are_read() {
     check([Answer::status(200).body("all right, thank you").chunked().into()], 0);
     let receiver = ScriptedReceiver::start([Answer::status(503)
         .body("come back in a while")
@@ -218,7 +218,7 @@ fn a_body_in_chunks_is_one() {
 }
 
 #[test]
-fn chunks_that_are_none_are_not_believed() {
+fn malformed_chunks_do_not_change_the_status() {
     let head = "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n";
     side_by_side(["nonsense\r\n", "ffffffffffffffffff\r\n", "-5\r\nabc\r\n", ""], |body| {
         check([Answer::raw(format!("{head}{body}")).meaning(503).into()], 1);
@@ -226,7 +226,7 @@ fn chunks_that_are_none_are_not_believed() {
 }
 
 #[test]
-fn one_fault_after_the_other() {
+fn several_faults_in_one_run_lose_nothing() {
     let steps = [
         Step::status(204),
         Step::Close(Read::Nothing),

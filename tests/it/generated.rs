@@ -68,7 +68,7 @@ fn check_reason(outcome: &Outcome) {
 }
 
 #[test]
-fn raw_answers() {
+fn any_bytes_end_an_attempt_with_a_reason_on_one_line() {
     const HEAD: &[u8] =
         b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nDate: Wed, 17 Dec 2025 11:00:42 \
         GMT\r\nLocation: http://x/\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
@@ -121,7 +121,7 @@ fn retry_after(rng: &mut Rng) -> (Vec<u8>, Option<Option<Duration>>) {
 }
 
 #[test]
-fn retry_after_and_date_headers() {
+fn any_retry_after_is_read_or_ignored() {
     const STATUSES: [&str; 5] = ["429", "500", "503", "529", "400"];
     let mut rng = Rng::with_seed(4);
     let mut cases = Vec::new();
@@ -132,7 +132,7 @@ fn retry_after_and_date_headers() {
         let mut bytes = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n").into_bytes();
         for (name, value) in [(b"Retry-After: ".as_slice(), value), (b"Date: ", date)] {
             bytes.extend(name);
-            // A header of control characters is none; raw_answers has them.
+            // A header of control characters is none; the test above has them.
             bytes.extend(value.into_iter().filter(|byte| !byte.is_ascii_control()));
             bytes.extend(b"\r\n");
         }
@@ -159,7 +159,7 @@ fn retry_after_and_date_headers() {
 }
 
 #[test]
-fn bodies_of_errors() {
+fn any_body_of_an_error_is_shown_on_one_line() {
     let mut rng = Rng::with_seed(5);
     let bodies: Vec<Vec<u8>> = (0..1000)
         .map(|round| match round % 3 {
@@ -187,7 +187,7 @@ fn bodies_of_errors() {
 }
 
 #[test]
-fn texts_that_are_shown() {
+fn any_text_is_escaped_and_any_log_line_is_json() {
     let mut rng = Rng::with_seed(6);
     for _ in 0..100_000 {
         let text = String::from_utf8_lossy(&bytes(&mut rng, 60)).into_owned()

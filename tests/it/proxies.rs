@@ -54,7 +54,7 @@ fn a_failure_is_not_final() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_or_says_nothing() {
+fn a_proxy_that_is_not_there_or_says_nothing_is_retried() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     check(nobody, 4, "connection refused");
     check(answering(Step::Close(How::Nothing)).address(), 4, "");

@@ -62,12 +62,12 @@ fn check(steps: &[Step], change: impl Fn(Cmd) -> Cmd + Sync, expected_code: i32)
 }
 
 #[test]
-fn not_when_all_goes_well() {
+fn not_shown_when_all_goes_well() {
     check(&[], |sender| sender, 0);
 }
 
 #[test]
-fn not_when_the_receiver_refuses() {
+fn not_shown_when_the_receiver_refuses() {
     for status in [401, 403, 407] {
         let answer = Answer::status(status).header("WWW-Authenticate", "Bearer realm=\"x\"");
         check(&[answer.body("no").into()], |sender| sender, 3);
@@ -85,7 +85,7 @@ fn not_when_the_receiver_refuses() {
 }
 
 #[test]
-fn not_when_the_receiver_sends_it_back() {
+fn not_shown_when_the_receiver_sends_it_back() {
     let bodies = [
         format!("invalid token '{SECRET}'"),
         format!("bad header: Bearer {SECRET}"),
@@ -109,31 +109,31 @@ fn not_when_the_receiver_sends_it_back() {
 }
 
 #[test]
-fn not_when_a_datapoint_is_rejected() {
+fn not_shown_when_a_datapoint_is_rejected() {
     check(&[Step::status(204), Step::status(400)], |sender| sender, 1);
 }
 
 #[test]
-fn not_when_the_connection_fails() {
+fn not_shown_when_the_connection_fails() {
     for step in [Step::Close(Read::Nothing), Step::reset_halfway(), Step::Close(Read::All)] {
         check(&[step.clone(), step.clone(), step], |sender| sender, 4);
     }
 }
 
 #[test]
-fn not_when_no_answer_comes() {
+fn not_shown_when_no_answer_comes() {
     let impatient = |sender: Cmd| sender.flag("timeout", "100ms");
     check(&[Step::Stall, Step::Stall, Step::Stall], impatient, 4);
 }
 
 #[test]
-fn not_when_what_comes_is_no_http() {
+fn not_shown_when_what_comes_is_no_http() {
     let garbage: Step = Answer::raw("garbage\r\n\r\n").into();
     check(&[garbage.clone(), garbage.clone(), garbage], |sender| sender, 4);
 }
 
 #[test]
-fn not_when_the_host_is_not_there() {
+fn not_shown_when_the_host_is_not_there() {
     side_by_side(WAYS, |way| {
         let sender = way(Cmd::to("https://no-such-host.invalid/api/v1/write"));
         let run = sender.ticks(2, 20).flag("flush-timeout", "50ms").switch("verbose").run();
@@ -143,7 +143,7 @@ fn not_when_the_host_is_not_there() {
 }
 
 #[test]
-fn not_when_a_bad_url_holds_it() {
+fn not_shown_when_a_bad_url_holds_it() {
     for url in [
         format!("http://user:{SECRET}@127.0.0.1:9/"),
         format!("ftp://user:{SECRET}@127.0.0.1:9/"),
@@ -167,7 +167,7 @@ fn not_when_a_bad_url_holds_it() {
 }
 
 #[test]
-fn not_when_the_url_holds_it_in_its_query() {
+fn not_shown_when_the_url_holds_it_in_its_query() {
     let steps = || vec![Step::status(204), Step::status(400), Step::status(204)];
     for log in LOGS {
         let path = format!("/write?tenant=a&api_key={SECRET}");
@@ -180,7 +180,7 @@ fn not_when_the_url_holds_it_in_its_query() {
 }
 
 #[test]
-fn not_when_a_proxy_is_in_the_way() {
+fn not_shown_when_a_proxy_is_in_the_way() {
     let cases = ["http", "https"]
         .into_iter()
         .flat_map(|scheme| [(scheme, Some(407), 3), (scheme, Some(502), 4), (scheme, None, 4)]);
@@ -203,7 +203,7 @@ fn not_when_a_proxy_is_in_the_way() {
 }
 
 #[test]
-fn not_when_it_cannot_be_used() {
+fn not_shown_when_it_cannot_be_used() {
     let bad = format!("{SECRET} two words\u{1}");
     for sender in [
         Cmd::to("http://127.0.0.1:9/").env("REMOTE_WRITE_TOKEN", &bad),
@@ -235,7 +235,7 @@ fn not_when_it_cannot_be_used() {
 }
 
 #[test]
-fn not_when_its_file_goes_bad_later() {
+fn not_shown_when_its_file_goes_bad_later() {
     side_by_side([None, Some(""), Some("s3cr3t\u{1}two\nlines")], |later| {
         let receiver = Script::new([]).header("Authorization").giving_up().start();
         let sender = Cmd::to(&receiver.url()).ticks(40, 100).starting_now().switch("verbose");
@@ -274,7 +274,7 @@ fn a_token_that_is_rotated_is_picked_up() {
 }
 
 #[test]
-fn not_in_the_process_list_and_not_in_the_printed_commands() {
+fn not_shown_in_the_process_list_or_the_printed_commands() {
     side_by_side(WAYS, |way| {
         let script = Script::new([Step::status(204), Step::status(400), Step::Stall]);
         let script = script.allow(|allowed| allowed.steps_left = true);
@@ -305,7 +305,7 @@ fn a_secret_header_is_not_in_the_printed_commands() {
 }
 
 #[test]
-fn never_to_where_a_redirect_points() {
+fn not_sent_to_where_a_redirect_points() {
     let other = ScriptedReceiver::start([]);
     for status in [301, 302, 303, 307, 308] {
         let step = Answer::status(status).header("Location", &other.url());
@@ -317,7 +317,7 @@ fn never_to_where_a_redirect_points() {
 }
 
 #[test]
-fn not_over_plain_http_to_another_host() {
+fn not_sent_over_plain_http_to_another_host() {
     let sender = Cmd::to("http://192.0.2.1/api/v1/write").env("REMOTE_WRITE_TOKEN", SECRET);
     let run = sender.run();
     run.assert_code(2);

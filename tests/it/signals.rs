@@ -34,7 +34,7 @@ fn sleepy(url: &str) -> Cmd {
 }
 
 #[test]
-fn while_it_sleeps() {
+fn a_signal_ends_a_run_that_sleeps() {
     for signal in ["INT", "TERM", "HUP"] {
         let receiver = ScriptedReceiver::start([]);
         let running = sleepy(&receiver.url()).start();
@@ -47,7 +47,7 @@ fn while_it_sleeps() {
 }
 
 #[test]
-fn before_its_first_datapoint() {
+fn a_signal_ends_a_run_before_its_first_datapoint() {
     let receiver = ScriptedReceiver::start([]);
     let running = sleepy(&receiver.url()).flag("start-epoch", "4102444800").start();
     running.wait_for_event("sleeping", 1);
@@ -66,18 +66,18 @@ fn check_backing_off<const COUNT: usize>(steps: [Step; COUNT], counts: [u64; 5])
 }
 
 #[test]
-fn while_it_backs_off() {
+fn a_signal_ends_a_backoff() {
     check_backing_off([Step::retry_after(429, "60")], [0, 0, 1, 0, 9]);
 }
 
 #[test]
-fn while_it_backs_off_after_silence() {
+fn a_signal_in_a_backoff_after_silence_leaves_it_unconfirmed() {
     let steps = [Step::Close(Read::All), Step::retry_after(429, "60")];
     check_backing_off(steps, [0, 0, 0, 1, 9]);
 }
 
 #[test]
-fn while_it_waits_for_an_answer() {
+fn a_signal_ends_the_wait_for_an_answer() {
     let receiver = ScriptedReceiver::start([Step::Stall]);
     let running = sleepy(&receiver.url()).start();
     receiver.wait_for_requests(1);
@@ -86,7 +86,7 @@ fn while_it_waits_for_an_answer() {
 }
 
 #[test]
-fn while_an_answer_comes() {
+fn a_signal_ends_an_answer_that_dribbles() {
     // It is waited for: what was accepted counts.
     let answer = Answer::status(204).paced(10, 20 * MS);
     let receiver = ScriptedReceiver::start([answer.into()]);
@@ -97,7 +97,7 @@ fn while_an_answer_comes() {
 }
 
 #[test]
-fn while_it_connects() {
+fn a_signal_ends_a_connect() {
     let hole = BlackHole::open();
     let running = sleepy(&hole.url()).start();
     wait_for_connecting(hole.address());
@@ -107,7 +107,7 @@ fn while_it_connects() {
 }
 
 #[test]
-fn while_it_connects_after_silence() {
+fn a_signal_in_a_connect_after_silence_leaves_it_unconfirmed() {
     // The first attempt had no answer; the third one gets no connection.
     let later = Answer::status(429).header("Retry-After", "4").then(Then::Close);
     let receiver = ScriptedReceiver::start([Step::Close(Read::All), later.into()]);
@@ -138,7 +138,7 @@ fn check_resuming(url: &str, wait_for_question: impl Fn(usize)) {
 }
 
 #[test]
-fn while_it_reads_what_is_left() {
+fn a_signal_ends_the_reading_of_a_body() {
     let hole = BlackHole::open();
     check_resuming(&hole.url(), |_| wait_for_connecting(hole.address()));
     for step in [Step::Stall, Step::retry_after(503, "60")] {
@@ -148,7 +148,7 @@ fn while_it_reads_what_is_left() {
 }
 
 #[test]
-fn while_it_catches_up() {
+fn a_signal_ends_a_run_that_catches_up() {
     // A thousand datapoints are due; each of them takes a while.
     let slow = Answer::status(204).paced(10, 5 * MS);
     let receiver = Script::new([]).otherwise(slow).start();
@@ -163,7 +163,7 @@ fn while_it_catches_up() {
 }
 
 #[test]
-fn between_datapoints_in_quick_succession() {
+fn a_signal_between_quick_datapoints_counts_right() {
     let receiver = ScriptedReceiver::start([]);
     let running = Cmd::to(&receiver.url()).ticks(80, 100).starting_now().start();
     receiver.wait_for_requests(5);

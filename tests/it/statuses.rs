@@ -147,7 +147,7 @@ fn three_rejections_in_a_row_end_the_run_at_its_start() {
 }
 
 #[test]
-fn two_rejections_in_a_row_do_not() {
+fn two_rejections_in_a_row_do_not_end_the_run() {
     let steps =
         [answer(400), answer(422), Step::status(204), answer(400), answer(400), answer(400)];
     let receiver = ScriptedReceiver::start(steps);

@@ -72,7 +72,7 @@ fn check_unusable(sender: Cmd, texts: &[&str]) {
 }
 
 #[test]
-fn own_authority() {
+fn an_own_authority_is_trusted() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     sender(&receiver, certificates).run().assert_all_delivered(&receiver);
@@ -80,7 +80,7 @@ fn own_authority() {
 }
 
 #[test]
-fn own_authority_by_ssl_cert_file() {
+fn an_own_authority_is_trusted_by_ssl_cert_file() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let sender = Cmd::to(&receiver.url()).env("SSL_CERT_FILE", certificates.typed("ca.pem"));
@@ -89,7 +89,7 @@ fn own_authority_by_ssl_cert_file() {
 }
 
 #[test]
-fn own_authority_among_others_and_by_name() {
+fn an_own_authority_is_trusted_among_others_and_by_name() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let bundle = [certificates.content("other-ca.pem"), certificates.content("ca.pem")].concat();
@@ -100,7 +100,7 @@ fn own_authority_among_others_and_by_name() {
 }
 
 #[test]
-fn an_authority_that_is_not_bundled() {
+fn an_authority_that_is_not_bundled_is_refused() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let run = check_refused(&receiver, Cmd::to(&receiver.url()), "an issuer that is not trusted");
@@ -112,7 +112,7 @@ fn an_authority_that_is_not_bundled() {
 }
 
 #[test]
-fn the_wrong_authority() {
+fn the_wrong_authority_is_refused() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let sender = Cmd::to(&receiver.url()).flag("ca-file", certificates.typed("other-ca.pem"));
@@ -120,7 +120,7 @@ fn the_wrong_authority() {
 }
 
 #[test]
-fn a_certificate_that_expired_or_is_not_valid_yet() {
+fn a_certificate_that_expired_or_is_not_valid_yet_is_refused() {
     let Some(certificates) = certificates() else { return };
     for (name, text) in
         [("expired", "certificate expired: "), ("not-yet", "certificate is not valid yet: ")]
@@ -131,7 +131,7 @@ fn a_certificate_that_expired_or_is_not_valid_yet() {
 }
 
 #[test]
-fn a_certificate_of_another_host() {
+fn a_certificate_of_another_host_is_refused() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "elsewhere");
     check_refused(
@@ -144,7 +144,7 @@ fn a_certificate_of_another_host() {
 /// What plain `openssl req -x509` makes is an authority's, and the message has the command that
 /// makes one that works.
 #[test]
-fn a_certificate_that_signed_itself() {
+fn a_certificate_that_signed_itself_is_refused() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "ca");
     let run = check_refused(&receiver, sender(&receiver, certificates), "CA:TRUE");
@@ -158,7 +158,7 @@ fn a_certificate_that_signed_itself() {
 }
 
 #[test]
-fn versions_that_have_nothing_in_common() {
+fn versions_that_have_nothing_in_common_are_named() {
     let Some(_) = certificates() else { return };
     let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
         // A fatal alert, protocol_version.
@@ -174,7 +174,7 @@ fn versions_that_have_nothing_in_common() {
 }
 
 #[test]
-fn any_certificate_when_asked() {
+fn any_certificate_is_taken_when_asked() {
     let Some(certificates) = certificates() else { return };
     for name in ["expired", "elsewhere", "server"] {
         let receiver = receiver(certificates, name);
@@ -186,7 +186,7 @@ fn any_certificate_when_asked() {
 }
 
 #[test]
-fn one_version_only() {
+fn each_version_is_spoken_alone() {
     let Some(certificates) = certificates() else { return };
     for version in [&TLS12, &TLS13] {
         let config = certificates.server("server", None, &[version]);
@@ -196,7 +196,7 @@ fn one_version_only() {
 }
 
 #[test]
-fn a_client_certificate_that_is_required() {
+fn a_client_certificate_that_is_required_is_shown() {
     let Some(certificates) = certificates() else { return };
     for version in [&TLS12, &TLS13] {
         let config = certificates.server("server", Some("ca"), &[version]);
@@ -285,7 +285,7 @@ fn a_success_with_a_short_body_keeps_the_connection() {
 }
 
 #[test]
-fn plain_http_where_tls_is_expected() {
+fn plain_http_where_tls_is_expected_is_named() {
     let receiver = Script::new([]).allow(|allowed| allowed.anything = true).start();
     let url = receiver.url().replace("http://", "https://");
     let run = Cmd::to(&url).flag("flush-timeout", "100ms").flag("timeout", "500ms").run();
@@ -293,7 +293,7 @@ fn plain_http_where_tls_is_expected() {
 }
 
 #[test]
-fn plain_http_that_answers_at_once() {
+fn plain_http_that_answers_at_once_is_named() {
     // As a server does that takes the first bytes for a bad request.
     let Some(certificates) = certificates() else { return };
     let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
@@ -309,7 +309,7 @@ fn plain_http_that_answers_at_once() {
 }
 
 #[test]
-fn tls_where_plain_http_is_expected() {
+fn tls_where_plain_http_is_expected_is_named() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let url = receiver.url().replace("https://", "http://");
@@ -319,7 +319,7 @@ fn tls_where_plain_http_is_expected() {
 }
 
 #[test]
-fn a_signal_in_the_middle_of_the_handshake() {
+fn a_signal_ends_a_handshake() {
     let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
         let _ = io::copy(&mut socket, &mut io::sink());
         Err(io::ErrorKind::UnexpectedEof.into())
@@ -337,7 +337,7 @@ fn a_signal_in_the_middle_of_the_handshake() {
 }
 
 #[test]
-fn files_that_are_none() {
+fn unusable_files_are_named() {
     let Some(certificates) = certificates() else { return };
     let https = || Cmd::to("https://127.0.0.1:9/");
     let with = |cert: &str, key: &str| https().flag("client-cert", cert).flag("client-key", key);
@@ -363,7 +363,7 @@ fn files_that_are_none() {
 }
 
 #[test]
-fn certificates_that_are_pem_and_nothing_else() {
+fn certificates_that_are_pem_and_nothing_else_are_named() {
     // What is between the lines is base64, and no certificate.
     let Some(certificates) = certificates() else { return };
     let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -376,7 +376,7 @@ fn certificates_that_are_pem_and_nothing_else() {
 }
 
 #[test]
-fn a_key_that_belongs_to_another_certificate() {
+fn a_key_that_belongs_to_another_certificate_is_named() {
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
     let sender = sender(&receiver, certificates)

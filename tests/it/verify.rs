@@ -57,17 +57,17 @@ fn check_verify(setup: RealSetup) {
 }
 
 #[test]
-fn verify_prometheus2() {
+fn verify_finds_what_differs_in_prometheus2() {
     check_verify(RealReceiver::prometheus2());
 }
 
 #[test]
-fn verify_prometheus3() {
+fn verify_finds_what_differs_in_prometheus3() {
     check_verify(RealReceiver::prometheus3());
 }
 
 #[test]
-fn verify_victoriametrics() {
+fn verify_finds_what_differs_in_victoriametrics() {
     check_verify(RealReceiver::victoriametrics());
 }
 
@@ -265,7 +265,7 @@ fn snappy(message: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn lies_are_one_clear_line_each_and_no_memory() {
+fn malformed_answers_are_one_error_line_and_little_memory() {
     let origin_ms = now_ms() - 100 * STEP_MS;
     let ours = [("__name__", "cpu"), ("cpu", "a")];
     let whole = snappy(&answer(&ours, &[(origin_ms, 1.0), (origin_ms + 1, 2.0)]));
