@@ -135,7 +135,7 @@ impl<'a> Receiver<'a> {
         let name_hint = match name {
             Name::Preset(env) if preset_host(&env.value).is_none() => {
                 let presets: Vec<&str> = PRESETS.iter().map(|(preset, _)| *preset).collect();
-                format!(" ({source} is none of {})", presets.join(", "))
+                format!(" ({source} '{}' is none of {})", env.value, presets.join(", "))
             }
             _ => String::new(),
         };
