@@ -3,12 +3,15 @@
 //!
 //! INCIDENT_TICKS is how many ticks the live runs have, a second apart (20).
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::cmd::Cmd;
 use crate::support::json::Json;
+use crate::support::process::shell;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::side_by_side::side_by_side;
@@ -322,6 +325,25 @@ fn truth_metrics_are_a_family_of_their_own() {
     assert_eq!(families, [1, 6], "{lines:?}");
     let values: Vec<&str> = lines[7..12].iter().map(|l| l.split(' ').nth(1).unwrap()).collect();
     assert_eq!(values, ["0.0", "1.0", "1.0", "0.0", "0.0"]);
+}
+
+/// Each is drawn by the command above it.
+#[test]
+fn the_charts_of_the_guide_are_those_of_the_binary() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide.md");
+    let guide = fs::read_to_string(path).unwrap();
+    let section = guide.split("## Known incidents").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap();
+    let mut count = 0;
+    for block in section.split("```sh\n").skip(1) {
+        let (command, rest) = block.split_once("```\n\n```text\n").expect("a chart");
+        let (chart, _) = rest.split_once("```").expect("its end");
+        let mut shell = shell(command);
+        let output = shell.env("LC_ALL", "C.UTF-8").env("COLUMNS", "80").output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), chart, "{command}");
+        count += 1;
+    }
+    assert_eq!(count, 3);
 }
 
 /// Nothing listens there.
