@@ -119,7 +119,7 @@ fn text(plan: &Plan) -> io::Result<Duration> {
     let start = cpu_time()?;
     let mut text = String::new();
     for mut iter in plan.iters_from(plan.window.first_index) {
-        while let Some(sample) = iter.next_before(plan.window.end_index()) {
+        for sample in iter.before(plan.window.end_index()) {
             if text.len() > 64 * 1024 {
                 hint::black_box(&text);
                 text.clear();

@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use super::args::distance;
 use super::values;
 use crate::error::{BadInput, Escaped, unusable};
-use crate::labels::{LabelSet, Selector};
-use crate::plan::Named;
-use crate::series::{Effect, Grid, Incident, Incidents, Kind, TimestampMs};
+use crate::labels::Selector;
+use crate::plan::{Named, Plan};
+use crate::series::{Effect, Grid, Incident, Incidents, Kind, Series, TimestampMs};
 
 /// Most incidents of a command.
 const COUNT_MAX: usize = 1_000;
@@ -20,38 +20,14 @@ const COUNT_MAX: usize = 1_000;
 const KINDS: [&str; 8] = ["shift", "ramp", "spike", "scale", "noise", "flat", "gap", "reset"];
 const FORM: &str = "write KIND@AT+LENGTH[/EVERY][=VALUE][,LABEL=VALUE...]";
 
-/// What incidents are resolved against.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// The grid, whose origin the times count from.
-    pub grid: Grid,
-    /// One set a series.
-    pub label_sets: &'a [LabelSet],
-    /// The noise's standard deviation.
-    pub noise_std: f64,
-}
-
-/// The incidents of a command.
-#[derive(Debug, Default)]
-pub struct Resolved {
-    /// Every one, in the order given: number k is at k - 1.
-    pub all: Vec<Named>,
-    /// Those of each series, in the order of the label sets; equal lists are shared. Empty where
-    /// there are no incidents.
-    pub by_series: Vec<Incidents>,
-}
-
-/// Returns what the `--incident` texts of a command mean for its series.
+/// Adds what the `--incident` texts of a command mean for the series of its plan. Equal lists are
+/// shared.
 ///
 /// # Errors
 /// Names the first text that cannot be used.
-pub fn resolve(
-    typed: &[&str],
-    context: &Context<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Resolved, BadInput> {
+pub fn add(plan: &mut Plan, typed: &[&str], warnings: &mut Vec<String>) -> Result<(), BadInput> {
     if typed.is_empty() {
-        return Ok(Resolved::default());
+        return Ok(());
     }
     if typed.len() > COUNT_MAX {
         let problem = format!("is given {} times, over {COUNT_MAX}", typed.len());
@@ -60,12 +36,11 @@ pub fn resolve(
     }
     let mut parsed = Vec::new();
     for (number, text) in (1..).zip(typed) {
-        parsed.push(parse(number, text, context, warnings)?);
+        parsed.push(parse(number, text, &plan.model, warnings)?);
     }
     let mut shared: HashMap<Vec<u16>, Incidents> = HashMap::new();
-    let mut by_series = Vec::new();
     let mut series_counts = vec![0; parsed.len()];
-    for labels in context.label_sets {
+    for labels in &plan.label_sets {
         let mut own = Vec::new();
         for (count, (incident, selector)) in series_counts.iter_mut().zip(&parsed) {
             if selector.as_ref().is_none_or(|selector| selector.matches(labels)) {
@@ -74,22 +49,21 @@ pub fn resolve(
             }
         }
         let numbers = own.iter().map(|incident| incident.number).collect();
-        by_series.push(shared.entry(numbers).or_insert_with(|| Incidents::new(own)).clone());
+        plan.by_series.push(shared.entry(numbers).or_insert_with(|| Incidents::new(own)).clone());
     }
-    let mut all = Vec::new();
     for ((text, (incident, selector)), series_count) in typed.iter().zip(parsed).zip(series_counts)
     {
         if series_count == 0 {
-            let pair = selector.and_then(|selector| selector.unknown_pair(context.label_sets));
+            let pair = selector.and_then(|selector| selector.unknown_pair(&plan.label_sets));
             let problem = match pair {
                 Some(pair) => format!("is for {}, which no series has", Escaped(&pair)),
                 None => "is for labels that no series has together".into(),
             };
             return Err(bad(text, unusable(problem, "give labels that --labels gives")));
         }
-        all.push(Named { text: (*text).into(), incident, series_count });
+        plan.incidents.push(Named { text: (*text).into(), incident, series_count });
     }
-    Ok(Resolved { all, by_series })
+    Ok(())
 }
 
 fn bad(text: &str, error: BadInput) -> BadInput {
@@ -101,19 +75,19 @@ fn bad(text: &str, error: BadInput) -> BadInput {
 fn parse(
     number: u16,
     text: &str,
-    context: &Context<'_>,
+    model: &Series,
     warnings: &mut Vec<String>,
 ) -> Result<(Incident, Option<Selector>), BadInput> {
     let (head, labels) = match comma_outside_quotes(text) {
         Some(comma) => (&text[..comma], Some(&text[comma + 1..])),
         None => (text, None),
     };
-    let incident = incident(number, head.trim(), context.grid.origin).map_err(|e| bad(text, e))?;
-    if matches!(incident.kind, Kind::Noise(_)) && context.noise_std == 0.0 {
+    let incident = incident(number, head.trim(), model.grid.origin).map_err(|e| bad(text, e))?;
+    if matches!(incident.kind, Kind::Noise(_)) && model.noise.std == 0.0 {
         let problem = "is a noise, and --noise-std is 0";
         return Err(bad(text, unusable(problem, "give another kind, or a larger --noise-std")));
     }
-    if let Some(warning) = check_effect(&incident, context.grid).map_err(|e| bad(text, e))? {
+    if let Some(warning) = check_effect(&incident, model.grid).map_err(|e| bad(text, e))? {
         warnings.push(format!("--incident '{}' {warning}", Escaped(text)));
     }
     if labels.is_some_and(|labels| labels.trim().is_empty()) {
@@ -262,6 +236,7 @@ fn check_effect(incident: &Incident, grid: Grid) -> Result<Option<String>, BadIn
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::start;
     use super::*;
     use crate::generated::Random;
     use crate::labels;
@@ -269,20 +244,24 @@ mod tests {
     /// 2025-12-17T11:00:00Z
     const ORIGIN_MS: i64 = 1_765_969_200_000;
 
-    fn resolved(typed: &[&str], noise_std: f64) -> (Result<Resolved, BadInput>, Vec<String>) {
+    /// Returns a plan of four series with these incidents, and the warnings.
+    fn added(typed: &[&str], noise_std: f64) -> (Result<Plan, BadInput>, Vec<String>) {
+        let mut plan = start().plan("preview").unwrap();
         let sets = labels::parse(&["host=web-{1..3},env=ci", "uuid=\"a,b\""], "cpu").unwrap();
-        let grid = Grid { origin: TimestampMs(ORIGIN_MS), step_ms: 60_000 };
-        let context = Context { grid, label_sets: &sets.label_sets, noise_std };
+        plan.label_sets = sets.label_sets;
+        plan.model.grid = Grid { origin: TimestampMs(ORIGIN_MS), step_ms: 60_000 };
+        plan.model.noise.std = noise_std;
         let mut warnings = Vec::new();
-        (resolve(typed, &context, &mut warnings), warnings)
+        let result = add(&mut plan, typed, &mut warnings);
+        (result.map(|()| plan), warnings)
     }
 
     /// Shows kind, start, length, repetition, how many of the four series, and warnings.
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let (resolved, warnings) = resolved(&[text], 3.0);
-        let shown = match resolved {
-            Ok(Resolved { all, by_series }) => {
+        let (added, warnings) = added(&[text], 3.0);
+        let shown = match added {
+            Ok(Plan { incidents: all, by_series, .. }) => {
                 let Named { incident, series_count, .. } = &all[0];
                 let Incident { number: 1, kind, start_ms, length_ms, every_ms } = incident else {
                     panic!("{incident:?}")
@@ -393,7 +372,7 @@ mod tests {
         );
         check_error("flat@1h+5m=1=2", &format!("has VALUE '1=2', which is not a number; {number}"));
         check_error("noise@1h+5m=-1", "has VALUE '-1', which is negative; give 0 or more");
-        let (error, _) = resolved(&["noise@1h+5m=2"], 0.0);
+        let (error, _) = added(&["noise@1h+5m=2"], 0.0);
         let expected = "--incident 'noise@1h+5m=2': is a noise, and --noise-std is 0; \
                         give another kind, or a larger --noise-std";
         assert_eq!(error.unwrap_err().to_string(), expected);
@@ -432,8 +411,8 @@ mod tests {
 
     #[test]
     fn a_thousand_are_the_most() {
-        assert_eq!(resolved(&["gap@1h+5m"; 1_000], 3.0).0.unwrap().all.len(), 1_000);
-        let error = resolved(&["gap@1h+5m"; 1_001], 3.0).0.unwrap_err().to_string();
+        assert_eq!(added(&["gap@1h+5m"; 1_000], 3.0).0.unwrap().incidents.len(), 1_000);
+        let error = added(&["gap@1h+5m"; 1_001], 3.0).0.unwrap_err().to_string();
         assert_eq!(
             error,
             "--incident: is given 1001 times, over 1000; repeat one by /EVERY instead"
@@ -443,7 +422,7 @@ mod tests {
     #[test]
     fn each_series_has_its_own_in_order() {
         let typed = ["gap@1h+5m,host=web-2", "flat@1h+5m", "scale@1h+5m=2,env=ci"];
-        let Resolved { all, by_series } = resolved(&typed, 3.0).0.unwrap();
+        let Plan { incidents: all, by_series, .. } = added(&typed, 3.0).0.unwrap();
         let numbers = |own: &Incidents| own.iter().map(|i| i.number).collect::<Vec<_>>();
         let numbers: Vec<Vec<u16>> = by_series.iter().map(numbers).collect();
         assert_eq!(numbers, [vec![2, 3], vec![1, 2, 3], vec![2, 3], vec![2]]);
@@ -463,11 +442,11 @@ mod tests {
                 2 => random.mutated("gap@2025-12-17T12:01:00+01:00+2m,uuid=\"a,b\""),
                 _ => random.mutated("spike@1765969200+1ms/3653d=1e+3"),
             };
-            let (resolved, _) = resolved(&[&text], 3.0);
-            match resolved {
+            let (added, _) = added(&[&text], 3.0);
+            match added {
                 Ok(resolved) => {
                     good += 1;
-                    let incident = resolved.all[0].incident;
+                    let incident = resolved.incidents[0].incident;
                     assert!(incident.length_ms > 0, "{text}");
                     assert!(incident.every_ms.is_none_or(|e| e >= incident.length_ms), "{text}");
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::args::Args;
 use super::flags::Verb;
-use super::incidents::{self, Context, Resolved};
+use super::incidents;
 use super::values::{self, DURATION_MS_MAX};
 use crate::error::BadInput;
 use crate::labels;
@@ -67,14 +67,8 @@ pub(super) fn plan(
     let due = if begins_now { grid.index_at_or_before(now) } else { None };
     let index = window.first_index.max(due.unwrap_or(0).min(window.end_index()));
     check_skipped(args, index, label_sets.len())?;
-    let context = Context { grid, label_sets: &label_sets, noise_std: model.noise.std };
-    let typed: Vec<&str> = args.all("incident").collect();
-    let Resolved { all: incidents, by_series } = incidents::resolve(&typed, &context, warnings)?;
-    let schedule = match incidents.is_empty() {
-        true => Schedule::uniform(label_sets.len() as u64),
-        false => Schedule::new(grid.step_ms, &by_series),
-    };
-    let truth = None;
+    let (incidents, by_series) = (Vec::new(), Vec::new());
+    let (truth, schedule) = (None, Schedule::default());
     let mut plan = Plan {
         metric_name,
         label_sets,
@@ -86,7 +80,9 @@ pub(super) fn plan(
         schedule,
         window,
     };
+    incidents::add(&mut plan, &args.all("incident").collect::<Vec<_>>(), warnings)?;
     add_truth(&mut plan, args, warnings)?;
+    plan.schedule = plan.schedule_of(0..plan.label_sets.len());
     Ok(plan)
 }
 
@@ -99,15 +95,14 @@ fn add_truth(plan: &mut Plan, args: &Args, warnings: &mut Vec<String>) -> Result
         return Err(args.bad("truth-metric", "is the metric itself", "give another name"));
     }
     if 2 * count > labels::SERIES_COUNT_MAX {
-        let most = labels::SERIES_COUNT_MAX;
-        let problem = format!("makes {} series of {count}, over {most}", 2 * count);
+        let problem =
+            format!("makes {} series of {count}, over {}", 2 * count, labels::SERIES_COUNT_MAX);
         let hint = "run several commands, each with a part";
         return Err(args.bad("truth-metric", &problem, hint));
     }
-    let truth: Vec<_> =
-        plan.label_sets.iter().map(|labels| labels.with_metric_name(&metric_name)).collect();
-    plan.label_sets.extend(truth);
-    plan.schedule = plan.schedule.clone().with_more(count as u64);
+    for k in 0..count {
+        plan.label_sets.push(plan.label_sets[k].with_metric_name(&metric_name));
+    }
     let help = format!("1 inside the known incidents of {}, 0 outside", plan.metric_name);
     plan.truth = Some(Truth { metric_name, help });
     Ok(())

@@ -1,7 +1,5 @@
 //! What a run would send, decoded. Sends nothing, and reads no secret.
 
-use std::iter;
-
 use crate::delivery::{Cut, DeliveryConfig};
 use crate::error::{Error, Escaped, Exit};
 use crate::http::Target;
@@ -12,7 +10,7 @@ use crate::report::{Report, stdout};
 use crate::series::{Sample, TimestampMs};
 
 /// Samples that are shown from the window's start; after them its last one.
-const FIRST_SAMPLES: u64 = 3;
+const FIRST_SAMPLES: usize = 3;
 /// Of a longer window the last one is shown by its time alone: its noise takes a second to draw.
 const LAST_DRAWN_MAX: u64 = 100_000_000;
 
@@ -77,13 +75,12 @@ fn content(plan: &Plan, report: &Report) -> Vec<String> {
         return lines;
     };
     let mut iter = series.iter_from(window.first_index);
-    let first = (0..FIRST_SAMPLES).map_while(|_| iter.next_before(last + 1));
-    lines.extend(first.map(line));
-    lines.extend((sample_count > FIRST_SAMPLES + 1).then(|| "  ...".to_owned()));
+    lines.extend(iter.before(last + 1).take(FIRST_SAMPLES).map(line));
+    lines.extend((sample_count > FIRST_SAMPLES as u64 + 1).then(|| "  ...".to_owned()));
     if window.tick_count > LAST_DRAWN_MAX {
         lines.push(at(series.grid.time_of(last)));
-    } else if sample_count > FIRST_SAMPLES {
-        lines.extend(series.iter_from(last).next_before(last + 1).map(line));
+    } else if sample_count > FIRST_SAMPLES as u64 {
+        lines.extend(series.iter_from(last).before(last + 1).map(line));
     }
     lines
 }
@@ -94,36 +91,27 @@ fn sizes(config: &DryRunConfig, version: Version) -> Vec<String> {
     let cut = Cut::new(plan, config.delivery.batch_size);
     let ticks_per_request = if config.is_live { 1 } else { cut.ticks_per_request };
     let batch_of = |index| (index - window.first_index) / ticks_per_request;
-    // Each part's first batch, and how many it has; one in which all is in a gap is not sent.
-    let (mut request_count, mut first) = (0, None);
+    let (mut request_count, mut firsts) = (0, Vec::new());
     for part in cut.parts {
-        let mut sent = 0..0;
+        // A batch in which all is in a gap is not sent.
+        let mut end = 0;
         for ticks in plan.schedule_of(part.clone()).planned(window.ticks()) {
-            let batches = batch_of(ticks.start).max(sent.end)..batch_of(ticks.end - 1) + 1;
-            request_count += batches.end - batches.start;
-            if sent.is_empty() && first.as_ref().is_none_or(|(batch, _)| batches.start < *batch) {
-                first = Some((batches.start, part.clone()));
+            let batches = batch_of(ticks.start).max(end)..batch_of(ticks.end - 1) + 1;
+            if end == 0 {
+                firsts.push((batches.start, part.clone()));
             }
-            sent = batches;
+            request_count += batches.end - batches.start;
+            end = batches.end;
         }
     }
     let mut lines = vec![format!("Requests: {request_count}")];
+    let first = firsts.into_iter().min_by_key(|(batch, _)| *batch);
     let Some((batch, part)) = first else { return lines };
     let start = window.first_index + batch * ticks_per_request;
     let end = window.end_index().min(start + ticks_per_request);
-    let samples: Vec<Vec<Sample>> = part
-        .clone()
-        .map(|k| {
-            let mut iter = plan.iter_from(k, start);
-            iter::from_fn(|| iter.next_before(end)).collect()
-        })
-        .collect();
-    let labels = plan.label_sets[part].iter();
-    let first: Vec<TimeSeries<'_>> = labels
-        .zip(&samples)
-        .map(|(labels, samples)| TimeSeries { labels, samples })
-        .filter(|series| !series.samples.is_empty())
-        .collect();
+    let samples = part.clone().map(|k| plan.iter_from(k, start).before(end).collect());
+    let samples: Vec<Vec<Sample>> = samples.collect();
+    let first = TimeSeries::with_samples(&plan.label_sets[part], samples.iter().map(Vec::as_slice));
     let mut body = Body::default();
     let snappy_bytes = body.encode(version, &first, &plan.metadata()).len();
     let sample_count = samples.iter().map(Vec::len).sum::<usize>() as u64;

@@ -131,7 +131,7 @@ impl<'a> Delivery<'a> {
     pub fn tick(&mut self, index: u64, samples: &[Option<Sample>]) -> Result<bool, Ending> {
         let mut is_accepted = true;
         for part in self.cut.parts.clone() {
-            let series = of_tick(self.plan, part, samples);
+            let series = self.of_tick(part, samples);
             if series.is_empty() {
                 continue;
             }
@@ -180,9 +180,18 @@ impl<'a> Delivery<'a> {
     /// whether all of them were accepted.
     pub fn markers(&mut self, markers: &[Option<Sample>], is_retried: bool) -> bool {
         self.cut.parts.clone().into_iter().all(|part| {
-            let series = of_tick(self.plan, part, markers);
+            let series = self.of_tick(part, markers);
             self.attempt(&series, is_retried) == Delivered::Settled(Fate::Accepted)
         })
+    }
+
+    /// Returns the series of a part of a tick that are not in a gap, with one sample each.
+    fn of_tick<'s>(&self, part: Range<usize>, samples: &'s [Option<Sample>]) -> Vec<TimeSeries<'s>>
+    where
+        'a: 's,
+    {
+        let samples = samples[part.clone()].iter().map(Option::as_slice);
+        TimeSeries::with_samples(&self.plan.label_sets[part], samples)
     }
 
     /// Sends `series` in one request, and again until its fate is known, the time for it is over,
@@ -190,16 +199,4 @@ impl<'a> Delivery<'a> {
     pub fn send(&mut self, series: &[TimeSeries<'_>]) -> Delivered {
         self.attempt(series, true)
     }
-}
-
-/// Returns the series of a part of a tick that are not in a gap, with one sample each.
-fn of_tick<'s>(
-    plan: &'s Plan,
-    part: Range<usize>,
-    samples: &'s [Option<Sample>],
-) -> Vec<TimeSeries<'s>> {
-    let samples = samples[part.clone()].iter().map(Option::as_slice);
-    let series = plan.label_sets[part].iter().zip(samples);
-    let series = series.filter(|(_, samples)| !samples.is_empty());
-    series.map(|(labels, samples)| TimeSeries { labels, samples }).collect()
 }

@@ -115,7 +115,8 @@ impl Summary {
         // None where the clock was set back to before what was dealt with.
         let due = tally.next_index()..self.due_end(&tally, now);
         let pending = tally.schedule.tick_count(due);
-        let (seconds, done) = (left.as_millis().div_ceil(1000), tally.ticks_done);
+        let (seconds, done) =
+            (left.as_millis().div_ceil(1000), tally.tick_count - tally.ticks_left);
         let mut text = format!("{what} in {seconds} s, {done}/{}", tally.tick_count);
         let end = self.rerun.grid.time_of(tally.ticks.end.saturating_sub(1));
         drop(tally);

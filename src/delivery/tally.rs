@@ -21,7 +21,7 @@ pub enum Fate {
     Unconfirmed,
 }
 
-/// Ranges beyond this many are count_of, not kept.
+/// Ranges beyond this many are counted, not kept.
 const RANGE_COUNT_MAX: usize = 10;
 
 /// A contiguous range of grid indices, both ends included.
@@ -126,8 +126,8 @@ pub struct Tally {
     pub ticks: Range<u64>,
     /// How many of them have a sample.
     pub tick_count: u64,
-    /// Those of them that are dealt with.
-    pub ticks_done: u64,
+    /// Those of them that are not dealt with.
+    pub ticks_left: u64,
     /// The samples of these ticks.
     scheduled: u64,
     /// Ticks from the first that is not dealt with on, and how many samples each of them has.
@@ -166,7 +166,7 @@ impl Tally {
         let mut tally = Self {
             schedule: schedule.clone(),
             tick_count: schedule.tick_count(ticks.clone()),
-            ticks_done: 0,
+            ticks_left: schedule.tick_count(ticks.clone()),
             scheduled: schedule.count(ticks.clone()),
             next: (ticks.start..ticks.start, 0),
             next_done: 0,
@@ -214,9 +214,8 @@ impl Tally {
     /// Counts a request for ranges of ticks, each of so many samples, of which `written` samples
     /// were stored; `rest` is the fate of the others.
     pub fn settle_part(&mut self, ranges: &[(Range<u64>, u64)], written: u64, rest: Fate) {
-        let indexes = ranges.iter().flat_map(|(ticks, each)| {
-            ticks.clone().filter(|_| *each > 0).map(|index| (index, *each))
-        });
+        let indexes =
+            ranges.iter().flat_map(|(ticks, each)| ticks.clone().map(|index| (index, *each)));
         if self.schedule.series_count() == 1 {
             // What overlaps with samples that are there is refused: the oldest.
             let count = indexes.clone().count() as u64;
@@ -225,8 +224,7 @@ impl Tally {
             }
             return;
         }
-        let [first, last] = [indexes.clone().next(), indexes.clone().last()]
-            .map(|end| end.expect("a request has a sample").0);
+        let (first, last) = (ranges[0].0.start, ranges[ranges.len() - 1].0.end - 1);
         self.missing.add(IndexRange { first, last, remedy: Remedy::Verify });
         let mut accepted = written;
         for (index, samples_each) in indexes {
@@ -248,7 +246,7 @@ impl Tally {
             }
             samples -= left;
             (self.next_done, ticks.start) = (0, ticks.start + 1);
-            self.ticks_done += 1;
+            self.ticks_left -= 1;
             let index = ticks.start;
             if ticks.is_empty() {
                 self.go_to(index);
@@ -268,11 +266,6 @@ impl Tally {
             self.missing.skip(ticks);
         }
         self.next = (self.ticks.end..self.ticks.end, 0);
-    }
-
-    /// Returns how many ticks that have a sample are not dealt with.
-    pub fn ticks_left(&self) -> u64 {
-        self.tick_count - self.ticks_done
     }
 
     /// Returns the first tick that is not dealt with.
@@ -310,7 +303,7 @@ impl Tally {
             *count += left;
             self.missing.add(IndexRange { first: ticks.start, last: ticks.end - 1, remedy });
         }
-        self.ticks_done += self.schedule.tick_count(ticks.clone());
+        self.ticks_left -= self.schedule.tick_count(ticks.clone());
         self.go_to(ticks.end);
     }
 
@@ -375,7 +368,7 @@ mod tests {
     use super::*;
 
     fn new(first: u64, tick_count: u64, series_count: u64) -> Tally {
-        Tally::new(&Schedule::uniform(series_count), first..first + tick_count)
+        Tally::new(&Schedule::default().with_more(series_count), first..first + tick_count)
     }
 
     fn range(first: u64, last: u64) -> IndexRange {

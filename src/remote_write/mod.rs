@@ -36,6 +36,17 @@ pub struct TimeSeries<'a> {
     pub samples: &'a [Sample],
 }
 
+impl<'a> TimeSeries<'a> {
+    /// Pairs label sets with their samples; leaves out those without any.
+    pub fn with_samples(
+        labels: &'a [LabelSet],
+        samples: impl Iterator<Item = &'a [Sample]>,
+    ) -> Vec<Self> {
+        let all = labels.iter().zip(samples).filter(|(_, samples)| !samples.is_empty());
+        all.map(|(labels, samples)| TimeSeries { labels, samples }).collect()
+    }
+}
+
 /// HELP of a metric; its type is gauge.
 #[derive(Clone, Copy, Debug)]
 pub struct Metadata<'a> {

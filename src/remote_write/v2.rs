@@ -52,13 +52,8 @@ pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Ve
 
 /// The help of a series' metric.
 fn help_of<'a>(labels: &LabelSet, metadata: &[Metadata<'a>]) -> &'a str {
-    match metadata {
-        [only] => only.help,
-        all => {
-            let own = all.iter().find(|metadata| metadata.metric_name == labels.metric_name());
-            own.map_or("", |metadata| metadata.help)
-        }
-    }
+    let is_own = |m: &&Metadata<'_>| metadata.len() == 1 || m.metric_name == labels.metric_name();
+    metadata.iter().find(is_own).map_or("", |own| own.help)
 }
 
 /// The strings of a message, each once.

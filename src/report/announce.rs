@@ -7,7 +7,7 @@ use super::{Field, Report, times};
 use crate::error::Escaped;
 use crate::http::Target;
 use crate::plan::{Named, Plan};
-use crate::series::Kind;
+use crate::series::{Kind, Occurrence};
 
 /// Maximum number of label sets in the log.
 const LABEL_SETS_MAX: usize = 3;
@@ -44,16 +44,13 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
 
 /// Logs what an incident is, and where it first is in the window.
 fn announce_incident(named: &Named, plan: &Plan, report: &Report) {
-    let Named { text, incident, series_count } = named;
-    let (model, ticks) = (&plan.model, plan.window.ticks());
-    let (mut first, mut occurrence_count, mut tick_count) = (None, 0, 0);
-    for occurrence in model.occurrences(incident, ticks.clone()) {
-        let Range { start, end } = occurrence.ticks;
-        tick_count += end.min(ticks.end) - start.max(ticks.start);
+    let (Named { text, incident, series_count }, ticks) = (named, plan.window.ticks());
+    let (mut first, mut occurrence_count, mut count) = (None, 0, 0);
+    for Occurrence { times, ticks: covered } in plan.model.occurrences(incident, ticks.clone()) {
+        count += (covered.end.min(ticks.end) - covered.start.max(ticks.start)) * series_count;
         occurrence_count += 1;
-        first.get_or_insert(occurrence.times);
+        first.get_or_insert(times);
     }
-    let count = tick_count * series_count;
     let mut fields = vec![
         ("incident", Field::Count(incident.number.into())),
         ("kind", Field::Text(incident.kind.name())),

@@ -144,12 +144,6 @@ impl Series {
         Self { noise: NoiseParams { seed, ..self.noise }, ..self.clone() }
     }
 
-    /// Returns the ranges of `ticks` that have a datapoint, all but those in gaps. Generates no
-    /// value; what it costs depends on how often gaps begin there.
-    pub fn planned(&self, ticks: Range<u64>) -> Stretches {
-        Stretches::planned(&self.incidents, self.grid.step_ms, ticks)
-    }
-
     /// Returns the ranges of `ticks` that incidents cover, overlaps merged.
     pub fn troubled(&self, ticks: Range<u64>) -> Stretches {
         Stretches::troubled(&self.incidents, self.grid.step_ms, ticks)
@@ -228,14 +222,16 @@ impl SeriesIter {
         self.curves.index
     }
 
-    /// Returns the next sample before the tick `end`, passing over gaps; at the end, none.
-    pub fn next_before(&mut self, end: u64) -> Option<Sample> {
-        while self.index() < end {
-            if let Some(sample) = self.next().and_then(Tick::sample) {
-                return Some(sample);
+    /// Returns the samples before the tick `end`, passing over gaps.
+    pub fn before(&mut self, end: u64) -> impl Iterator<Item = Sample> {
+        iter::from_fn(move || {
+            while self.index() < end {
+                if let Some(sample) = self.next().and_then(Tick::sample) {
+                    return Some(sample);
+                }
             }
-        }
-        None
+            None
+        })
     }
 
     /// Returns the incidents that covered the tick given out last, in the order given.

@@ -9,7 +9,7 @@ use super::incidents::Incidents;
 use super::timeline::Stretches;
 
 /// The number of datapoints at each tick. A clone is cheap.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Schedule {
     step_ms: u64,
     /// Series without gaps.
@@ -19,11 +19,6 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Series without gaps, `series_count` of them.
-    pub fn uniform(series_count: u64) -> Self {
-        Self { step_ms: 1, without_gaps: series_count, with_gaps: Arc::default() }
-    }
-
     /// One series for each of the lists, on a grid of this step.
     pub fn new<'a>(step_ms: u64, lists: impl IntoIterator<Item = &'a Incidents>) -> Self {
         let mut without_gaps = 0;
@@ -48,11 +43,6 @@ impl Schedule {
     /// How many series there are.
     pub fn series_count(&self) -> u64 {
         self.without_gaps + self.with_gaps.iter().map(|(_, count)| count).sum::<u64>()
-    }
-
-    /// Whether every series has a datapoint at every tick.
-    pub fn is_uniform(&self) -> bool {
-        self.with_gaps.is_empty()
     }
 
     /// Cuts `ticks` into ranges in which each tick has the same number of datapoints, which may be

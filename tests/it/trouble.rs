@@ -148,7 +148,7 @@ fn a_sample_in_a_gap_is_unexpected() {
             thread::sleep(Duration::from_millis(100));
         }
         let run = window.check(100, 5, "80 matching + 0 missing + 0 different; 1 unexpected");
-        run.assert_says("Unexpected: 1 datapoint in a gap, the first at ");
+        run.assert_says("Unexpected: 1 with our labels in a gap or off the grid, the first at ");
         for verb in ["", "backfill"] {
             let run = window.ticks(0, 100).cmd(verb).switch("resume").run();
             // The newest datapoint is that of the series.

@@ -5,7 +5,6 @@
 
 mod resume;
 
-use std::iter;
 use std::ops::Range;
 
 use resume::{Rest, Stored};
@@ -157,22 +156,20 @@ impl Batches<'_> {
     fn generate(&mut self, iters: &mut [SeriesIter], end: u64) {
         for (samples, iter) in self.samples.iter_mut().zip(iters) {
             samples.clear();
-            samples.extend(iter::from_fn(|| iter.next_before(end)));
+            samples.extend(iter.before(end));
         }
     }
 
     /// Sends the ticks that were generated, in one request, unless all are in a gap.
     fn send_batch(&mut self, ticks: Range<u64>) -> Result<(), Ending> {
-        let series = self.plan.label_sets.iter().zip(&self.samples);
-        let series: Vec<TimeSeries<'_>> = series
-            .map(|(labels, samples)| TimeSeries { labels, samples })
-            .filter(|series| !series.samples.is_empty())
-            .collect();
+        let samples = self.samples.iter().map(Vec::as_slice);
+        let series = TimeSeries::with_samples(&self.plan.label_sets, samples);
         if series.is_empty() {
             return Ok(());
         }
         let delivered = self.delivery.send(&series);
-        let ranges: Vec<_> = self.plan.schedule.stretches(ticks).collect();
+        let ranges = self.plan.schedule.stretches(ticks).filter(|(_, count)| *count > 0);
+        let ranges: Vec<_> = ranges.collect();
         self.delivery.settle(&ranges, delivered).map(|_| ())
     }
 }

@@ -158,7 +158,7 @@ impl Export<'_> {
                 text.push_str(&openmetrics::header(*family));
             }
             let lines = Lines::of(labels);
-            while let Some(sample) = iter.next_before(plan.window.end_index()) {
+            for sample in iter.before(plan.window.end_index()) {
                 lines.push(sample, &mut text);
                 done += 1;
                 if text.len() >= BYTES_PER_WRITE {

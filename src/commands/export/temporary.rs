@@ -60,7 +60,7 @@ impl Temporary {
         let mut slot = self.slot();
         let mut attempt = 0;
         loop {
-            // Short, for the name next to it may be as long as a name can be; count_of, for in a
+            // Short, for the name next to it may be as long as a name can be; counted, for in a
             // container another run, long dead, may have had the same process id.
             let name = format!("{PREFIX}{}.{attempt}{SUFFIX}", process::id());
             let path = target.with_file_name(name);

@@ -70,7 +70,7 @@ fn announce(config: &PushConfig, report: &Report) {
     let (ticks, count) = (plan.schedule.tick_count(plan.window.ticks()), plan.sample_count());
     let each = match plan.label_sets.len() {
         1 => String::new(),
-        series_count if plan.schedule.is_uniform() => {
+        series_count if count == ticks * series_count as u64 => {
             format!(" ({ticks} for each of {series_count} series)")
         }
         series_count => format!(" (at {} of {series_count} series)", count_of(ticks, "tick")),
@@ -175,7 +175,7 @@ impl Ticks<'_> {
         let time = self.plan.model.grid.time_of(index);
         let local_time = report.local_time(time);
         // Of the whole window, also when a part of it is there already.
-        let number = count - self.summary.tally().ticks_left() + 1;
+        let number = count - self.summary.tally().ticks_left + 1;
         let fields = [("tick", Field::Count(number)), ("timestamp", Field::Time(time))];
         report.info("tick", &fields, &format!("[{number}/{count}] Timestamp: {local_time}"));
         if self.delivery.tick(index, samples)? {

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::report::terminal;
 use crate::report::words::{count_of, offset_in_words, step_in_words, wrapped};
 use crate::report::{json_text, stdout, utc_time};
-use crate::series::{Sample, SeriesIter, Tick, TimestampMs};
+use crate::series::{SeriesIter, Tick, TimestampMs};
 
 /// The width of a chart where no terminal says otherwise.
 const COLUMNS: usize = 80;
@@ -28,10 +28,8 @@ const ROWS: usize = 16;
 const ROWS_OF_SEVERAL: usize = 8;
 /// Stands for a space at which no line is broken.
 const KEPT_SPACE: &str = "\u{a0}";
-/// Series beyond these are count_of, not drawn.
+/// Series beyond these are counted, not drawn.
 const CHART_COUNT_MAX: usize = 3;
-/// Incidents below a chart beyond these are count_of, not named.
-const NAMES_MAX: usize = 20;
 /// Datapoints of all charts; they take about 3 seconds.
 const DRAWN_COUNT_MAX: u64 = 20_000_000;
 
@@ -70,8 +68,8 @@ pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
     stdout::check().map_err(Error::on_stdout)?;
     let plan = &config.plan;
     let printed = match config.form {
-        PreviewForm::Csv => stdout::print(csv(plan)),
-        PreviewForm::Truth => stdout::print(truth(plan)),
+        PreviewForm::Csv => stdout::print(csv(plan, false)),
+        PreviewForm::Truth => stdout::print(csv(plan, true)),
         PreviewForm::Windows => stdout::print(windows(plan)),
         PreviewForm::Chart { columns, is_ascii } => {
             check_count(plan)?;
@@ -108,44 +106,29 @@ fn ticks(plan: &Plan, k: usize) -> iter::Take<SeriesIter> {
 
 /// Returns the lines of the CSV, its heading first: epoch seconds, and values in the fewest
 /// digits that give the same bits. Of several series each comes whole, with its name last.
-fn csv(plan: &Plan) -> impl Iterator<Item = String> {
-    let lines = (0..plan.label_sets.len()).flat_map(move |k| {
-        let name = name_field(plan, k);
-        ticks(plan, k)
-            .filter_map(Tick::sample)
-            .map(move |Sample { timestamp, value }| format!("{timestamp},{value:?}{name}\n"))
-    });
-    iter::once(heading(plan, "timestamp,value")).chain(lines)
-}
-
-/// Returns the lines of the CSV with the truth: whether incidents cover a tick, and which ones. A
-/// tick in a gap has an empty value.
-fn truth(plan: &Plan) -> impl Iterator<Item = String> {
-    let lines = (0..plan.label_sets.len()).flat_map(move |k| {
-        let name = name_field(plan, k);
+///
+/// With the truth it tells whether incidents cover a tick, and which ones; a tick in a gap, which
+/// is left out without it, has an empty value.
+fn csv(plan: &Plan, has_truth: bool) -> impl Iterator<Item = String> {
+    let (truth, is_several) = (",is_anomaly,incident", plan.label_sets.len() > 1);
+    let (truth, series) =
+        (if has_truth { truth } else { "" }, [",series", ""][usize::from(!is_several)]);
+    let lines = plan.label_sets.iter().enumerate().flat_map(move |(k, labels)| {
+        let name = csv_field(&series_name(labels));
+        let name = if is_several { format!(",{name}") } else { String::new() };
         let mut iter = plan.series(k).iter_from(plan.window.first_index);
-        plan.window.ticks().map_while(move |_| {
+        plan.window.ticks().filter_map(move |_| {
             let Tick { timestamp, value, is_anomaly } = iter.next()?;
+            if !has_truth {
+                return value.map(|value| format!("{timestamp},{value:?}{name}\n"));
+            }
             let value = value.map(|value| format!("{value:?}")).unwrap_or_default();
             let numbers: Vec<String> = iter.active().map(|i| i.number.to_string()).collect();
             let (flag, numbers) = (u8::from(is_anomaly), numbers.join(";"));
             Some(format!("{timestamp},{value},{flag},{numbers}{name}\n"))
         })
     });
-    iter::once(heading(plan, "timestamp,value,is_anomaly,incident")).chain(lines)
-}
-
-fn heading(plan: &Plan, columns: &str) -> String {
-    let series = if plan.label_sets.len() > 1 { ",series" } else { "" };
-    format!("{columns}{series}\n")
-}
-
-/// Returns the field that names series `k`, where there are several.
-fn name_field(plan: &Plan, k: usize) -> String {
-    match plan.label_sets.len() {
-        1 => String::new(),
-        _ => ",".to_owned() + &csv_field(&series_name(&plan.label_sets[k])),
-    }
+    iter::once(format!("timestamp,value{truth}{series}\n")).chain(lines)
 }
 
 /// Returns the lines of the JSON object with the first and the last tick of each range that
@@ -187,14 +170,9 @@ fn charts(plan: &Plan, style: Style) -> impl Iterator<Item = String> {
         let marks = || marks(plan, k);
         lines.extend(chart(ticks(plan, k), marks(), style));
         let numbers: BTreeSet<u16> = marks().map(|(number, _)| number).collect();
-        let names = numbers
-            .iter()
-            .take(NAMES_MAX)
-            .map(|number| format!("{number}: {}", plan.incidents[usize::from(*number) - 1].text));
-        lines.extend(names.flat_map(|name| line(&name)));
-        if let Some(more @ 1..) = numbers.len().checked_sub(NAMES_MAX) {
-            lines.extend(line(&format!("(and {more} more incidents)")));
-        }
+        lines.extend(numbers.into_iter().flat_map(|number| {
+            line(&format!("{number}: {}", plan.incidents[usize::from(number) - 1].text))
+        }));
         lines
     });
     let more = plan.label_sets.len().saturating_sub(CHART_COUNT_MAX);

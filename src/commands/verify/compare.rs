@@ -26,10 +26,13 @@ pub enum Finding {
         /// The value that is there.
         found: f64,
     },
-    /// It is there and no tick is at its time.
-    Unexpected(Sample),
-    /// It is there, at a tick at which the series has no sample.
-    InGap(Sample),
+    /// It is there and no sample of the series is at its time.
+    Unexpected {
+        /// What is there.
+        sample: Sample,
+        /// Whether a tick is at its time.
+        is_in_gap: bool,
+    },
 }
 
 /// Compares the samples of a series with those found, both in the order of time.
@@ -47,12 +50,12 @@ pub fn compare(
         let mut last = None;
         while let Some(early) = found.next_if(|sample| sample.timestamp < timestamp) {
             if last.replace(early.timestamp) != Some(early.timestamp) {
-                on(Finding::Unexpected(*early));
+                on(Finding::Unexpected { sample: *early, is_in_gap: false });
             }
         }
         let Some(value) = value else {
             while let Some(here) = found.next_if(|sample| sample.timestamp == timestamp) {
-                on(Finding::InGap(*here));
+                on(Finding::Unexpected { sample: *here, is_in_gap: true });
             }
             continue;
         };
@@ -79,7 +82,7 @@ pub fn compare(
     let mut last = None;
     for late in found {
         if last.replace(late.timestamp) != Some(late.timestamp) {
-            on(Finding::Unexpected(*late));
+            on(Finding::Unexpected { sample: *late, is_in_gap: false });
         }
     }
 }
@@ -105,8 +108,10 @@ mod tests {
                 Finding::Different { timestamp, expected, found } => {
                     format!("{} is {found}, not {expected}", timestamp.0)
                 }
-                Finding::Unexpected(sample) => format!("unexpected {}", sample.timestamp.0),
-                Finding::InGap(sample) => format!("in a gap {}", sample.timestamp.0),
+                Finding::Unexpected { sample, is_in_gap } => {
+                    let place = if is_in_gap { "in a gap" } else { "unexpected" };
+                    format!("{place} {}", sample.timestamp.0)
+                }
             });
         });
         assert_eq!(findings.join(", "), shown);

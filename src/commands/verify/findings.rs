@@ -13,7 +13,7 @@ use crate::report::words::count_of;
 use crate::report::{Field, Level, Report};
 use crate::series::{Sample, Schedule, TimestampMs};
 
-/// Differences beyond this many are count_of, not kept.
+/// Differences beyond this many are counted, not kept.
 const DIFFERENCES_MAX: usize = 10;
 /// The shortest `-retentionPeriod` that VictoriaMetrics takes, in milliseconds.
 const RETENTION_MIN_MS: i64 = 24 * 3_600_000;
@@ -27,12 +27,11 @@ pub(crate) struct Findings {
     /// Samples that have another value.
     pub(crate) different: u64,
     unexpected: u64,
-    /// Samples where the series has a gap.
+    /// Those of them that are where the series has a gap.
     in_gaps: u64,
     duplicates: u64,
     differences: Vec<Difference>,
     first_unexpected: Option<Sample>,
-    first_in_gap: Option<Sample>,
     missing_ticks: Ranges,
     last_there: Option<u64>,
     /// By tick of the chunk that is compared, whether a series has no sample there.
@@ -72,13 +71,10 @@ impl Findings {
                     self.differences.push(Difference { labels, timestamp, expected, found });
                 }
             }
-            Finding::Unexpected(sample) => {
+            Finding::Unexpected { sample, is_in_gap } => {
                 self.unexpected += 1;
+                self.in_gaps += u64::from(is_in_gap);
                 self.first_unexpected.get_or_insert(sample);
-            }
-            Finding::InGap(sample) => {
-                self.in_gaps += 1;
-                self.first_in_gap.get_or_insert(sample);
             }
         }
     }
@@ -167,7 +163,7 @@ impl Findings {
             ("matching", Field::Count(self.matching)),
             ("missing", Field::Count(self.missing)),
             ("different", Field::Count(self.different)),
-            ("unexpected", Field::Count(self.unexpected + self.in_gaps)),
+            ("unexpected", Field::Count(self.unexpected)),
             ("duplicates", Field::Count(self.duplicates)),
             ("exit_code", Field::Count(exit as u64)),
             ("omitted_range_count", Field::Count(self.missing_ticks.more_count())),
@@ -175,10 +171,7 @@ impl Findings {
         ];
         let text = format!(
             "Verify: {planned} planned = {} matching + {} missing + {} different; {} unexpected",
-            self.matching,
-            self.missing,
-            self.different,
-            self.unexpected + self.in_gaps
+            self.matching, self.missing, self.different, self.unexpected
         );
         report.log(level, "verify_summary", &fields, &text);
         exit
@@ -187,13 +180,17 @@ impl Findings {
     fn print_warnings(&self, verify: Verify<'_>) {
         let report = verify.report;
         if let Some(first) = self.first_unexpected {
+            let (level, place) = match self.in_gaps {
+                0 => (Level::Warning, "off the grid"),
+                _ => (Level::Error, "in a gap or off the grid"),
+            };
             let text = format!(
-                "Unexpected: {} with our labels off the grid, the first at {} = {}",
+                "Unexpected: {} with our labels {place}, the first at {} = {}",
                 self.unexpected,
                 report.local_time(first.timestamp),
                 first.value
             );
-            report.log(Level::Warning, "unexpected", &[], &text);
+            report.log(level, "unexpected", &[], &text);
         }
         if self.duplicates > 0 {
             let count = count_of(self.duplicates, "datapoint");
@@ -221,17 +218,6 @@ impl Findings {
             let text = "Nothing matches at all: --origin, --seed or the step are probably not \
                         those that these datapoints were pushed with";
             report.log(Level::Error, "nothing_matches", &[], text);
-        }
-        if let Some(first) = self.first_in_gap {
-            let fields = [
-                ("count", Field::Count(self.in_gaps)),
-                ("timestamp", Field::Time(first.timestamp)),
-                ("value", Field::Value(first.value)),
-            ];
-            let count = count_of(self.in_gaps, "datapoint");
-            let (time, value) = (report.local_time(first.timestamp), first.value);
-            let text = format!("Unexpected: {count} in a gap, the first at {time} = {value}");
-            report.log(Level::Error, "in_gap", &fields, &text);
         }
         for difference in &self.differences {
             let Difference { labels, timestamp, expected, found } = difference;

@@ -68,7 +68,7 @@ pub(crate) fn only_samples(plan: &Plan) -> Vec<(i64, f64)> {
 fn samples(plan: &Plan) -> impl Iterator<Item = impl Iterator<Item = (i64, f64)>> {
     let end = plan.window.end_index();
     plan.iters_from(plan.window.first_index).map(move |mut iter| {
-        let samples = std::iter::from_fn(move || iter.next_before(end));
-        samples.map(|sample| (sample.timestamp.0, sample.value))
+        let samples: Vec<_> = iter.before(end).collect();
+        samples.into_iter().map(|sample| (sample.timestamp.0, sample.value))
     })
 }
