@@ -32,6 +32,21 @@ fn lines(run: &Run) -> Vec<String> {
     lines.map(without_time).filter(|line| !is_other(line)).collect()
 }
 
+/// Returns the line with the wait as it is where fifteen pushes take no time; a busy machine has
+/// some seconds less of it left.
+fn as_if_at_once(line: String) -> String {
+    let seconds = line
+        .strip_prefix("[TIME] [INFO] Sleeping for ")
+        .and_then(|rest| rest.strip_suffix(" seconds..."))
+        .and_then(|seconds| seconds.parse::<f64>().ok());
+    match seconds {
+        Some(seconds) if seconds > 0.0 && seconds <= 60.0 => {
+            "[TIME] [INFO] Sleeping for 60 seconds...".into()
+        }
+        _ => line,
+    }
+}
+
 #[test]
 fn a_live_run_logs_the_sample_line_by_line() {
     let receiver = ScriptedReceiver::start([]);
@@ -74,7 +89,7 @@ fn a_live_run_logs_the_sample_line_by_line() {
         expected.iter().map(|text| format!("[TIME] [INFO] {text}")).collect();
     // Without time and level.
     expected.extend([rule.clone(), "Interrupted! Pushed 15/30 datapoints".into(), rule]);
-    let logged = lines(&run);
+    let logged: Vec<String> = lines(&run).into_iter().map(as_if_at_once).collect();
     assert_eq!(logged[..expected.len()], expected, "{}", run.stderr);
     receiver.finish();
 }
