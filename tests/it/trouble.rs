@@ -241,9 +241,10 @@ fn missing_ranges_go_on_over_gaps() {
 #[test]
 fn an_interrupted_run_continues_after_a_gap() {
     let receiver = ScriptedReceiver::start([]);
-    let start_ms = now_ms() / 1000 * 1000 - 2000;
-    let cmd = Cmd::to(&receiver.url()).flag("start-epoch", seconds(start_ms)).ticks(6, 1000);
-    let push = cmd.flag("incident", "gap@2s+2s").start();
+    // Eight seconds are left of the gap: enough for the signal on any machine.
+    let start_ms = now_ms() / 1000 * 1000 - 8000;
+    let cmd = Cmd::to(&receiver.url()).flag("start-epoch", seconds(start_ms)).ticks(6, 4000);
+    let push = cmd.flag("incident", "gap@8s+8s").start();
     push.wait_for_event("gap", 1);
     push.signal("INT");
     let run = push.wait();
