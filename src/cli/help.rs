@@ -94,7 +94,7 @@ EXIT STATUS
   2    usage or configuration; nothing was sent
   3    refused before anything was accepted, or refused to be read
   4    unreachable: nothing was accepted, or could be read, before time ran out
-  5    verify: missing or different datapoints
+  5    verify: missing or different datapoints, or one in a gap
   101  a bug in this program, or of a library; something may have been sent
   130  interrupted, after the summary
 ";
