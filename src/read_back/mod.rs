@@ -15,7 +15,7 @@ pub use answer::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange};
 
 use answer::{is_final, unreadable};
 use message::{Found, Query};
-use victoriametrics::{ANSWER_TO_REMOTE_READ, RELATIVE_ERROR_MAX};
+use victoriametrics::{ANSWER_TO_REMOTE_READ, Tolerance};
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -90,6 +90,7 @@ pub struct Reader<'a> {
     report: &'a Report,
     source: &'a Source<'a>,
     api: ReadApi,
+    tolerance: Tolerance,
     backoff: Backoff,
     other_names: BTreeSet<String>,
 }
@@ -103,14 +104,15 @@ impl<'a> Reader<'a> {
             report,
             source,
             api: source.config.api,
+            tolerance: Tolerance::default(),
             backoff: Backoff::new(seed),
             other_names: BTreeSet::new(),
         }
     }
 
-    /// Returns the relative error of the values read; `None` where they are those sent.
-    pub fn relative_error_max(&self) -> Option<f64> {
-        (self.api == ReadApi::VictoriaMetrics).then_some(RELATIVE_ERROR_MAX)
+    /// Returns how far the values read may be from those sent; `None` where they are equal.
+    pub fn tolerance(&self) -> Option<Tolerance> {
+        (self.api == ReadApi::VictoriaMetrics).then_some(self.tolerance)
     }
 
     /// Returns how long the receiver may take to show a sample.
@@ -182,7 +184,11 @@ impl<'a> Reader<'a> {
             let names = victoriametrics::label_names(read_url, query, self.clock.now());
             let names = victoriametrics::parse_label_names(&self.post_form(names)?)?;
             if names.is_subset(&self.other_names) {
-                return victoriametrics::parse_csv(&csv, range, samples);
+                victoriametrics::parse_csv(&csv, range, samples)?;
+                let magnitudes = samples.iter().map(|sample| sample.value.abs());
+                let largest = &mut self.tolerance.magnitude_max;
+                *largest = magnitudes.fold(*largest, f64::max);
+                return Ok(());
             }
             self.learn(names)?;
         }

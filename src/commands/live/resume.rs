@@ -120,7 +120,7 @@ fn compare_newest(comparison: &Comparison<'_>, k: usize, findings: &mut Findings
     // A VictoriaMetrics may have several at this time.
     let found = samples.iter().filter(|found| found.timestamp == expected.timestamp);
     let found: Vec<_> = found.copied().collect();
-    compare(iter::once(expected), &found, comparison.reader.relative_error_max(), |finding| {
+    compare(iter::once(expected), &found, comparison.reader.tolerance(), |finding| {
         findings.note(&plan.label_sets[k], finding);
     });
 }

@@ -76,7 +76,7 @@ impl<'a> Comparison<'a> {
         on: impl FnMut(Finding),
     ) -> Result<(), ReadError> {
         self.read(k, range)?;
-        compare(expected, &self.samples, self.reader.relative_error_max(), on);
+        compare(expected, &self.samples, self.reader.tolerance(), on);
         Ok(())
     }
 
@@ -122,7 +122,7 @@ pub(crate) fn compare_window(
         }
         index += count;
     }
-    findings.relative_error_max = comparison.reader.relative_error_max();
+    findings.is_lossy = comparison.reader.tolerance().is_some();
     Ok(findings)
 }
 

@@ -36,8 +36,8 @@ pub(crate) struct Findings {
     last_there: Option<u64>,
     /// By tick of the chunk that is compared, whether a series has no sample there.
     is_missing: Vec<bool>,
-    /// The relative error of the values read; none where they are those sent.
-    pub(super) relative_error_max: Option<f64>,
+    /// Whether the receiver keeps fewer digits than a value has.
+    pub(super) is_lossy: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -129,9 +129,9 @@ impl Findings {
     pub(super) fn print(&self, verify: Verify<'_>) -> Exit {
         let Verify { report, rerun, plan, .. } = verify;
         let planned = self.matching + self.missing + self.different;
-        let precision = match self.relative_error_max {
-            None => "to the bit".to_owned(),
-            Some(error) => format!("within {error:e}, as VictoriaMetrics keeps no more digits"),
+        let precision = match self.is_lossy {
+            false => "to the bit",
+            true => "within 2e-12, as VictoriaMetrics keeps no more digits",
         };
         let (exit, level, sign, matching) = match self.matching == planned && self.in_gaps == 0 {
             true => (Exit::Success, Level::Info, "✓", format!("all {planned}")),
@@ -155,7 +155,7 @@ impl Findings {
             schedule: &plan.schedule,
             rerun,
             // A VictoriaMetrics takes them in any order.
-            is_older: self.relative_error_max.is_none() && self.is_older_missing(),
+            is_older: !self.is_lossy && self.is_older_missing(),
         };
         missing.print(report, Level::Error, |_| "Missing");
         let fields = [
@@ -203,10 +203,7 @@ impl Findings {
         let Plan { model, window, .. } = verify.plan;
         let age_ms = verify.clock.now().0 - model.grid.time_of(window.first_index).0;
         let oldest = self.missing_ticks.kept().first().map(|range| range.first);
-        if self.relative_error_max.is_some()
-            && age_ms > RETENTION_MIN_MS
-            && oldest == Some(window.first_index)
-        {
+        if self.is_lossy && age_ms > RETENTION_MIN_MS && oldest == Some(window.first_index) {
             let text = "The oldest datapoints are missing: VictoriaMetrics drops what is older \
                         than its -retentionPeriod, by default a month";
             report.log(Level::Warning, "retention", &[], text);
