@@ -33,7 +33,6 @@
 //! cli/env/mod.rs               variables: the environment first, then .env
 //! cli/env/dotenv.rs            the lines of a .env
 //! cli/receiver/mod.rs          which receiver: URL or environment, certificates, proxy
-//! cli/receiver/url.rs          URLs, and what of them may be shown
 //! cli/receiver/credentials.rs  as whom, each secret for its own target
 //! cli/receiver/headers.rs      additional request headers
 //! cli/config.rs                what each command is given, checked
@@ -87,6 +86,7 @@
 //! http/target.rs               a receiver: where it is, and as whom
 //! http/secret.rs               secrets, given or in files
 //! http/redact.rs               replaces secrets in URLs and in text from outside
+//! http/url.rs                  URLs, checked; NO_PROXY
 //! http/resolver.rs             the addresses of a host
 //! http/tls.rs                  certificates and keys
 //! http/tls_errors.rs           what goes wrong with TLS, in words

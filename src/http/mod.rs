@@ -14,6 +14,7 @@ mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_errors;
+mod url;
 
 pub use client::{Canceller, Client, Reply, Request};
 pub use outcome::{Outcome, status_hint};
@@ -21,3 +22,4 @@ pub use redact::{REDACTED, Secrets, has_secret_parameter, looks_secret, redacted
 pub use retry::Backoff;
 pub use secret::{Problem, Secret, check_header_value, check_text, check_token};
 pub use target::{Auth, ProxySetting, Target, TlsOptions, is_secret_header};
+pub use url::HttpUrl;

@@ -16,6 +16,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{self, ResolvedSocketAddrs};
 use ureq::unversioned::transport::NextTimeout;
 
+use super::url::default_port;
+
 /// How long an answer is used again while requests succeed.
 const ANSWER_AGE_MAX: Duration = Duration::from_secs(15);
 /// How many addresses ureq takes.
@@ -128,8 +130,7 @@ impl resolver::Resolver for Resolver {
 
 /// Returns the host of a URL, an IPv6 address in brackets, and its port, or that of its scheme.
 pub(super) fn host_and_port(uri: &Uri) -> Option<(&str, u16)> {
-    let own = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    Some((uri.host()?, uri.port_u16().unwrap_or(own)))
+    Some((uri.host()?, uri.port_u16().unwrap_or(default_port(uri))))
 }
 
 #[cfg(test)]

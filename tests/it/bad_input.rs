@@ -106,12 +106,12 @@ fn a_bad_label_is_named_with_its_pair() {
 #[test]
 fn a_bad_target_is_named() {
     let cases = [
-        ("localhost:9090/write", "has no scheme"),
-        ("ftp://localhost/", "has another scheme"),
-        ("http://localhost/a b", "has a space in it"),
+        ("localhost:9090/write", "is not a URL"),
+        ("ftp://localhost/", "does not begin with http"),
+        ("http://localhost/a b", "is not a URL"),
     ];
     check_values(&good(), "url", &cases);
-    check(good().flag("url", "http://user:s3cret@localhost/"), "--url: holds credentials");
+    check(good().flag("url", "http://user:s3cret@localhost/"), "--url: has credentials");
     check(good().flag("env", "us"), "--env 'us': is given together with --url");
     check_values(&good().without("url"), "env", &[("us.evil/", "is not a name of letters")]);
     for name in ["Host", "content-type", "User-Agent", "X-Prometheus-Remote-Write-Version"] {

@@ -21,7 +21,13 @@ const IMPORTERS: &[(&str, &[&str])] = &[
     // The client in parts: errors and certificates are ureq's own types, and it calls our resolver.
     (
         "ureq",
-        &["src/http/outcome.rs", "src/http/client.rs", "src/http/resolver.rs", "src/http/tls.rs"],
+        &[
+            "src/http/outcome.rs",
+            "src/http/client.rs",
+            "src/http/resolver.rs",
+            "src/http/tls.rs",
+            "src/http/url.rs",
+        ],
     ),
     // Comes with ureq; its error texts are read, its types are for tests.
     ("rustls", &[]),

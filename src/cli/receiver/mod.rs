@@ -2,7 +2,6 @@
 
 mod credentials;
 mod headers;
-mod url;
 
 use std::path::PathBuf;
 
@@ -11,13 +10,12 @@ use crate::cli::env::{self, Setting, Settings, Source};
 use crate::cli::values;
 use crate::error::{BadInput, Error, Escaped, unusable};
 use crate::http::{
-    Auth, ProxySetting, Secret, Target, TlsOptions, has_secret_parameter, is_secret_header,
-    redacted,
+    Auth, HttpUrl, ProxySetting, Secret, Target, TlsOptions, has_secret_parameter,
+    is_secret_header, redacted,
 };
 use crate::read_back::{ReadApi, ReadConfig};
 use credentials::{check_trust, preset_auth, url_auth};
 use headers::headers;
-use url::{HttpUrl, is_user_info};
 
 /// Hosts of the environments that are known by name; others are `www.NAME.cdo.cisco.com`.
 const PRESETS: &[(&str, &str)] = &[
@@ -257,8 +255,7 @@ fn derived_read_url(args: &Args, write_url: &str) -> Result<HttpUrl, BadInput> {
     let is_vminsert = address.contains("/insert/");
     for (write, read) in PATHS.iter().filter(|_| !is_vminsert) {
         if let Some(base) = address.strip_suffix(write) {
-            let url = HttpUrl::parse(&format!("{base}{read}{query}"));
-            return Ok(url.expect("it differs from one that was parsed in its path alone"));
+            return HttpUrl::parse(&format!("{base}{read}{query}"));
         }
     }
     let problem = "is not given, and the address to push to has no known address to \
@@ -310,24 +307,17 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<ProxySetting>,
     if either("NO_PROXY")?.is_some_and(|list| url.is_excluded_by(&list.value)) {
         return Ok(None);
     }
-    let value = if value.contains("://") { value } else { format!("http://{value}") };
-    let (scheme, authority) = value.split_once("://").expect("it was put there");
-    let (user, host) = match authority.rsplit_once('@') {
-        Some((user, host)) => (format!("{user}@"), host),
-        None => (String::new(), authority),
-    };
-    if !is_user_info(&user) {
-        let problem = "has a character in its user or password that a URL cannot have there";
-        let hint = "percent-encode it, as in %2F for a slash";
-        return Err(BadInput::new(&place, None, problem, hint));
+    let (scheme, rest) = value.split_once("://").unwrap_or(("http", &value));
+    // A password may have an @ in it, but nothing that would end the host before it.
+    let (user, host) = rest.split_at(rest.rfind('@').map_or(0, |at| at + 1));
+    let hint = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %2F for a slash";
+    let bad = |problem: &str| BadInput::new(&place, None, problem, hint);
+    if user.contains(['/', '?', '#', ' ']) {
+        return Err(bad("has a character in its user or password that a URL cannot have there"));
     }
-    let url = HttpUrl::parse(&format!("{scheme}://{host}")).map_err(|error| {
-        let hint = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
-        BadInput::new(&place, None, &error.problem, hint)
-    })?;
-    let (scheme, host) = url.text.split_once("://").expect("a URL has a scheme");
-    let url = Secret::Inline(format!("{scheme}://{user}{host}"));
-    Ok(Some(ProxySetting { url, source: place }))
+    let url = HttpUrl::parse(&format!("{scheme}://{host}")).map_err(|error| bad(&error.problem))?;
+    let url = url.text.replacen("://", &format!("://{user}"), 1);
+    Ok(Some(ProxySetting { url: Secret::Inline(url), source: place }))
 }
 
 #[cfg(test)]
@@ -449,13 +439,13 @@ mod tests {
     fn urls_with_credentials_are_not_shown() {
         check_error(
             &start().flags(&["--url=http://user:s3cret@h/"]),
-            "--url: holds credentials, which would be logged; \
+            "--url: has credentials in it, which would be logged; \
              set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead",
         );
         check_error(
             &start().flags(&["--url=ftp://h/?token=s3cret"]),
-            "--url 'ftp://h/?token=REDACTED': has another scheme than http and https; \
-             give one of these",
+            "--url 'ftp://h/?token=REDACTED': does not begin with http:// or https://; \
+             write http://HOST:PORT/PATH, with %20 for a space",
         );
     }
 
@@ -494,26 +484,27 @@ mod tests {
             setup.live().target.proxy.map(|proxy| proxy.url)
         };
         let proxy = |text: &str| Some(Secret::Inline(text.into()));
-        assert_eq!(proxied("https://a.example/", &[]), proxy("http://proxy:1"));
+        assert_eq!(proxied("https://a.example/", &[]), proxy("http://proxy:1/"));
         assert_eq!(proxied("http://a.example/", &[]), proxy("http://u:p@proxy:2/"));
         assert_eq!(proxied("http://a.example/", &[("no_proxy", "b.example,.example")]), None);
         assert_eq!(proxied("http://localhost/", &[]), None);
         assert_eq!(proxied("https://127.0.0.1/", &[]), None);
         assert_eq!(
             proxied("https://a.example/", &[("HTTPS_PROXY", "HTTP://U:P@PROXY:1")]),
-            proxy("http://U:P@proxy:1"),
+            proxy("http://U:P@proxy:1/"),
         );
         for value in ["http://user:a/b@proxy:1", "user:a b@proxy:1", "http://u:a?b#c@proxy"] {
             check_error(
                 &start().flags(&[URL]).variable("HTTPS_PROXY", value),
                 "HTTPS_PROXY: has a character in its user or password that a URL cannot have \
-                 there; percent-encode it, as in %2F for a slash",
+                 there; write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %2F for a \
+                 slash",
             );
         }
         check_error(
             &start().flags(&[URL]).variable("HTTPS_PROXY", "socks5://user:s3cret@proxy:1"),
-            "HTTPS_PROXY: has another scheme than http and https; \
-             write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT",
+            "HTTPS_PROXY: does not begin with http:// or https://; \
+             write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %2F for a slash",
         );
     }
 
