@@ -20,6 +20,6 @@ pub use client::{Canceller, Client, Reply, Request};
 pub use outcome::{Outcome, status_hint};
 pub use redact::{REDACTED, Secrets, has_secret_parameter, looks_secret, redacted};
 pub use retry::Backoff;
-pub use secret::{Problem, Secret, check_header_value, check_text, check_token};
+pub use secret::{Problem, Secret, check_header_value, check_text, check_token, read_small};
 pub use target::{Auth, ProxySetting, Target, TlsOptions, is_secret_header};
 pub use url::HttpUrl;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// Largest file of one secret, in bytes.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// Largest file of secrets, in bytes.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A value that must not be printed: given, or read from a file again for each request.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,13 +80,21 @@ fn read_regular(path: &Path, folder: Option<&Path>) -> io::Result<String> {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let byte_count = File::open(path)?.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if byte_count as u64 > SECRET_BYTES_MAX {
-        return Err(io::Error::other("it is larger than 64 KiB"));
-    }
+    let mut text = String::from_utf8(read_small(path)?).map_err(io::Error::other)?;
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
     Ok(text)
+}
+
+/// Reads a file of up to 64 KiB.
+///
+/// # Errors
+/// It cannot be read, or is larger.
+pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)? as u64 {
+        ..=FILE_BYTES_MAX => Ok(bytes),
+        _ => Err(io::Error::other("it is larger than 64 KiB")),
+    }
 }
 
 fn unreadable(path: &Path, source: io::Error) -> Error {

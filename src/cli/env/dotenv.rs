@@ -1,7 +1,7 @@
 //! The text of a `.env` file, line by line. Errors name the line and never show its value.
 //!
 //! A file that was asked for is read strictly. One that was only found is for many programs: what
-//! is not ours in it is passed over, whatever it looks like.
+//! is not ours in it is ignored, whatever it looks like.
 
 /// A line that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,79 +12,52 @@ pub(super) struct BadLine {
     pub(super) problem: &'static str,
 }
 
-/// Parses `KEY=VALUE` lines, with `export`, quotes and comments; a `$` stands for itself.
+const NOT_CLOSED: &str = "has a quote that is not closed";
+
+/// A variable of a file: its name and its value.
+pub(super) type Variable = (String, Result<String, BadLine>);
+
+/// Parses `KEY=VALUE` lines, with `export`, quotes and comments; a `$` stands for itself. Where
+/// `ours` is given, only these variables: other lines are ignored, whatever they look like.
 ///
 /// In "double quotes" `\"` and `\\` are escapes, in 'single quotes' and without quotes nothing is.
 /// Without quotes a comment starts at a `#` after a space.
-pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, BadLine> {
-    let text = plain(text);
+pub(super) fn parse(text: &str, ours: Option<&[&str]>) -> Vec<Variable> {
+    // A CR alone would put a line's value into that of the line before.
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut variables = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+    let (mut start, mut ignored_to) = (0, 0);
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let end = start + line.len();
+        let is_ignored = start < ignored_to || line.trim().is_empty();
+        start = end;
+        if is_ignored || line.trim_start().starts_with('#') {
             continue;
         }
-        let variable = parse_line(line);
-        variables.push(variable.map_err(|problem| BadLine { number: index + 1, problem })?);
-    }
-    Ok(variables)
-}
-
-/// Parses the lines of the variables that are `ours`; each may be bad by itself.
-pub(super) fn parse_some(text: &str, ours: &[&str]) -> Vec<(String, Result<String, BadLine>)> {
-    let text = plain(text);
-    let mut variables = Vec::new();
-    let (mut rest, mut number) = (text.as_str(), 0);
-    while !rest.is_empty() {
-        number += 1;
-        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-        let start = rest;
-        rest = after;
-        match split_key(line).filter(|_| !line.trim_start().starts_with('#')) {
-            None => {}
-            Some((key, _)) if ours.contains(&key) => {
-                let value = parse_line(line.trim()).map(|(_, value)| value);
-                // What was no UTF-8 has this character in its place.
-                let value = value.and_then(|value| match value.contains('\u{fffd}') {
-                    true => Err("is not UTF-8"),
-                    false => Ok(value),
-                });
-                variables.push((key.into(), value.map_err(|problem| BadLine { number, problem })));
-            }
-            Some((_, value)) => {
-                let quoted = &start[line.len() - value.len()..];
-                let more = quoted_line_count(quoted);
-                for _ in 0..more {
-                    rest = rest.split_once('\n').map_or("", |(_, after)| after);
-                }
-                number += more;
-            }
+        let split = split_key(line);
+        let key = split.map_or("", |(key, _)| key);
+        if ours.is_none_or(|ours| ours.contains(&key)) {
+            let value = parse_value(split).map_err(|problem| BadLine { number, problem });
+            variables.push((key.to_owned(), value));
+        } else if let Some((_, value)) = split.filter(|(_, value)| !value.is_empty()) {
+            let value_start = end - value.len();
+            ignored_to = value_start + quoted_length(&text[value_start..]);
         }
     }
     variables
 }
 
-/// Returns how many more lines a quoted value goes on for; none where its quote is never closed.
-fn quoted_line_count(value: &str) -> usize {
-    let Some(quote @ ('"' | '\'' | '`')) = value.chars().next() else { return 0 };
-    let (mut line_count, mut is_escaped) = (0, false);
-    for c in value[1..].chars() {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            c if c == quote => return line_count,
-            '\\' => is_escaped = quote == '"',
-            _ => {}
-        }
-        line_count += usize::from(c == '\n');
-    }
-    0
-}
-
-/// Returns the text without a byte order mark and with one kind of line end: a CR alone would
-/// put a line's value into that of the line before.
-fn plain(text: &str) -> String {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    text.replace("\r\n", "\n").replace('\r', "\n")
+/// Returns the length of a quoted value, which may have several lines; 0 where its quote is never
+/// closed.
+fn quoted_length(text: &str) -> usize {
+    let Some(quote @ ('"' | '\'' | '`')) = text.chars().next() else { return 0 };
+    let mut is_escaped = false;
+    let closing = text.char_indices().skip(1).find(|(_, c)| {
+        let is_closing = *c == quote && !is_escaped;
+        is_escaped = *c == '\\' && quote == '"' && !is_escaped;
+        is_closing
+    });
+    closing.map_or(0, |(at, _)| at)
 }
 
 /// Splits a line into its key and what stands after the sign.
@@ -98,8 +71,8 @@ fn split_key(line: &str) -> Option<(&str, &str)> {
     Some((key, value.trim_start()))
 }
 
-fn parse_line(line: &str) -> Result<(String, String), &'static str> {
-    let (key, value) = split_key(line).ok_or("has no '='")?;
+fn parse_value(split: Option<(&str, &str)>) -> Result<String, &'static str> {
+    let (key, value) = split.ok_or("has no '='")?;
     let name_char = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if key.is_empty()
         || !key.chars().all(name_char)
@@ -107,13 +80,24 @@ fn parse_line(line: &str) -> Result<(String, String), &'static str> {
     {
         return Err("has an invalid variable name");
     }
+    // What was no UTF-8 has this character in its place.
+    if value.contains('\u{fffd}') {
+        return Err("is not UTF-8");
+    }
+    let value = value.trim_end();
     let (value, after) = match value.as_bytes().first() {
-        Some(b'\'') => value[1..].split_once('\'').ok_or("has a quote that is not closed")?,
-        Some(b'"') => return Ok((key.into(), double_quoted(&value[1..])?)),
-        _ => return Ok((key.into(), unquoted(value).into())),
+        Some(b'\'') => {
+            let (value, after) = value[1..].split_once('\'').ok_or(NOT_CLOSED)?;
+            (value.to_owned(), after)
+        }
+        Some(b'"') => double_quoted(&value[1..])?,
+        _ => return Ok(unquoted(value).to_owned()),
     };
-    check_after_quote(after)?;
-    Ok((key.into(), value.into()))
+    match after.trim_start() {
+        "" => Ok(value),
+        after if after.starts_with('#') => Ok(value),
+        _ => Err("has text after its closing quote"),
+    }
 }
 
 fn unquoted(value: &str) -> &str {
@@ -123,29 +107,18 @@ fn unquoted(value: &str) -> &str {
     comment.map_or(value, |(at, _)| &value[..at]).trim_end()
 }
 
-fn double_quoted(text: &str) -> Result<String, &'static str> {
+/// Takes what follows an opening quote; returns the value and what follows the closing one.
+fn double_quoted(text: &str) -> Result<(String, &str), &'static str> {
     let mut value = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
-            '"' => {
-                check_after_quote(chars.as_str())?;
-                return Ok(value);
-            }
+            '"' => return Ok((value, chars.as_str())),
             '\\' if chars.as_str().starts_with(['"', '\\']) => value.extend(chars.next()),
             c => value.push(c),
         }
     }
-    Err("has a quote that is not closed")
-}
-
-fn check_after_quote(after: &str) -> Result<(), &'static str> {
-    let after = after.trim_start();
-    if after.is_empty() || after.starts_with('#') {
-        Ok(())
-    } else {
-        Err("has text after its closing quote")
-    }
+    Err(NOT_CLOSED)
 }
 
 #[cfg(test)]
@@ -155,14 +128,17 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &[(&str, &str)]) {
-        let variables = parse(text).unwrap();
-        let shown: Vec<_> = variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let variables = parse(text, None);
+        let shown: Vec<_> =
+            variables.iter().map(|(k, v)| (k.as_str(), v.as_deref().unwrap())).collect();
         assert_eq!(shown, expected);
     }
 
     #[track_caller]
     fn check_bad(text: &str, number: usize, problem: &'static str) {
-        assert_eq!(parse(text), Err(BadLine { number, problem }));
+        let variables = parse(text, None);
+        let bad = variables.into_iter().find_map(|(_, value)| value.err());
+        assert_eq!(bad, Some(BadLine { number, problem }));
     }
 
     #[test]
@@ -194,7 +170,7 @@ mod tests {
 
     #[track_caller]
     fn check_some(text: &str, expected: &[(&str, &str)]) {
-        let variables = parse_some(text, &["OURS", "URL"]);
+        let variables = parse(text, Some(&["OURS", "URL"]));
         let shown = variables.iter().map(|(key, value)| match value {
             Ok(value) => (key.as_str(), value.clone()),
             Err(BadLine { number, problem }) => (key.as_str(), format!("line {number} {problem}")),
@@ -204,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_passed_over() {
+    fn what_is_not_ours_is_ignored() {
         check_some("spring.profile=dev\nno sign\n=x\n1A='b\nexport OURS = a # b", &[("OURS", "a")]);
         check_some("A=\"b\nURL=no\n\\\"\nURL=no\" URL=no\nOURS=a", &[("OURS", "a")]);
         check_some("A='b\nURL=no\\'\nOURS=a\nB=`\nURL=no\n`", &[("OURS", "a")]);
@@ -224,11 +200,10 @@ mod tests {
         let mut random = Random::new(4);
         for _ in 0..100_000 {
             let text = random.text("AB1=_'\"\\# \n\r\té$export");
-            let some = parse_some(&text, &["A", "B"]);
+            let some = parse(&text, Some(&["A", "B"]));
             assert!(some.iter().all(|(key, _)| key == "A" || key == "B"), "{text:?}");
-            if let Ok(variables) = parse(&text) {
-                assert!(variables.iter().all(|(key, _)| !key.is_empty()), "{text:?}");
-            }
+            let all = parse(&text, None);
+            assert!(all.iter().all(|(key, value)| !key.is_empty() || value.is_err()), "{text:?}");
         }
     }
 }

@@ -5,16 +5,13 @@ mod dotenv;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{BadInput, Error, Escaped, unusable};
-use crate::http::{Secret, Secrets};
+use crate::error::{BadInput, Error, Escaped};
+use crate::http::{Secret, Secrets, read_small};
 use dotenv::BadLine;
-
-/// Largest `.env` in bytes.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What the process was started with, beside its arguments. Not `Debug`: it holds secrets.
 #[derive(Default)]
@@ -100,43 +97,36 @@ impl<'a> Settings<'a> {
         env_file: Option<&str>,
         warnings: &mut Vec<String>,
     ) -> Result<Settings<'a>, Error> {
-        let file_name = env_file.unwrap_or(".env").to_string();
-        let file_source = if env_file.is_some() { Source::EnvFile } else { Source::Found };
+        let is_strict = env_file.is_some();
+        let (file_name, file_source) = match env_file {
+            Some(name) => (name.to_owned(), Source::EnvFile),
+            None => (".env".to_owned(), Source::Found),
+        };
         let path = environment.directory.join(&file_name);
         let (file, unreadable) = (Vec::new(), None);
         let mut settings = Settings { environment, file, file_name, file_source, unreadable };
-        let mode = match env_file {
-            Some(_) => {
-                let (bytes, mode) = read(&path).map_err(|source| {
-                    let hint = "check its name and permissions";
-                    Error::file("read variables from", &path, source, hint)
-                })?;
-                let not_utf8 = |_| {
-                    unusable("is not UTF-8", "save it as UTF-8")
-                        .at(&format!("file {}", path.display()), None)
-                };
-                let text = String::from_utf8(bytes).map_err(not_utf8)?;
-                let variables = dotenv::parse(&text).map_err(|line| settings.bad_line(line))?;
-                settings.file =
-                    variables.into_iter().map(|(key, value)| (key, Ok(value))).collect();
-                mode
+        match if is_strict { read_small(&path).map(Some) } else { read_found(&path) } {
+            Ok(bytes) => {
+                let text = bytes.unwrap_or_default();
+                let ours = (!is_strict).then_some(FOUND);
+                settings.file = dotenv::parse(&String::from_utf8_lossy(&text), ours);
             }
-            // Only what is ours is taken.
-            None => match read_found(&path) {
-                None => 0,
-                Some(Ok((bytes, mode))) => {
-                    settings.file = dotenv::parse_some(&String::from_utf8_lossy(&bytes), FOUND);
-                    mode
-                }
-                Some(Err(error)) => {
-                    settings.unreadable = Some(error.to_string());
-                    0
-                }
-            },
-        };
+            Err(source) if is_strict => {
+                let hint = "check its name and permissions";
+                return Err(Error::file("read variables from", &path, source, hint));
+            }
+            Err(error) => settings.unreadable = Some(error.to_string()),
+        }
+        let bad_line = settings.file.iter().find_map(|(_, value)| value.clone().err());
+        if let Some(line) = bad_line.filter(|_| is_strict) {
+            return Err(settings.bad_line(line).into());
+        }
         let is_secret = |key: &str| key.ends_with("_TOKEN") || key.ends_with("_PASSWORD");
-        if mode & 0o077 != 0 && settings.file.iter().any(|(key, _)| is_secret(key)) {
-            let name = Escaped(&settings.file_name);
+        if settings.file.iter().any(|(key, _)| is_secret(key))
+            && let Ok(metadata) = path.metadata()
+            && metadata.mode() & 0o077 != 0
+        {
+            let (name, mode) = (Escaped(&settings.file_name), metadata.mode() & 0o777);
             warnings.push(format!(
                 "{name} holds a secret and others may read it (mode {mode:o}); run chmod 600 {name}"
             ));
@@ -206,17 +196,16 @@ impl<'a> Settings<'a> {
             Source::Found => Secret::in_file_under(path, folder),
             _ => Secret::in_file(path),
         };
-        secret.map_err(|error| match (error, setting.shown()) {
-            (Error::Io { source, hint, .. }, None) => {
+        secret.map_err(|error| match error {
+            Error::Io { source, hint, .. } => {
                 let problem = format!("names a file that cannot be read: {source}");
-                BadInput::new(&setting.place, None, &problem, hint).into()
+                let hint = match setting.source {
+                    Source::Found => format!("read {0} with --env-file {0}", self.file_name),
+                    _ => hint.to_owned(),
+                };
+                BadInput::new(&setting.place, setting.shown(), &problem, &hint).into()
             }
-            (Error::Io { source, .. }, shown) if setting.source == Source::Found => {
-                let problem = format!("names a file that cannot be used: {source}");
-                let hint = format!("read {0} with --env-file {0}", self.file_name);
-                BadInput::new(&setting.place, shown, &problem, &hint).into()
-            }
-            (error, _) => error,
+            error => error,
         })
     }
 
@@ -239,36 +228,23 @@ pub(in crate::cli) fn is_readable(path: &Path) -> bool {
     path.is_file() && File::open(path).is_ok()
 }
 
-/// Reads the `.env` that may be there.
-fn read_found(path: &Path) -> Option<io::Result<(Vec<u8>, u32)>> {
-    let is_missing = |path: &Path| {
-        path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    };
-    Some(match path.metadata() {
-        // A directory of this name is a Python environment, not ours.
-        Ok(metadata) if metadata.is_dir() => return None,
-        // Opening a pipe would wait for its writer.
-        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is not a regular file")),
-        Err(_) if is_missing(path) => return None,
-        Err(error) => Err(error),
-        Ok(_) => read(path),
-    })
-}
-
-/// Reads a file; returns its permissions, too.
-fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
-    let file = File::open(path)?;
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    let mut bytes = Vec::new();
-    match file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)? as u64 {
-        ..=FILE_BYTES_MAX => Ok((bytes, mode)),
-        _ => Err(io::Error::other("it is larger than 64 KiB")),
+/// Reads the `.env` that may be there; a folder of this name is a Python environment.
+fn read_found(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let not_found = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    if path.is_dir() || path.symlink_metadata().is_err_and(not_found) {
+        return Ok(None);
     }
+    // Opening a pipe would wait for its writer.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    read_small(path).map(Some)
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::cli::testing::Setup;
@@ -301,9 +277,8 @@ mod tests {
         );
         assert_eq!(setup.error(), expected);
         let setup = asked("");
-        let path = setup.path("vars");
-        std::fs::write(&path, b"A=\xff").unwrap();
-        assert_eq!(setup.error(), format!("file {path}: is not UTF-8; save it as UTF-8"));
+        std::fs::write(setup.path("vars"), b"#\xff\nA=\xff").unwrap();
+        assert_eq!(setup.error(), "vars line 2: is not UTF-8; write KEY=VALUE");
     }
 
     #[test]
@@ -372,7 +347,7 @@ mod tests {
         let outside = elsewhere.path("token");
         let refused = |setup: Setup, path: &str| {
             let expected = format!(
-                "REMOTE_WRITE_TOKEN_FILE in .env '{path}': names a file that cannot be used: it \
+                "REMOTE_WRITE_TOKEN_FILE in .env '{path}': names a file that cannot be read: it \
                  is not in or under the current directory; read .env with --env-file .env"
             );
             assert_eq!(setup.error(), expected);
