@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::Args;
 use super::flags::Verb;
 use super::incidents;
-use super::values::{self, DURATION_MS_MAX};
+use super::values;
 use crate::error::BadInput;
 use crate::labels;
 use crate::plan::{Plan, Truth, Window};
@@ -32,11 +32,7 @@ pub(super) fn plan(
     warnings: &mut Vec<String>,
 ) -> Result<Plan, BadInput> {
     check_required(verb, args)?;
-    let (grid, window) = match verb {
-        Verb::Live => live(args, now)?,
-        Verb::Preview => preview(args, now)?,
-        Verb::Backfill | Verb::Verify => past(args, now)?,
-    };
+    let (grid, window) = window(verb, args, now)?;
     let metric_name =
         labels::sanitise_metric_name("--metric-name", args.value("metric-name"), warnings)?;
     let typed_labels: Vec<&str> = args.all("labels").collect();
@@ -153,161 +149,71 @@ fn check_skipped(args: &Args, index: u64, series_count: usize) -> Result<(), Bad
     Err(args.bad("origin", &problem, "give a nearer one"))
 }
 
-/// The flags that a window is made of.
-struct Times<'a> {
-    args: &'a Args,
-    now: TimestampMs,
-    step_ms: u64,
-    origin: Option<TimestampMs>,
-    start: Option<TimestampMs>,
-    end: Option<TimestampMs>,
-}
-
-/// Returns the window of a live run, or of a preview of one.
+/// Returns the grid and the window of a run. Its start is given, or now: at a whole second for
+/// live, else at a tick. It ends before `--end-epoch`, after `--duration`, now (`--since`), or
+/// after a day (preview).
 ///
 /// # Errors
-/// The window is empty, too long, or before the origin.
-fn live(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    Times::new(args, now, args.parsed("interval", values::duration)?)?.live()
-}
-
-/// Returns a window of the past: `--since`, or from `--start-epoch` to `--end-epoch`, whose end
-/// is excluded.
-///
-/// # Errors
-/// The window is empty, too large, in the future, or before the origin.
-fn past(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    let times = Times::new(args, now, args.parsed("step-size", values::minutes)?)?;
-    let (grid, window) = times.between()?;
+/// The window is empty, too long, or before the origin; that of backfill or verify is not past.
+fn window(verb: Verb, args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
+    let is_live = verb == Verb::Live || args.has("duration") || args.has("interval");
+    let step_ms = match is_live {
+        true => millis(args.parsed("interval", values::duration)?),
+        false => millis(args.parsed("step-size", values::minutes)?),
+    };
+    let time = |name| args.parsed_if_given(name, values::time);
+    let (origin, given_start) = (time("origin")?, time("start-epoch")?);
+    let since = args.parsed_if_given("since", values::duration)?;
+    let floor = |time_ms: i64| {
+        let unit_ms = if is_live && origin.is_none() { 1000 } else { step_ms };
+        let past_ms = time_ms - origin.map_or(0, |origin| origin.0);
+        TimestampMs(time_ms - past_ms.rem_euclid(unit_ms))
+    };
+    let start = match given_start {
+        Some(start) => start,
+        None if verb == Verb::Live && args.has("resume") => origin.ok_or_else(|| {
+            let hint = "give the origin that the interrupted run logged at its start";
+            args.bad("resume", "needs --origin or --start-epoch", hint)
+        })?,
+        None => floor(now.0 - since.map_or(0, millis)),
+    };
+    let grid = Grid { origin: origin.unwrap_or(start), step_ms: step_ms.unsigned_abs() };
+    let first_index = grid.index_at_or_after(start).ok_or_else(|| {
+        let hint = "give an earlier one, or a later --start-epoch";
+        args.bad("origin", "is after the start of the window", hint)
+    })?;
+    let end = match args.parsed_if_given("duration", values::minutes)?.map(millis) {
+        Some(duration_ms) if duration_ms < step_ms => {
+            let problem = format!("is shorter than the interval of {}", args.value("interval"));
+            let hint = "give a longer one, or a shorter --interval";
+            return Err(args.bad("duration", &problem, hint));
+        }
+        Some(duration_ms) => TimestampMs(grid.time_of(first_index).0 + duration_ms),
+        None if since.is_some() => floor(now.0),
+        None => time("end-epoch")?.unwrap_or(TimestampMs(start.0 + DAY_MS)),
+    };
+    let tick_count = grid.index_at_or_after(end).unwrap_or(0).saturating_sub(first_index);
+    let flags = ["since", "duration", "end-epoch"];
+    let flag = flags.into_iter().find(|flag| args.has(flag)).unwrap_or("start-epoch");
+    if tick_count == 0 {
+        let hint = "give a longer window, or a shorter step";
+        return Err(args.bad(flag, "gives a window without a datapoint", hint));
+    }
+    if tick_count > TICK_COUNT_MAX {
+        let problem = format!("gives a window of {tick_count} datapoints, over 10^10");
+        return Err(args.bad(flag, &problem, "give a shorter window, or a longer step"));
+    }
+    let window = Window { first_index, tick_count };
     // The end itself may be to come: it is excluded.
-    if grid.time_of(window.end_index() - 1) > now {
-        let hint = "give one that is past; live pushes what is to come";
+    if !is_live && verb != Verb::Preview && grid.time_of(window.end_index() - 1) > now {
+        let hint = "give an earlier one; live pushes future datapoints";
         return Err(args.bad("end-epoch", "is in the future", hint));
     }
     Ok((grid, window))
 }
 
-/// Returns the window that a preview shows: with `--duration` or `--interval` that of a live
-/// run, else any of past or future; a day from now where nothing is given.
-///
-/// # Errors
-/// The window is empty, too large, or before the origin.
-fn preview(args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
-    match (args.has("duration"), args.has("interval")) {
-        (false, false) if args.has("since") => past(args, now),
-        (false, false) => {
-            Times::new(args, now, args.parsed("step-size", values::minutes)?)?.between()
-        }
-        (false, true) if !args.has("end-epoch") => {
-            Err(args.bad("interval", "is given without --duration", "add --duration"))
-        }
-        _ => live(args, now),
-    }
-}
-
-impl<'a> Times<'a> {
-    fn new(args: &'a Args, now: TimestampMs, step: Duration) -> Result<Self, BadInput> {
-        let time = |name| args.parsed_if_given(name, values::time);
-        let [origin, start, end] = [time("origin")?, time("start-epoch")?, time("end-epoch")?];
-        Ok(Self { args, now, step_ms: millis(step), origin, start, end })
-    }
-
-    /// Returns the window that starts now, unless flags say otherwise. It has every tick before
-    /// its end, which `--duration` or `--end-epoch` gives.
-    fn live(self) -> Result<(Grid, Window), BadInput> {
-        let Self { args, now, step_ms, origin, start, .. } = self;
-        if args.has("resume") && origin.or(start).is_none() {
-            let hint = "give the origin that the run to go on with logged at its start";
-            return Err(args.bad("resume", "needs --origin or --start-epoch", hint));
-        }
-        let this_second = TimestampMs(now.0 - now.0.rem_euclid(1000));
-        let grid = Grid { origin: origin.or(start).unwrap_or(this_second), step_ms };
-        let first_index = match (origin, start) {
-            (None, _) => 0,
-            (Some(_), Some(start)) => grid.index_at_or_after(start).ok_or_else(|| {
-                let hint = "give a later one, or an earlier --origin";
-                args.bad("start-epoch", "is before --origin", hint)
-            })?,
-            (Some(_), None) if args.has("resume") => 0,
-            (Some(_), None) => grid.index_at_or_before(now).ok_or_else(|| {
-                let hint = "give an earlier one, or --start-epoch to wait for it";
-                args.bad("origin", "is in the future", hint)
-            })?,
-        };
-        let tick_count = self.tick_count(grid.time_of(first_index))?;
-        Ok((grid, Window { first_index, tick_count }))
-    }
-
-    /// Returns how many ticks there are from `first` on.
-    fn tick_count(&self, first: TimestampMs) -> Result<u64, BadInput> {
-        let (args, step_ms) = (self.args, self.step_ms);
-        if let Some(duration) = args.parsed_if_given("duration", values::minutes)? {
-            if millis(duration) < step_ms {
-                let problem = format!("is shorter than the interval of {}", args.value("interval"));
-                let hint = "give a longer one, or a shorter --interval";
-                return Err(args.bad("duration", &problem, hint));
-            }
-            return Ok(millis(duration).div_ceil(step_ms));
-        }
-        let end = self.end.expect("one of both is required");
-        let bad = |problem, hint| Err(args.bad("end-epoch", problem, hint));
-        match end.0.abs_diff(first.0) {
-            _ if end <= first => bad("is not after the first datapoint", "give a later one"),
-            length_ms if length_ms > DURATION_MS_MAX => {
-                bad("is over 10 years after the start", "give an earlier one")
-            }
-            length_ms => Ok(length_ms.div_ceil(step_ms)),
-        }
-    }
-
-    /// Returns the window of `--since`, else from `--start-epoch` to `--end-epoch`; a day from now
-    /// where they are not given.
-    fn between(self) -> Result<(Grid, Window), BadInput> {
-        let Self { args, now, step_ms, origin, .. } = self;
-        let (start, end) = match args.parsed_if_given("since", values::duration)? {
-            Some(since) => {
-                let since_ms = i64::try_from(since.as_millis()).expect("durations are bounded");
-                (self.floored(now.0 - since_ms), self.floored(now.0))
-            }
-            None => {
-                let start = self.start.unwrap_or_else(|| self.floored(now.0));
-                (start, self.end.unwrap_or(TimestampMs(start.0 + DAY_MS)))
-            }
-        };
-        if self.start.is_some() && end <= start {
-            return Err(args.bad("end-epoch", "is not after --start-epoch", "give a later one"));
-        }
-        let grid = Grid { origin: origin.unwrap_or(start), step_ms };
-        let Some(first_index) = grid.index_at_or_after(start) else {
-            let hint = "give an earlier one, or a later start";
-            return Err(args.bad("origin", "is after the start of the window", hint));
-        };
-        let end_index = grid.index_at_or_after(end).unwrap_or(0);
-        let flag = if args.has("since") { "since" } else { "end-epoch" };
-        match end_index.saturating_sub(first_index) {
-            0 => {
-                let hint = "give a longer window, or a shorter --step-size";
-                Err(args.bad(flag, "gives a window without a datapoint", hint))
-            }
-            tick_count if tick_count > TICK_COUNT_MAX => {
-                let problem = format!("gives a window of {tick_count} datapoints, over 10^10");
-                let hint = "give a shorter window, or a longer --step-size";
-                Err(args.bad(flag, &problem, hint))
-            }
-            tick_count => Ok((grid, Window { first_index, tick_count })),
-        }
-    }
-
-    /// Returns the latest tick at or before `ms` on the grid of the origin, else on 1970's.
-    fn floored(&self, ms: i64) -> TimestampMs {
-        let step_ms = i64::try_from(self.step_ms).expect("durations are bounded to 10 years");
-        let origin_ms = self.origin.map_or(0, |origin| origin.0);
-        TimestampMs(ms - (ms - origin_ms).rem_euclid(step_ms))
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).expect("durations are bounded to 10 years")
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).expect("durations are bounded to 10 years")
 }
 
 #[cfg(test)]
@@ -374,8 +280,8 @@ mod tests {
         check(&["--origin", "1765969200.250", "--duration", "1"], "1765969200250 0 1");
         check(
             &["--origin", "1765969200.251"],
-            "--origin '1765969200.251': is in the future; \
-             give an earlier one, or --start-epoch to wait for it",
+            "--origin '1765969200.251': is after the start of the window; \
+             give an earlier one, or a later --start-epoch",
         );
     }
 
@@ -386,7 +292,8 @@ mod tests {
         check(&["--origin", "60", "--start-epoch", "120"], "60000 1 30");
         check(
             &["--origin", "60", "--start-epoch", "59.999"],
-            "--start-epoch '59.999': is before --origin; give a later one, or an earlier --origin",
+            "--origin '60': is after the start of the window; \
+             give an earlier one, or a later --start-epoch",
         );
     }
 
@@ -398,11 +305,13 @@ mod tests {
         check(&window("60.001"), "0 1 1");
         check(
             &window("60"),
-            "--end-epoch '60': is not after the first datapoint; give a later one",
+            "--end-epoch '60': gives a window without a datapoint; \
+             give a longer window, or a shorter step",
         );
         check(
-            &window("315619260.001"),
-            "--end-epoch '315619260.001': is over 10 years after the start; give an earlier one",
+            &[&window("95617583999")[..], &["--interval", "1ms"]].concat(),
+            "--end-epoch '95617583999': gives a window of 95617583939000 datapoints, over 10^10; \
+             give a shorter window, or a longer step",
         );
     }
 
@@ -462,6 +371,7 @@ mod tests {
         check_preview(&["--duration", "30"], "1765969200000 60000 0 30");
         check_preview(&["--duration=10s", "--interval=20ms"], "1765969200000 20 0 500");
         check_preview(&["--interval=1s", "--end-epoch=1765969300"], "1765969200000 1000 0 100");
+        check_preview(&["--interval=1s"], "1765969200000 1000 0 86400");
     }
 
     #[test]
@@ -469,7 +379,7 @@ mod tests {
         check_preview(
             &["--since", "100ms"],
             "--since '100ms': gives a window without a datapoint; \
-             give a longer window, or a shorter --step-size",
+             give a longer window, or a shorter step",
         );
         check_preview(
             &["--since", "1d", "--duration", "3"],
@@ -480,18 +390,14 @@ mod tests {
             "--end-epoch '3': is given together with --since; leave one of them out",
         );
         check_preview(
-            &["--interval", "1s"],
-            "--interval '1s': is given without --duration; add --duration",
-        );
-        check_preview(
             &["--end-epoch", "3"],
             "--end-epoch '3': gives a window without a datapoint; \
-             give a longer window, or a shorter --step-size",
+             give a longer window, or a shorter step",
         );
         check_preview(
             &["--origin", "1765969201"],
             "--origin '1765969201': is after the start of the window; \
-             give an earlier one, or a later start",
+             give an earlier one, or a later --start-epoch",
         );
     }
 
@@ -504,7 +410,7 @@ mod tests {
         check(
             &["--resume"],
             "--resume: needs --origin or --start-epoch; \
-             give the origin that the run to go on with logged at its start",
+             give the origin that the interrupted run logged at its start",
         );
     }
 
@@ -533,17 +439,18 @@ mod tests {
         );
         check_past(
             &["--start-epoch", "60", "--end-epoch", "60"],
-            "--end-epoch '60': is not after --start-epoch; give a later one",
+            "--end-epoch '60': gives a window without a datapoint; \
+             give a longer window, or a shorter step",
         );
         check_past(
             &["--since", "1ms"],
             "--since '1ms': gives a window without a datapoint; \
-             give a longer window, or a shorter --step-size",
+             give a longer window, or a shorter step",
         );
         check_past(
             &["--since", "1h", "--origin", "1765969200"],
             "--origin '1765969200': is after the start of the window; \
-             give an earlier one, or a later start",
+             give an earlier one, or a later --start-epoch",
         );
     }
 }

@@ -173,7 +173,7 @@ fn a_bad_window_of_the_past_is_named() {
     for end in ["1700000000", "1600000000"] {
         check(
             window("1700000000", end),
-            &format!("--end-epoch '{end}': is not after --start-epoch"),
+            &format!("--end-epoch '{end}': gives a window without a datapoint"),
         );
     }
     let required = "--since (or --start-epoch with --end-epoch) is required; see -h";
