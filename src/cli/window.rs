@@ -15,7 +15,7 @@ use crate::series::{Grid, Incidents, NoiseParams, Schedule, Seed, Series, Timest
 /// What a preview shows where nothing else is said.
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Most datapoints of a window, for each series.
-const TICK_COUNT_MAX: u64 = 10_000_000_000;
+const TICK_COUNT_MAX: u64 = 1_000_000_000_000;
 /// Most deviates of noise that are drawn, and thrown away, before the first datapoint.
 const SKIPPED_MAX: u64 = 1_000_000_000;
 /// About what one of them takes, in nanoseconds.
@@ -200,7 +200,7 @@ fn window(verb: Verb, args: &Args, now: TimestampMs) -> Result<(Grid, Window), B
         return Err(args.bad(flag, "gives a window without a datapoint", hint));
     }
     if tick_count > TICK_COUNT_MAX {
-        let problem = format!("gives a window of {tick_count} datapoints, over 10^10");
+        let problem = format!("gives a window of {tick_count} datapoints, over 10^12");
         return Err(args.bad(flag, &problem, "give a shorter window, or a longer step"));
     }
     let window = Window { first_index, tick_count };
@@ -310,7 +310,7 @@ mod tests {
         );
         check(
             &[&window("95617583999")[..], &["--interval", "1ms"]].concat(),
-            "--end-epoch '95617583999': gives a window of 95617583939000 datapoints, over 10^10; \
+            "--end-epoch '95617583999': gives a window of 95617583939000 datapoints, over 10^12; \
              give a shorter window, or a longer step",
         );
     }

@@ -5,28 +5,25 @@
 use crate::report::utc_time;
 use crate::series::TimestampMs;
 
-/// A spread below this is drawn as none, so that no quotient overflows.
-const SPREAD_TINY: f64 = 1e-300;
+/// A larger value is drawn at this one, and values that are all smaller than its inverse at 0.
+const VALUE_MAX: f64 = 1e300;
 /// A spread of less than this part of the values is drawn as none: its labels would be alike.
 const SPREAD_MIN: f64 = 1e-12;
-/// A number longer than this is written with an exponent, if that is shorter.
-const FIXED_CHARS_MAX: usize = 9;
 
-const SECOND_MS: u64 = 1000;
-const MINUTE_MS: u64 = 60 * SECOND_MS;
-const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
+const SECOND_MS: i64 = 1000;
+const MINUTE_MS: i64 = 60 * SECOND_MS;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// What may lie between two marks of the time axis.
-#[rustfmt::skip]
-const TIME_STEPS_MS: &[u64] = &[
-    1, 2, 5, 10, 20, 50, 100, 200, 500,
-    SECOND_MS, 2 * SECOND_MS, 5 * SECOND_MS, 10 * SECOND_MS, 15 * SECOND_MS, 30 * SECOND_MS,
-    MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS, 15 * MINUTE_MS, 30 * MINUTE_MS,
-    HOUR_MS, 2 * HOUR_MS, 3 * HOUR_MS, 6 * HOUR_MS, 12 * HOUR_MS,
-    DAY_MS, 2 * DAY_MS, 5 * DAY_MS, 10 * DAY_MS, 20 * DAY_MS, 50 * DAY_MS, 100 * DAY_MS,
-    200 * DAY_MS, 500 * DAY_MS, 1000 * DAY_MS, 2000 * DAY_MS,
+/// What may lie between two marks of the time axis: a unit and how many of it.
+const TIME_STEPS: &[(i64, &[i64])] = &[
+    (1, &[1, 2, 5, 10, 20, 50, 100, 200, 500]),
+    (SECOND_MS, &[1, 2, 5, 10, 15, 30]),
+    (MINUTE_MS, &[1, 2, 5, 10, 15, 30]),
+    (HOUR_MS, &[1, 2, 3, 6, 12]),
+    (DAY_MS, &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]),
 ];
+const LONGEST_TIME_STEP_MS: i64 = 2000 * DAY_MS;
 
 /// The values from bottom to top: a label at every so many rows, each a multiple of a round step.
 #[derive(Clone, Debug)]
@@ -38,21 +35,26 @@ pub(super) struct ValueAxis {
     lowest: f64,
     interval_count: usize,
     rows_per_interval: usize,
+    /// Whether numbers have an exponent: they are too long without.
+    is_scientific: bool,
 }
 
 impl ValueAxis {
     /// Returns an axis of up to about `rows` rows on which `min` and `max` both lie.
-    pub(super) fn new(mut min: f64, mut max: f64, rows: usize) -> Self {
+    pub(super) fn new(min: f64, max: f64, rows: usize) -> Self {
+        let [mut min, mut max] = [min, max].map(|value| value.clamp(-VALUE_MAX, VALUE_MAX));
         let size = min.abs().max(max.abs());
-        if max - min <= SPREAD_TINY.max(size * SPREAD_MIN) {
-            let margin = if size < 1e10 * SPREAD_TINY { 1.0 } else { size / 10.0 };
-            (min, max) = (min - margin, max + margin);
+        if size * VALUE_MAX < 1.0 {
+            (min, max) = (-1.0, 1.0);
+        } else if max - min <= size * SPREAD_MIN {
+            (min, max) = (min - size / 10.0, max + size / 10.0);
         }
         let (step, exponent) = round_up((max - min) / 5.0);
         let (lowest, highest) = ((min / step).floor(), (max / step).ceil());
         let interval_count = index(highest - lowest).max(1);
         let rows_per_interval = (rows / interval_count).max(1);
-        Self { step, exponent, lowest, interval_count, rows_per_interval }
+        let is_scientific = size >= 1e7 || exponent < -4;
+        Self { step, exponent, lowest, interval_count, rows_per_interval, is_scientific }
     }
 
     /// Returns how many rows the axis has.
@@ -60,33 +62,24 @@ impl ValueAxis {
         self.interval_count * self.rows_per_interval + 1
     }
 
-    /// Returns what stands at a row, counted from the top: a label of up to `chars_max`
-    /// characters, of which there are 9 at least, or nothing.
-    pub(super) fn label(&self, row: usize, chars_max: usize) -> String {
+    /// Returns the label of a row, counted from the top; empty for the rows between labels.
+    pub(super) fn label(&self, row: usize) -> String {
         let from_bottom = self.rows() - 1 - row;
         if !from_bottom.is_multiple_of(self.rows_per_interval) {
             return String::new();
         }
-        let value = (self.lowest + (from_bottom / self.rows_per_interval) as f64) * self.step;
-        let label = self.number(value, 0);
-        // At its longest: a sign, a digit, the point, more digits, and e-300.
-        if label.len() <= chars_max { label } else { format!("{value:.*e}", chars_max - 8) }
+        let steps = self.lowest + (from_bottom / self.rows_per_interval) as f64;
+        self.number(steps * self.step, 0)
     }
 
     /// Returns a value as exact as the labels, and by so many digits more.
     pub(super) fn number(&self, value: f64, more_digits: i32) -> String {
-        if value == 0.0 {
-            return "0".into();
+        let decimals = usize::try_from(more_digits - self.exponent).unwrap_or(0);
+        match self.is_scientific {
+            _ if value == 0.0 => "0".into(),
+            true => format!("{value:.3e}"),
+            false => format!("{value:.decimals$}"),
         }
-        let exponent = self.exponent - more_digits;
-        let decimals = usize::try_from(-exponent).unwrap_or(0);
-        let fixed = format!("{value:.decimals$}");
-        if fixed.len() <= FIXED_CHARS_MAX {
-            return fixed;
-        }
-        let digits = usize::try_from(magnitude(value) - exponent).unwrap_or(0);
-        let scientific = format!("{value:.digits$e}");
-        if scientific.len() < fixed.len() { scientific } else { fixed }
     }
 
     /// Returns the dot of a value, counted from the top, where a row has `dots_per_row`.
@@ -123,15 +116,6 @@ fn magnitude(number: f64) -> i32 {
     text.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0)
 }
 
-/// A mark of the time axis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TimeMark {
-    /// The cell under which it stands.
-    pub(super) column: usize,
-    /// Its date at midnight, else its time of day.
-    pub(super) label: String,
-}
-
 /// The times from left to right.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeAxis {
@@ -148,38 +132,32 @@ impl TimeAxis {
         index(past as f64 / span as f64 * (count - 1) as f64)
     }
 
-    /// Returns the marks for an axis of `columns` cells: as many round times as have room.
-    pub(super) fn marks(&self, columns: usize) -> Vec<TimeMark> {
-        let span_ms = self.last.0.abs_diff(self.first.0);
-        let fits = |step_ms: &&u64| {
-            let label_columns = self.label(TimestampMs(1), **step_ms).len() as u64 + 2;
-            span_ms.saturating_mul(label_columns) <= *step_ms * columns as u64
+    /// Returns the cells under which labels stand, of `columns`, and the labels: as many round
+    /// times as have room; the first time where no round one is in the window.
+    pub(super) fn marks(&self, columns: usize) -> Vec<(usize, String)> {
+        let span_ms = self.last.0 - self.first.0;
+        let fits = |step_ms: &i64| {
+            let label_columns = self.label(1, *step_ms).len() as i64 + 2;
+            span_ms.saturating_mul(label_columns) <= step_ms * columns as i64
         };
-        let longest = TIME_STEPS_MS[TIME_STEPS_MS.len() - 1];
-        let step_ms = *TIME_STEPS_MS.iter().find(fits).unwrap_or(&longest);
-        let step = i64::try_from(step_ms).expect("a step is a few years at most");
-        let before = self.first.0.rem_euclid(step);
-        let round = self.first.0 - before + if before == 0 { 0 } else { step };
-        let times = (0..).map(|k| round + k * step).take_while(|time| *time <= self.last.0);
-        let mut marks: Vec<TimeMark> =
-            times.map(|time| self.mark(time, step_ms, columns)).collect();
-        if marks.is_empty() {
-            // A window between two round times.
-            marks.push(self.mark(self.first.0, 1, columns));
-        }
-        marks
+        let mut steps_ms =
+            TIME_STEPS.iter().flat_map(|(unit_ms, counts)| counts.iter().map(|n| n * *unit_ms));
+        let step_ms = steps_ms.find(fits).unwrap_or(LONGEST_TIME_STEP_MS);
+        let mark = |time_ms, step_ms| {
+            (self.position(TimestampMs(time_ms), columns), self.label(time_ms, step_ms))
+        };
+        let first_ms = self.first.0 + (-self.first.0).rem_euclid(step_ms);
+        let times_ms = (0..).map(|k| first_ms + k * step_ms).take_while(|ms| *ms <= self.last.0);
+        let marks: Vec<_> = times_ms.map(|time_ms| mark(time_ms, step_ms)).collect();
+        if marks.is_empty() { vec![mark(self.first.0, 1)] } else { marks }
     }
 
-    fn mark(&self, time_ms: i64, step_ms: u64, columns: usize) -> TimeMark {
-        let time = TimestampMs(time_ms);
-        TimeMark { column: self.position(time, columns), label: self.label(time, step_ms) }
-    }
-
-    /// Returns what tells a multiple of `step_ms` from the others.
-    fn label(&self, time: TimestampMs, step_ms: u64) -> String {
-        let text = utc_time(time);
-        let is_midnight = time.0.rem_euclid(DAY_MS as i64) == 0;
-        let is_years = self.last.0.abs_diff(self.first.0) > 360 * DAY_MS;
+    /// Returns what tells a multiple of `step_ms` from the others: its date at midnight, else its
+    /// time of day.
+    fn label(&self, time_ms: i64, step_ms: i64) -> String {
+        let text = utc_time(TimestampMs(time_ms));
+        let is_midnight = time_ms.rem_euclid(DAY_MS) == 0;
+        let is_years = self.last.0 - self.first.0 > 360 * DAY_MS;
         let shown = match step_ms {
             DAY_MS.. if is_years => 0..10,
             MINUTE_MS.. if is_midnight => 5..10,

@@ -1,5 +1,8 @@
 //! The dots of a chart, and the characters that they make.
 
+use std::mem;
+use std::ops::RangeInclusive;
+
 use super::axis::{TimeAxis, ValueAxis};
 use crate::series::Tick;
 
@@ -37,15 +40,31 @@ enum Dot {
     Line,
 }
 
-/// A column of dots: what is kept of the samples in it.
+/// What is kept of some samples.
 #[derive(Clone, Copy)]
-struct Column {
-    min: f64,
-    max: f64,
-    sum: f64,
-    count: u64,
-    /// Whether a tick in it is in a gap.
-    has_gap: bool,
+pub(super) struct Extent {
+    pub(super) min: f64,
+    pub(super) max: f64,
+    pub(super) sum: f64,
+    pub(super) count: u64,
+}
+
+impl Extent {
+    /// Of no samples.
+    pub(super) const EMPTY: Self =
+        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, count: 0 };
+
+    pub(super) fn add(&mut self, value: f64) {
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.sum += value;
+        self.count += 1;
+    }
+
+    /// Returns the mean of at least one sample.
+    pub(super) fn mean(&self) -> f64 {
+        self.sum / self.count as f64
+    }
 }
 
 /// The dots of a chart.
@@ -70,61 +89,56 @@ impl<'a> Canvas<'a> {
         values: &ValueAxis,
         times: TimeAxis,
     ) {
-        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
-        let empty = Column { min, max, sum: 0.0, count: 0, has_gap: false };
-        let mut columns = vec![empty; self.width];
+        // Of each column of dots the samples, and whether a tick is in a gap.
+        let mut columns = vec![(Extent::EMPTY, false); self.width];
         for Tick { timestamp, value, .. } in ticks {
-            let column = &mut columns[times.position(timestamp, self.width)];
-            let Some(value) = value else {
-                column.has_gap = true;
-                continue;
-            };
-            column.min = column.min.min(value);
-            column.max = column.max.max(value);
-            column.sum += value;
-            column.count += 1;
+            let (extent, has_gap) = &mut columns[times.position(timestamp, self.width)];
+            match value {
+                Some(value) => extent.add(value),
+                None => *has_gap = true,
+            }
         }
         let dot = |value| values.dot(value, self.glyphs.dots[1]);
-        let is_alone = columns.iter().filter(|column| column.count > 0).count() == 1;
-        let mut before = None;
-        for (x, column) in columns.iter().enumerate() {
-            if column.count == 0 {
-                before = before.filter(|_| !column.has_gap);
-                continue;
+        let mut corners = Vec::new();
+        for (x, (extent, has_gap)) in columns.into_iter().enumerate() {
+            if extent.count > 0 {
+                self.shade(x, dot(extent.max)..=dot(extent.min));
+                corners.push((x, dot(extent.mean())));
+            } else if has_gap {
+                self.line(&mem::take(&mut corners));
             }
-            for y in dot(column.max)..=dot(column.min) {
-                // Of braille every other dot, so that the line is seen in front of them.
-                if self.glyphs.dots[1] == 1 || (x + y).is_multiple_of(2) {
-                    self.set(x, y, Dot::Shade);
-                }
+        }
+        self.line(&corners);
+    }
+
+    fn shade(&mut self, x: usize, dots: RangeInclusive<usize>) {
+        for y in dots {
+            // Of braille every other dot, so that the line is seen in front of them.
+            let at = &mut self.dots[y * self.width + x];
+            if *at == Dot::Blank && (self.glyphs.dots[1] == 1 || (x + y).is_multiple_of(2)) {
+                *at = Dot::Shade;
             }
-            let here = (x, dot(column.sum / column.count as f64));
-            self.line(before.unwrap_or(here), here);
-            if is_alone {
-                // A single dot is hardly seen: all of its cell.
-                let (across, down) = (self.glyphs.dots[0], self.glyphs.dots[1]);
-                let (left, top) = (x / across * across, here.1 / down * down);
-                (top..top + down).for_each(|y| self.line((left, y), (left + across - 1, y)));
-            }
-            before = Some(here);
         }
     }
 
-    fn set(&mut self, x: usize, y: usize, dot: Dot) {
-        let at = &mut self.dots[y * self.width + x];
-        if *at != Dot::Line {
-            *at = dot;
+    /// Draws a line through its corners, from left to right; a single one as all of its cell, for
+    /// a dot of braille is hardly seen.
+    fn line(&mut self, corners: &[(usize, usize)]) {
+        if let [(x, y)] = corners {
+            let [across, down] = self.glyphs.dots;
+            let (left, top) = (x / across * across, y / down * down);
+            (top..top + down).for_each(|y| self.straight((left, y), (left + across - 1, y)));
         }
+        corners.windows(2).for_each(|ends| self.straight(ends[0], ends[1]));
     }
 
-    /// Draws from the left end to the right one.
-    fn line(&mut self, (left, from): (usize, usize), (right, to): (usize, usize)) {
+    fn straight(&mut self, (left, from): (usize, usize), (right, to): (usize, usize)) {
         let steps = (right - left).max(from.abs_diff(to)).max(1);
         // A whole number of half steps, rounded.
         let between =
             |a: usize, b: usize, k: usize| (2 * (a * (steps - k) + b * k) + steps) / (2 * steps);
         for k in 0..=steps {
-            self.set(between(left, right, k), between(from, to, k), Dot::Line);
+            self.dots[between(from, to, k) * self.width + between(left, right, k)] = Dot::Line;
         }
     }
 

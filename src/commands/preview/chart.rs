@@ -5,14 +5,12 @@
 //! the window's length.
 
 use super::axis::{TimeAxis, ValueAxis};
-use super::canvas::{ASCII, BRAILLE, Canvas, Glyphs};
+use super::canvas::{ASCII, BRAILLE, Canvas, Extent, Glyphs};
 use crate::report::words::wrapped;
 use crate::series::{Tick, TimestampMs};
 
-/// No chart is narrower: two values' labels and a few cells beside them.
+/// No chart is narrower: the longest label of a value has 13 characters.
 pub(super) const COLUMNS_MIN: usize = 20;
-/// What is left beside the labels at least: the border, and as much as a time's label takes.
-const PLOT_COLUMNS_MIN: usize = 10;
 
 /// How a chart is to look.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +41,18 @@ pub(super) fn chart(
     marks: impl Iterator<Item = Mark>,
     style: Style,
 ) -> Vec<String> {
-    let Some(extent) = Extent::of(ticks.clone()) else { return Vec::new() };
+    let (mut extent, mut window) = (Extent::EMPTY, None);
+    for Tick { timestamp, value, .. } in ticks.clone() {
+        window = Some((window.map_or(timestamp, |(first, _)| first), timestamp));
+        value.into_iter().for_each(|value| extent.add(value));
+    }
+    let Some((first, last)) = window.filter(|_| extent.count > 0) else { return Vec::new() };
     let columns = style.columns.max(COLUMNS_MIN);
     let values = ValueAxis::new(extent.min, extent.max, style.rows);
-    let labels: Vec<String> =
-        (0..values.rows()).map(|row| values.label(row, columns - PLOT_COLUMNS_MIN)).collect();
+    let labels: Vec<String> = (0..values.rows()).map(|row| values.label(row)).collect();
     let gutter = labels.iter().map(String::len).max().unwrap_or(0);
     let local = |time: TimestampMs| TimestampMs(time.0 + style.utc_offset_ms);
-    let times = TimeAxis { first: local(extent.first), last: local(extent.last) };
+    let times = TimeAxis { first: local(first), last: local(last) };
     let glyphs = if style.is_ascii { &ASCII } else { &BRAILLE };
     let mut canvas = Canvas::new(columns - gutter - 1, values.rows(), glyphs);
     canvas.plot(
@@ -71,42 +73,11 @@ pub(super) fn chart(
     lines.extend(time_lines(times, gutter, columns, glyphs));
     let marks = marks.map(|(number, ends)| (number, ends.map(local)));
     lines.extend(mark_line(times, gutter, columns, marks));
-    lines.extend(wrapped(&extent.in_words(&values), columns));
+    let [min, mean, max] =
+        [extent.min, extent.mean(), extent.max].map(|value| values.number(value, 2));
+    let words = format!("min {min}, mean {mean}, max {max}, count {}", extent.count);
+    lines.extend(wrapped(&words, columns));
     lines
-}
-
-/// What is to be known of the samples before one is drawn.
-struct Extent {
-    first: TimestampMs,
-    last: TimestampMs,
-    min: f64,
-    max: f64,
-    sum: f64,
-    count: u64,
-}
-
-impl Extent {
-    fn of(ticks: impl Iterator<Item = Tick>) -> Option<Self> {
-        let mut ticks = ticks.peekable();
-        let first = ticks.peek()?.timestamp;
-        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
-        let mut extent = Self { first, last: first, min, max, sum: 0.0, count: 0 };
-        for Tick { timestamp, value, .. } in ticks {
-            extent.last = timestamp;
-            let Some(value) = value else { continue };
-            extent.min = extent.min.min(value);
-            extent.max = extent.max.max(value);
-            extent.sum += value;
-            extent.count += 1;
-        }
-        Some(extent).filter(|extent| extent.count > 0)
-    }
-
-    fn in_words(&self, values: &ValueAxis) -> String {
-        let [min, mean, max] =
-            [self.min, self.sum / self.count as f64, self.max].map(|value| values.number(value, 2));
-        format!("min {min}, mean {mean}, max {max}, count {}", self.count)
-    }
 }
 
 /// Returns the time axis and its labels.
@@ -114,13 +85,12 @@ fn time_lines(times: TimeAxis, gutter: usize, columns: usize, glyphs: &Glyphs) -
     let plot_columns = columns - gutter - 1;
     let mut axis = vec![glyphs.baseline[0]; plot_columns];
     let mut labels = String::new();
-    for mark in times.marks(plot_columns) {
-        axis[mark.column] = glyphs.baseline[1];
-        let length = mark.label.len();
-        let centred = (gutter + 1 + mark.column).saturating_sub(length / 2);
-        let start = centred.min(columns - length);
+    for (column, label) in times.marks(plot_columns) {
+        axis[column] = glyphs.baseline[1];
+        let centred = (gutter + 1 + column).saturating_sub(label.len() / 2);
+        let start = centred.min(columns - label.len());
         if labels.is_empty() || labels.len() < start {
-            labels = format!("{labels:<start$}{}", mark.label);
+            labels = format!("{labels:<start$}{label}");
         }
     }
     [format!("{:gutter$}{}{}", "", glyphs.corner, axis.iter().collect::<String>()), labels]
@@ -242,27 +212,31 @@ min -7.50, mean -3.38, max -1.00, count
     #[test]
     fn huge_and_tiny_values_have_exponents() {
         let expected = "
- 1.0e300+**
-   5e299+  ****                      ***
-       0+      ****             *****
-  -5e299+          ****    *****
--1.0e300+              ****
+5.000e-9+                            ***
+4.000e-9+                       *****
+3.000e-9+                  *****
+2.000e-9+        **********
+1.000e-9+********
         ++--------------+--------------+
        11:00          11:01        11:02
-min -1.000e300, mean 1.67e299, max
-1.000e300, count 3";
-        check(&[1e300, -1e300, 5e299], PLAIN, expected);
-        let expected = "
-5e-9+                                ***
-4e-9+                          ******
-3e-9+                    ******
-2e-9+         ***********
-1e-9+*********
-    ++----------------+----------------+
-   11:00            11:01          11:02
-min 1.00e-9, mean 2.67e-9, max 5.00e-9,
-count 3";
+min 1.000e-9, mean 2.667e-9, max
+5.000e-9, count 3";
         check(&[1e-9, 2e-9, 5e-9], PLAIN, expected);
+        let huge = lines(&[f64::MAX, f64::MIN, 0.0], 60_000, PLAIN);
+        assert!(huge[0].starts_with(" 1.000e300+**"), "{huge:#?}");
+    }
+
+    #[test]
+    fn a_sample_between_two_gaps_is_seen() {
+        let values = [Some(1.0), None, Some(4.0), None, Some(1.0), Some(1.0)];
+        let ticks = (0..).zip(values).map(|(k, value)| Tick {
+            timestamp: TimestampMs(START_MS + k * 60_000),
+            value,
+            is_anomaly: value.is_none(),
+        });
+        let lines = chart(ticks, std::iter::empty(), Style { is_ascii: false, ..PLAIN });
+        assert!(lines[0].ends_with("4┤               ⣿"), "{lines:#?}");
+        assert!(lines[3].starts_with("1┤⣿ ") && lines[3].ends_with(" ⠒⠒⠒⠒⠒⠒⠒⠒"), "{lines:#?}");
     }
 
     #[test]
@@ -278,10 +252,9 @@ min 1.00, mean 2.50,
 max 4.00, count 4";
         check(&[1.0, 2.0, 3.0, 4.0], Style { columns: 20, ..PLAIN }, expected);
         check(&[1.0, 2.0, 3.0, 4.0], Style { columns: 1, ..PLAIN }, expected);
-        // No room for all digits: there are fewer, and still room for the plot.
-        let close = [1e9, 1e9 + 0.001, 1e9 + 0.002];
+        let close = [-1e6, -1e6 + 0.001, -1e6 + 0.002];
         let first = &lines(&close, 60_000, Style { columns: 20, ..PLAIN })[0];
-        assert_eq!(first, "1.00e9+           **");
+        assert_eq!(first, " -999999.9980+     *");
     }
 
     #[test]

@@ -26,8 +26,6 @@ const COLUMNS: usize = 80;
 /// The height of the plot of one series, and of each of several.
 const ROWS: usize = 16;
 const ROWS_OF_SEVERAL: usize = 8;
-/// Stands for a space at which no line is broken.
-const KEPT_SPACE: &str = "\u{a0}";
 /// Series beyond these are counted, not drawn.
 const CHART_COUNT_MAX: usize = 3;
 /// Datapoints of all charts; they take about 3 seconds.
@@ -201,25 +199,20 @@ fn marks(plan: &Plan, k: usize) -> impl Iterator<Item = Mark> {
 /// Returns the lines with the count of the datapoints and their times: one, if it is not too long.
 fn window_lines(plan: &Plan, columns: usize) -> Vec<String> {
     let model = &plan.model;
-    // No line ends between a date and its time: such a space is put back last.
-    let time = |index| {
-        let time = TimestampMs(model.grid.time_of(index).0 + model.utc_offset_ms);
-        utc_time(time).replace(' ', KEPT_SPACE)
-    };
+    let time = |index| utc_time(TimestampMs(model.grid.time_of(index).0 + model.utc_offset_ms));
     let (first, last) = (time(plan.window.first_index), time(plan.window.end_index() - 1));
     let step = step_in_words(model.grid.step_ms);
     let count = count_of(plan.schedule_of(0..1).count(plan.window.ticks()), "datapoint");
     let zone = offset_in_words(i32::try_from(model.utc_offset_ms / 1000).expect("within a day"));
     let (count, times) = match plan.window.tick_count {
-        1 => (format!("{count},"), format!("{first}{KEPT_SPACE}{zone}")),
-        _ => (format!("{count}, 1 per {step},"), format!("{first} to {last}{KEPT_SPACE}{zone}")),
+        1 => (format!("{count},"), format!("{first} {zone}")),
+        _ => (format!("{count}, 1 per {step},"), format!("{first} to {last} {zone}")),
     };
     let line = format!("{count} {times}");
-    let lines = match line.chars().count() <= columns {
+    match line.chars().count() <= columns {
         true => vec![line],
         false => [count, times].map(|text| wrapped(&text, columns)).concat(),
-    };
-    lines.iter().map(|line| line.replace(KEPT_SPACE, " ")).collect()
+    }
 }
 
 /// Returns a text with everything but ASCII escaped.
