@@ -32,6 +32,7 @@
 //! cli/incidents.rs             --incident: which trouble, when, and of which series
 //! cli/env/mod.rs               variables: the environment first, then .env
 //! cli/env/dotenv.rs            the lines of a .env
+//! cli/env/tests.rs             (tests) whom to trust
 //! cli/receiver/mod.rs          which receiver: URL or environment, certificates, proxy
 //! cli/receiver/credentials.rs  as whom, each secret for its own target
 //! cli/receiver/headers.rs      additional request headers
@@ -39,7 +40,6 @@
 //! cli/rerun_args.rs            the arguments that a printed command repeats
 //! cli/help.rs                  -h, --help, --version
 //! cli/testing.rs               (tests) a command line that works
-//! cli/trust.rs                 (tests) who may name target, secret, proxy and certificates
 //!
 //! commands/mod.rs              the commands, each with what it has to know and its run
 //! commands/push.rs             what live and backfill share: settings, connections, counts

@@ -10,8 +10,6 @@ mod receiver;
 mod rerun_args;
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
-mod trust;
 mod values;
 mod window;
 

@@ -130,7 +130,7 @@ fn a_bad_secret_is_named_and_not_shown() {
     check(us().env("CDO_TOKEN", "s3c\nret"), "CDO_TOKEN: has a line end in it");
     check(us().file(".env", "CDO_TOKEN="), "CDO_TOKEN in .env: is empty");
     let from_file = || us().env("CDO_TOKEN_FILE", "token");
-    check(from_file(), "cannot read the secret in 'token': No such file");
+    check(from_file(), "CDO_TOKEN_FILE 'token': names a file that cannot be read: No such file");
     let two_lines = from_file().file("token", "s3c\nret\n");
     check(two_lines, "CDO_TOKEN_FILE 'token': names a file that has a line end in it");
     let bearer = good().env("REMOTE_WRITE_TOKEN", "Bearer s3cret");
@@ -160,7 +160,7 @@ fn a_bad_file_of_variables_is_named() {
     check(bytes, ".env line 1: is not UTF-8; write KEY=VALUE");
     let asked = |content: &[u8]| good().flag("env-file", "x.env").file("x.env", content);
     check(asked(b"# one\nTOKEN s3cret\n"), "x.env line 2: has no '='");
-    check(asked(b"A=\xff"), "file x.env: is not UTF-8");
+    check(asked(b"A=\xff"), "x.env line 1: is not UTF-8");
     check(asked(b"1=s3cret"), "x.env line 1: has an invalid variable name");
     let nowhere = good().flag("env-file", "/nowhere/x");
     check(nowhere, "cannot read variables from '/nowhere/x': No such file");
