@@ -17,16 +17,14 @@ use crate::openmetrics::{self, Lines};
 use crate::plan::Plan;
 use crate::report::progress::Progress;
 use crate::report::words::count_of;
-use crate::report::{Field, Level, Report, stdout};
-use temporary::{Named, Temporary};
+use crate::report::{Field, Report, stdout};
+use temporary::Temporary;
 
 /// What is written at once.
 const BYTES_PER_WRITE: usize = 64 * 1024;
 
-/// What to know when there is nothing to take back.
+/// What to know when what was written cannot be taken back.
 const NOT_WHOLE: &str = "what was read is not whole";
-/// What to know when there is.
-const NOTHING_KEPT: &str = "nothing of it is kept";
 
 /// What the backfill verb needs to write a file.
 #[derive(Debug)]
@@ -92,14 +90,14 @@ impl Export<'_> {
             let _ = fchown(&file, Some(metadata.uid()), Some(metadata.gid()));
             let _ = file.set_permissions(metadata.permissions());
         }
-        match self.write(&mut file).map_err(not_written(Some(path), NOTHING_KEPT))? {
-            Exit::Success => {}
-            exit => return Ok(exit),
+        let failed = not_written(Some(path), "nothing of it is kept");
+        let exit = self.write(&mut file).map_err(&failed)?;
+        if exit == Exit::Success {
+            // The name must not be there before the bytes are.
+            file.sync_all().map_err(&failed)?;
+            self.name(path, &target)?;
         }
-        // The name must not be there before the bytes are.
-        file.sync_all().map_err(not_written(Some(path), NOTHING_KEPT))?;
-        self.name(path, &target)?;
-        Ok(Exit::Success)
+        Ok(exit)
     }
 
     /// Gives the complete file its name, which a file that has it by now keeps unless `--force`
@@ -110,24 +108,12 @@ impl Export<'_> {
         } else {
             self.temporary.link_to(target, |from, to| fs::hard_link(from, to))
         };
-        match named {
-            Ok(Named::Safely) => {}
-            Ok(Named::WithoutLink) => {
-                let text = format!(
-                    "'{}' is on a file system without hard links: a file that took the name at \
-                     the last moment would be lost",
-                    Escaped(&path.to_string_lossy())
-                );
-                self.report.log(Level::Warning, "no_links", &[], &text);
-            }
-            Err((kept, source)) => {
-                let [kept, path] = [&*kept, path].map(|path| path.to_string_lossy());
-                let what = format!("give '{}' its name '{}'", Escaped(&kept), Escaped(&path));
-                let hint = "it is complete: rename it";
-                return Err(Error::Io { what, source, hint, exit: Exit::Incomplete });
-            }
-        }
-        Ok(())
+        named.map_err(|(kept, source)| {
+            let [kept, path] = [&*kept, path].map(|path| path.to_string_lossy());
+            let what = format!("give '{}' its name '{}'", Escaped(&kept), Escaped(&path));
+            let hint = "it is complete: rename it";
+            Error::Io { what, source, hint, exit: Exit::Incomplete }
+        })
     }
 
     /// Writes into what is there and is no file, such as a FIFO.

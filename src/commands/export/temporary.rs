@@ -1,7 +1,7 @@
 //! A file that has its name only when it is complete. Never replaces a file unless told to.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,12 @@ use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Shutdown;
-use crate::openmetrics;
 
 const PREFIX: &str = ".push-live-metrics.";
 const SUFFIX: &str = ".tmp";
+/// The extension of a complete file whose name was taken, in place of the suffix: no run takes it
+/// for a file that is being written.
+const COMPLETE: &str = "om";
 
 /// The file that is being written, until it has its name. It is removed at the end of the run,
 /// also by a signal while the main thread is stuck in a write. Its writer holds a lock on it, by
@@ -20,18 +22,8 @@ const SUFFIX: &str = ".tmp";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Temporary(Arc<Mutex<Option<PathBuf>>>);
 
-/// How a complete file has got its name.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Named {
-    /// In one step.
-    Safely,
-    /// In two, a check and a rename: the file system has no hard links.
-    WithoutLink,
-}
-
 impl Temporary {
-    /// Removes the incomplete files in the folder of `target` whose writers are dead. A complete
-    /// one stays: it may be all that there is of a run whose name was taken.
+    /// Removes the files in the folder of `target` whose writers are dead.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -44,8 +36,7 @@ impl Temporary {
             if !is_ours || !entry.file_type().is_ok_and(|file_type| file_type.is_file()) {
                 continue;
             }
-            let Ok(mut file) = File::open(entry.path()) else { continue };
-            if file.try_lock().is_ok() && !is_complete(&mut file).unwrap_or(true) {
+            if File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -64,6 +55,10 @@ impl Temporary {
             // container another run, long dead, may have had the same process id.
             let name = format!("{PREFIX}{}.{attempt}{SUFFIX}", process::id());
             let path = target.with_file_name(name);
+            if path.with_extension(COMPLETE).exists() {
+                attempt += 1;
+                continue;
+            }
             match File::create_new(&path) {
                 Ok(file) if !is_taken_away(&file, &path)? => {
                     *slot = Some(path);
@@ -75,54 +70,51 @@ impl Temporary {
         }
     }
 
-    /// Gives the file its name, also when another has it.
+    /// Gives the complete file its name, also when another has it.
     ///
     /// # Errors
-    /// It has its temporary name, returned with the cause, and keeps it.
-    pub(super) fn rename_to(&self, target: &Path) -> Result<Named, (PathBuf, io::Error)> {
-        self.name(|path| fs::rename(path, target).map(|()| Named::Safely))
+    /// It has another name, returned with the cause, and keeps it.
+    pub(super) fn rename_to(&self, target: &Path) -> Result<(), (PathBuf, io::Error)> {
+        self.name(|path| fs::rename(path, target))
     }
 
-    /// Gives the file its name by `link`, which fails when another file has it.
+    /// Gives the complete file its name by `link`, which fails when another file has it.
     ///
     /// # Errors
-    /// It has its temporary name, returned with the cause, and keeps it.
+    /// It has another name, returned with the cause, and keeps it.
     pub(super) fn link_to(
         &self,
         target: &Path,
         link: impl Fn(&Path, &Path) -> io::Result<()>,
-    ) -> Result<Named, (PathBuf, io::Error)> {
+    ) -> Result<(), (PathBuf, io::Error)> {
+        // EPERM or EOPNOTSUPP. Source: link(2).
+        let has_no_links = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
+        };
         self.name(|path| match link(path, target) {
             Ok(()) => {
                 // The file has its name, whatever becomes of the other one.
                 let _ = fs::remove_file(path);
-                Ok(Named::Safely)
+                Ok(())
             }
-            // EPERM or EOPNOTSUPP. Source: link(2).
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
-                ) =>
-            {
-                if target.symlink_metadata().is_ok() {
-                    return Err(io::ErrorKind::AlreadyExists.into());
-                }
-                fs::rename(path, target).map(|()| Named::WithoutLink)
-            }
-            Err(error) => Err(error),
+            Err(error) if !has_no_links(&error) => Err(error),
+            Err(_) if target.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::rename(path, target),
         })
     }
 
-    fn name(
-        &self,
-        give: impl Fn(&Path) -> io::Result<Named>,
-    ) -> Result<Named, (PathBuf, io::Error)> {
+    fn name(&self, give: impl Fn(&Path) -> io::Result<()>) -> Result<(), (PathBuf, io::Error)> {
         // Held, so that a signal does not remove it meanwhile. The file is no longer ours to
         // remove, whether it gets its name or not.
         let mut slot = self.slot();
         let path = slot.take().expect("it was created");
-        give(&path).map_err(|error| (path, error))
+        give(&path).map_err(|error| {
+            let complete = path.with_extension(COMPLETE);
+            match fs::rename(&path, &complete) {
+                Ok(()) => (complete, error),
+                Err(_) => (path, error),
+            }
+        })
     }
 
     /// Removes the file, unless it is complete.
@@ -172,17 +164,6 @@ fn is_taken_away(file: &File, path: &Path) -> io::Result<bool> {
     Ok(!fs::symlink_metadata(path).is_ok_and(|there| there.ino() == ours.ino()))
 }
 
-/// Tells whether a file ends as one that was written to its end.
-fn is_complete(file: &mut File) -> io::Result<bool> {
-    let end = openmetrics::END.as_bytes();
-    let length = u64::try_from(end.len()).expect("it is a line");
-    let mut last = Vec::new();
-    let from = file.metadata()?.len().saturating_sub(length);
-    file.seek(SeekFrom::Start(from))?;
-    file.read_to_end(&mut last)?;
-    Ok(last == end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +179,7 @@ mod tests {
             let mut file = temporary.create_beside(&target).unwrap();
             io::Write::write_all(&mut file, b"new").unwrap();
             let no_link = |_: &Path, _: &Path| Err(kind.into());
-            assert_eq!(temporary.link_to(&target, no_link).unwrap(), Named::WithoutLink);
+            temporary.link_to(&target, no_link).unwrap();
             assert_eq!(fs::read(&target).unwrap(), b"new");
 
             fs::write(&target, "precious").unwrap();
