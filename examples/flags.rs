@@ -58,6 +58,11 @@ fn words() -> impl Iterator<Item = &'static str> {
     Verb::ALL.iter().map(|verb| verb.word()).filter(|word| !word.is_empty())
 }
 
+/// Returns what may be the first word: the verbs, and help.
+fn first_words() -> String {
+    Verb::ALL.iter().map(|verb| verb.name()).chain(["help"]).collect::<Vec<_>>().join(" ")
+}
+
 fn flags() -> impl Iterator<Item = &'static Flag> {
     SECTIONS.iter().flat_map(|(_, flags)| *flags)
 }
@@ -238,7 +243,7 @@ pub(crate) fn bash() -> String {
         // The pattern of live fits all, so it is the last one.
         by_verb = if pattern == "*" { by_verb + &line } else { line + &by_verb };
     }
-    let verbs = words().collect::<Vec<_>>().join(" ");
+    let verbs = first_words();
     format!(
         r#"# bash completion for {NAME}
 _push_live_metrics() {{
@@ -250,6 +255,7 @@ _push_live_metrics() {{
 {by_verb}  esac
   flags="$flags -h --help --version"
   [ "$COMP_CWORD" != 1 ] || flags="{verbs} $flags"
+  [ "${{COMP_WORDS[1]}}/$COMP_CWORD" != help/2 ] || flags="{verbs}"
   COMPREPLY=($(compgen -W "$flags" -- "$current"))
 }}
 complete -F _push_live_metrics {NAME}
@@ -278,14 +284,14 @@ pub(crate) fn zsh() -> String {
     for (flag, text) in ASIDE {
         specs += &format!("  '(- *){flag}[{text}]' \\\n");
     }
-    let verbs = words().collect::<Vec<_>>().join(" ");
+    let verbs = first_words();
     format!("#compdef {NAME}\n_arguments \\\n{specs}  '1:verb:({verbs})'\n")
 }
 
 /// Returns the completions for fish.
 pub(crate) fn fish() -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('\'', "\\'");
-    let verbs = words().collect::<Vec<_>>().join(" ");
+    let verbs = first_words();
     let mut text = format!("complete -c {NAME} -f\n");
     text += &format!("complete -c {NAME} -n __fish_use_subcommand -a '{verbs}'\n");
     for flag in flags() {
@@ -295,14 +301,12 @@ pub(crate) fn fish() -> String {
             Offer::Words(words) => format!(" -x -a '{}'", words.join(" ")),
             Offer::Nothing => " -x".to_owned(),
         };
-        let of_verbs: Vec<&str> =
-            flag.verbs.iter().map(|verb| verb.word()).filter(|word| !word.is_empty()).collect();
+        let of_verbs: Vec<&str> = flag.verbs.iter().map(|verb| verb.name()).collect();
         let seen = format!("__fish_seen_subcommand_from {}", of_verbs.join(" "));
-        let condition = match (flag.verbs.contains(&Verb::Live), of_verbs.is_empty()) {
+        let condition = match flag.verbs.contains(&Verb::Live) {
             _ if flag.verbs == Verb::ALL => String::new(),
-            (true, true) => " -n __fish_use_subcommand".to_owned(),
-            (true, false) => format!(" -n '__fish_use_subcommand; or {seen}'"),
-            (false, _) => format!(" -n '{seen}'"),
+            true => format!(" -n '__fish_use_subcommand; or {seen}'"),
+            false => format!(" -n '{seen}'"),
         };
         let (name, help) = (flag.name, quoted(flag.help));
         text += &format!("complete -c {NAME}{condition} -l {name}{action} -d '{help}'\n");

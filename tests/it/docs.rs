@@ -103,6 +103,10 @@ fn completed_by_bash(words: &[&str]) -> Vec<String> {
 #[test]
 fn completions_are_those_of_the_verb_and_of_the_flag() {
     assert_eq!(completed_by_bash(&["ver"]), ["verify"]);
+    assert_eq!(completed_by_bash(&["li"]), ["live"]);
+    assert_eq!(completed_by_bash(&["live", "--dur"]), ["--duration"]);
+    assert_eq!(completed_by_bash(&["hel"]), ["help"]);
+    assert_eq!(completed_by_bash(&["help", "pre"]), ["preview"]);
     assert_eq!(completed_by_bash(&["--pro"]), ["--protocol"]);
     assert_eq!(completed_by_bash(&["backfill", "--res"]), ["--resume"]);
     assert!(completed_by_bash(&["preview", "--res"]).is_empty());
@@ -116,6 +120,7 @@ fn completions_are_those_of_the_verb_and_of_the_flag() {
         let missing: Vec<&str> =
             flags.filter_map(|line| line.split(' ').next()).filter(|name| !named(name)).collect();
         assert!(missing.is_empty(), "{missing:?}");
+        assert!(script.contains("live backfill preview verify help"), "{script}");
     }
 }
 
