@@ -61,6 +61,16 @@ impl<'a> Push<'a> {
         self.summary.shutdown(cancellers, Arc::clone(clock))
     }
 
+    /// Tells whether there is nothing to push or to verify, and logs why.
+    pub(super) fn is_all_in_gap(&self) -> bool {
+        let is_all_in_gap = self.config.plan.sample_count() == 0 && !self.config.verify;
+        if is_all_in_gap {
+            let text = "Nothing to push: the whole window is in a gap";
+            self.summary.report.info("no_datapoint", &[], text);
+        }
+        is_all_in_gap
+    }
+
     /// Returns the delivery of the samples of `plan`.
     pub(super) fn delivery<'b>(&'b self, plan: &'b Plan, clock: &'b dyn Clock) -> Delivery<'b> {
         Delivery::new(self.config.delivery, plan, &self.client, &self.summary, clock)

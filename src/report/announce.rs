@@ -35,9 +35,6 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
     for named in &plan.incidents {
         announce_incident(named, plan, report);
     }
-    if plan.sample_count() == 0 {
-        report.info("no_datapoint", &[], "All of the window is in a gap: it has no datapoint");
-    }
     let zone = times::zone(start..end);
     report.info("zone", &[("zone", Field::Text(&zone))], &format!("Local time: {zone}"));
 }
