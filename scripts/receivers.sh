@@ -4,7 +4,7 @@
 #
 #   target/receivers/bin/prometheus2, promtool2  2.42 (Debian 12's), or a 2.x on PATH
 #   target/receivers/bin/prometheus3, promtool3  3.5.3, or a 3.x on PATH; the tool only where it
-#                                                lies beside it (promtool2 will do as well)
+#                                                lies beside it, as a binary or as a package
 #   target/receivers/bin/victoria-metrics        1.79 (Debian 12's), or the one on PATH
 #   target/receivers/bin/nginx                   Debian's, or the one on PATH
 #
@@ -82,6 +82,9 @@ fill() {
             case $2 in apt:*) from_apt "$from" || return 1; file=$(echo "$fresh/$from"_*.deb) ;; esac
             why="the package $file cannot be read, or does not run here, or does not fit"
             dpkg -x "$file" "$fresh/package" 2>/dev/null || return 1
+            # A newer Debian has the tool in a package of its own.
+            file=$(dirname "$file")/promtool_${file##*/prometheus_}
+            [ ! -f "$file" ] || dpkg -x "$file" "$fresh/package" 2>/dev/null || return 1
             for binary in "$program" promtool; do
                 for found in "$fresh/package/usr/bin/$binary" "$fresh/package/usr/sbin/$binary"; do
                     [ ! -x "$found" ] || mv "$found" "$fresh/tree/"

@@ -55,6 +55,7 @@
 //! commands/preview/chart.rs    samples as lines of text, with both axes
 //! commands/preview/axis.rs     round values, and round times of the day
 //! commands/preview/canvas.rs   the dots, and the characters that they make
+//! commands/preview/rules.rs    a test file of `promtool test rules`
 //! commands/verify/mod.rs       reads a window back and compares it; also after a push
 //! commands/verify/check.rs     a window read and compared, chunk by chunk
 //! commands/verify/compare.rs   what should be there with what is there, sample by sample

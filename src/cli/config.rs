@@ -137,7 +137,8 @@ pub(super) fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput
         "csv" => Ok(PreviewForm::Csv),
         "truth" => Ok(PreviewForm::Truth),
         "windows" => Ok(PreviewForm::Windows),
-        _ => Err(unusable("is not a format", "give chart, csv, truth or windows")),
+        "promtool" => Ok(PreviewForm::RuleTest),
+        _ => Err(unusable("is not a format", "give chart, csv, truth, windows or promtool")),
     })?;
     Ok(PreviewConfig { plan, form })
 }

@@ -60,8 +60,6 @@ impl Verb {
 
 /// A flag that a command to continue the run repeats.
 const KEPT: Flag = Flag::new(true, Verb::ALL);
-/// Such a flag of the verbs that push or compare.
-const TRUTH: Flag = Flag::new(true, &[Verb::Live, Verb::Backfill, Verb::Verify]);
 /// A flag about this run only: its window, its last step, its output.
 const ONCE: Flag = Flag::new(false, Verb::ALL);
 /// Such a flag of some verbs.
@@ -140,7 +138,7 @@ const SERIES: &[Flag] = &[
          KIND@AT+LENGTH[/EVERY][=VALUE][,LABEL=VALUE...]. KIND is shift, ramp, spike, scale, \
          noise, flat or gap; AT is a DURATION after the origin or a TIME; labels restrict it to \
          the series that have them.").repeatable(),
-    TRUTH.flag("truth-metric", "NAME",
+    KEPT.flag("truth-metric", "NAME",
         "Beside each series push one more, of this name and with its labels: 1 inside its \
          incidents, gaps included, and 0 outside."),
 ];
@@ -229,8 +227,9 @@ const OUTPUT: &[Flag] = &[
     PREVIEW.flag("format", "chart|csv|...",
         "A chart; csv: lines of timestamp,value: epoch seconds, and the value in the fewest \
          digits that give the same bits; truth: csv with is_anomaly and the numbers of the \
-         incidents; windows: JSON, the times of the incidents of each series. With several series \
-         a last field names the series.").default("chart"),
+         incidents; windows: JSON, the times of the incidents of each series; promtool: a test \
+         file for promtool test rules. With several series a last field of the CSV names the \
+         series.").default("chart"),
     PREVIEW.flag("width", "COLUMNS",
         "Width of the chart, 20 to 1000. By default COLUMNS, the width of the terminal, or 80."),
     PREVIEW.flag("ascii", "",

@@ -30,6 +30,7 @@ mod live_check;
 mod local_time;
 mod logs;
 mod preview;
+mod promtool;
 mod proxies;
 mod receivers_smoke;
 mod resume;

@@ -111,13 +111,16 @@ fn csv_of_several_series_names_each() {
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
     // Ten years of seconds would take minutes to print.
-    let end = ["--end-epoch", "2081000000", "--step-size", "1s", "--format", "csv"];
-    let mut child = preview(&end).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut first = [0; 16];
-    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
-    assert_eq!(&first, b"timestamp,value\n");
-    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
-    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(0), ""));
+    for (format, begin) in [("csv", b"timestamp,value\n"), ("promtool", b"# A test of rule")] {
+        let end = ["--end-epoch", "2081000000", "--step-size", "1s", "--format", format];
+        let mut command = preview(&end);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = [0; 16];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        assert_eq!(&first, begin);
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(0), ""));
+    }
 }
 
 #[test]

@@ -398,6 +398,4 @@ fn incidents_that_cannot_be_are_refused_by_every_verb() {
     refused(truth(""), "--truth-metric '': is empty; give a name");
     let fleet = truth("is_known").flag("labels", "a={1..5001}");
     refused(fleet, "--truth-metric 'is_known': makes 10002 series of 5001, over 10000; ");
-    let preview = verbs[4].clone().flag("truth-metric", "is_known");
-    refused(preview, "--truth-metric: is a flag of live, backfill, verify, not of preview");
 }

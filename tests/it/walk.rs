@@ -2,11 +2,10 @@
 //! shell, in an empty folder, into a Prometheus that the README itself starts.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 
 use crate::support::cmd::Cmd;
-use crate::support::real_receiver::free_port;
+use crate::support::real_receiver::{brought, free_port};
 
 /// Returns the shell commands of a document, block by block.
 fn blocks(path: &str) -> Vec<String> {
@@ -39,12 +38,7 @@ fn digits_as_one(text: &str) -> String {
 
 #[test]
 fn the_commands_of_readme_and_guide_work_when_pasted_in_order() {
-    let prometheus = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/bin/prometheus2");
-    if !prometheus.is_file() {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no Prometheus 2");
-        let _ = writeln!(io::stderr(), "*** SKIPPED *** a test with Prometheus 2");
-        return;
-    }
+    let Some(prometheus) = brought("prometheus2") else { return };
     let port = free_port();
     // The one thing that is not pasted: the port of this test.
     let mut script = format!(

@@ -1,4 +1,4 @@
-//! The preview verb: shows a window of a series, as a chart or as CSV. Sends nothing.
+//! The preview verb: shows a window of a series, as a chart, CSV or a test file. Sends nothing.
 //!
 //! Times are UTC moved by `--utc-offset`, the time of day that the season goes by, so that a
 //! window looks the same on every host.
@@ -6,12 +6,14 @@
 mod axis;
 mod canvas;
 mod chart;
+mod rules;
 
 use std::collections::BTreeSet;
 use std::iter;
 use std::ops::Range;
 
 use chart::{COLUMNS_MIN, Mark, Style, chart};
+use rules::rule_test;
 
 use crate::error::{BadInput, Error, Escaped, Exit};
 use crate::openmetrics::series_name;
@@ -56,6 +58,8 @@ pub enum PreviewForm {
     Truth,
     /// The times that incidents cover, as the Numenta Anomaly Benchmark has them.
     Windows,
+    /// A test file of `promtool test rules`.
+    RuleTest,
 }
 
 /// Shows the window on stdout; a reader that leaves early is no error.
@@ -69,6 +73,7 @@ pub fn run(config: &PreviewConfig) -> Result<Exit, Error> {
         PreviewForm::Csv => stdout::print(csv(plan, false)),
         PreviewForm::Truth => stdout::print(csv(plan, true)),
         PreviewForm::Windows => stdout::print(windows(plan)),
+        PreviewForm::RuleTest => stdout::print(rule_test(plan)),
         PreviewForm::Chart { columns, is_ascii } => {
             check_count(plan)?;
             let style = Style {
@@ -99,7 +104,7 @@ fn check_count(plan: &Plan) -> Result<(), BadInput> {
 /// Returns series `k` in the window.
 fn ticks(plan: &Plan, k: usize) -> iter::Take<SeriesIter> {
     let count = usize::try_from(plan.window.tick_count).unwrap_or(usize::MAX);
-    plan.series(k).iter_from(plan.window.first_index).take(count)
+    plan.iter_from(k, plan.window.first_index).take(count)
 }
 
 /// Returns the lines of the CSV, its heading first: epoch seconds, and values in the fewest
@@ -108,13 +113,14 @@ fn ticks(plan: &Plan, k: usize) -> iter::Take<SeriesIter> {
 /// With the truth it tells whether incidents cover a tick, and which ones; a tick in a gap, which
 /// is left out without it, has an empty value.
 fn csv(plan: &Plan, has_truth: bool) -> impl Iterator<Item = String> {
-    let (truth, is_several) = (",is_anomaly,incident", plan.label_sets.len() > 1);
+    let count = if has_truth { plan.own_count() } else { plan.label_sets.len() };
+    let (truth, is_several) = (",is_anomaly,incident", count > 1);
     let (truth, series) =
         (if has_truth { truth } else { "" }, [",series", ""][usize::from(!is_several)]);
-    let lines = plan.label_sets.iter().enumerate().flat_map(move |(k, labels)| {
+    let lines = plan.label_sets[..count].iter().enumerate().flat_map(move |(k, labels)| {
         let name = csv_field(&series_name(labels));
         let name = if is_several { format!(",{name}") } else { String::new() };
-        let mut iter = plan.series(k).iter_from(plan.window.first_index);
+        let mut iter = plan.iter_from(k, plan.window.first_index);
         plan.window.ticks().filter_map(move |_| {
             let Tick { timestamp, value, is_anomaly } = iter.next()?;
             if !has_truth {
@@ -134,7 +140,7 @@ fn csv(plan: &Plan, has_truth: bool) -> impl Iterator<Item = String> {
 /// Source: Numenta Anomaly Benchmark, labels/combined_windows.json.
 fn windows(plan: &Plan) -> impl Iterator<Item = String> {
     let grid = plan.model.grid;
-    let series = (0..).zip(&plan.label_sets).map(move |(k, labels)| {
+    let series = (0..plan.own_count()).zip(&plan.label_sets).map(move |(k, labels)| {
         let time = |index| {
             let text = utc_time(grid.time_of(index));
             let (seconds, ms) = text.split_once('.').unwrap_or((&text, "000"));

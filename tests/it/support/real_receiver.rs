@@ -46,9 +46,30 @@ impl Kind {
         if let (Kind::Prometheus3, Some(path)) = (self, std::env::var_os("PROMETHEUS3_BIN")) {
             return path.into();
         }
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/bin");
-        folder.join(self.name())
+        in_bin(self.name())
     }
+}
+
+/// Returns where `scripts/receivers.sh` puts what it brings under this name.
+pub(crate) fn in_bin(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/bin").join(name)
+}
+
+/// Returns the path of what `scripts/receivers.sh` has brought under this name; None, said aloud,
+/// when it has not.
+pub(crate) fn brought(name: &str) -> Option<PathBuf> {
+    there(in_bin(name))
+}
+
+fn there(binary: PathBuf) -> Option<PathBuf> {
+    if binary.is_file() {
+        return Some(binary);
+    }
+    let missing = format!("no {} (scripts/receivers.sh brings it)", binary.display());
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+    // Not eprintln, which the test harness would capture.
+    let _ = writeln!(io::stderr(), "*** SKIPPED *** a test with {missing}");
+    None
 }
 
 /// A receiver that is not started yet.
@@ -82,16 +103,7 @@ impl RealSetup {
 
     /// Starts it and returns when it is ready; None, said aloud, when it is not installed.
     pub(crate) fn start(self) -> Option<RealReceiver> {
-        let binary = self.kind.binary();
-        if !binary.is_file() {
-            let name = self.kind.name();
-            let missing =
-                format!("{name}: no {} (scripts/receivers.sh brings it)", binary.display());
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
-            // Not eprintln, which the test harness would capture.
-            let _ = writeln!(io::stderr(), "*** SKIPPED *** a test with {missing}");
-            return None;
-        }
+        let binary = there(self.kind.binary())?;
         let port = free_port();
         let folder = Folder::new();
         let mut receiver = RealReceiver { setup: self, binary, port, folder, child: None };
