@@ -21,7 +21,8 @@ pub enum Exit {
     Refused = 3,
     /// Nothing was accepted, or could be read, before time ran out.
     Unreachable = 4,
-    /// Verify found missing or different datapoints, or one in a gap.
+    /// Verify found missing or different datapoints, or one in a gap; or an alert missed an
+    /// incident, or fired for none.
     Different = 5,
     /// A bug in this program, or of a library: a panic. Something may have been sent.
     Bug = 101,

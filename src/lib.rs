@@ -30,6 +30,7 @@
 //! cli/values.rs                numbers, durations, times and offsets, from text
 //! cli/window.rs                what a run is about, from flags: the series and its window
 //! cli/incidents.rs             --incident: which trouble, when, and of which series
+//! cli/verdict.rs               --alert and --detector: which alerts are judged, and how
 //! cli/env/mod.rs               variables: the environment first, then .env
 //! cli/env/dotenv.rs            the lines of a .env
 //! cli/env/tests.rs             (tests) whom to trust
@@ -60,6 +61,9 @@
 //! commands/verify/check.rs     a window read and compared, chunk by chunk
 //! commands/verify/compare.rs   what should be there with what is there, sample by sample
 //! commands/verify/findings.rs  what a check found, in words
+//! commands/verify/alerts.rs    what alerts did in a window, read chunk by chunk
+//! commands/verify/judge.rs     which incidents they noticed, and what they fired for
+//! commands/verify/verdict.rs   the verdict in words
 //! commands/dry_run.rs          --dry-run: what live or backfill would send
 //!
 //! delivery/mod.rs              samples into requests, and their fates into the tally

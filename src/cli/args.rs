@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use lexopt::Arg::{Long, Short, Value};
 
-use super::flags::{Flag, Verb, find, flags};
+use super::flags::{Flag, VERDICT, Verb, find, flags};
 use crate::error::BadInput;
 
 /// What the command line asks for. Not `Debug`: values may be secrets.
@@ -122,7 +122,11 @@ fn value(parser: &mut lexopt::Parser, flag: &Flag) -> Result<String, BadInput> {
 fn foreign(flag: &Flag, verb: Verb) -> BadInput {
     let takers: Vec<&str> = flag.verbs.iter().map(|verb| verb.name()).collect();
     let problem = format!("is a flag of {}, not of {}", takers.join(", "), verb.name());
-    bad_flag(flag.name, None, &problem, "see --help")
+    let hint = match verb {
+        Verb::Backfill if VERDICT.contains(flag) => "rules see only what arrives live",
+        _ => "see --help",
+    };
+    bad_flag(flag.name, None, &problem, hint)
 }
 
 fn unknown_flag(name: &str) -> BadInput {

@@ -7,12 +7,12 @@ use super::args::Args;
 use super::env::Settings;
 use super::flags::Verb;
 use super::receiver::Receiver;
-use super::{rerun_args, values};
+use super::{rerun_args, values, verdict};
 use crate::commands::dry_run::DryRunConfig;
 use crate::commands::export::ExportConfig;
 use crate::commands::preview::{PreviewConfig, PreviewForm};
 use crate::commands::push::PushConfig;
-use crate::commands::verify::VerifyConfig;
+use crate::commands::verify::{VerdictConfig, VerifyConfig};
 use crate::delivery::{DeliveryConfig, Rerun, RetryLimits};
 use crate::error::{BadInput, Error, unusable};
 use crate::http::Target;
@@ -34,20 +34,32 @@ impl ConfigBuilder<'_> {
     pub(super) fn push(&mut self, plan: Plan) -> Result<PushConfig, Error> {
         let args = self.args;
         let (resume, verify) = (args.has("resume"), args.has("verify"));
+        verdict::check_verified(args)?;
         let stale_marker = args.has("stale-marker");
         let delivery = delivery(args)?;
-        let (target, read, rerun) = self.receiver(&plan, resume || verify)?;
-        Ok(PushConfig { plan, target, delivery, stale_marker, read, resume, verify, rerun })
+        let Reached { target, read, verdict, rerun } = self.receiver(&plan, resume || verify)?;
+        Ok(PushConfig {
+            plan,
+            target,
+            delivery,
+            stale_marker,
+            read,
+            resume,
+            verify,
+            verdict,
+            rerun,
+        })
     }
 
     pub(super) fn verify(&mut self, plan: Plan) -> Result<VerifyConfig, Error> {
-        let (_, read, rerun) = self.receiver(&plan, true)?;
-        Ok(VerifyConfig { plan, read: read.expect("it was asked for"), rerun })
+        let Reached { read, verdict, rerun, .. } = self.receiver(&plan, true)?;
+        Ok(VerifyConfig { plan, read: read.expect("it was asked for"), verdict, rerun })
     }
 
     /// Checks what `live` and `backfill` do, but for what only a run needs.
     pub(super) fn dry_run(&mut self, plan: Plan) -> Result<DryRunConfig, Error> {
         let args = self.args;
+        verdict::check_verified(args)?;
         let delivery = delivery(args)?;
         let (settings, warnings) = (&self.settings, &mut *self.warnings);
         let target = match Receiver::new(args, settings) {
@@ -57,6 +69,7 @@ impl ConfigBuilder<'_> {
                 if args.has("verify") || args.has("resume") {
                     receiver.read_config(&target)?;
                 }
+                verdict::config((args, &plan), (&receiver, &target), warnings)?;
                 Some(target)
             }
             Err(error) if args.has("url") || args.has("env") => return Err(error.into()),
@@ -70,12 +83,8 @@ impl ConfigBuilder<'_> {
         Ok(DryRunConfig { plan, delivery, is_live, target })
     }
 
-    /// Returns where to push, where to read if that was asked for, and the command that goes on.
-    fn receiver(
-        &mut self,
-        plan: &Plan,
-        reads: bool,
-    ) -> Result<(Target, Option<ReadConfig>, Rerun), Error> {
+    /// Returns what a command needs of its receiver; `reads` asks for where to read.
+    fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Reached, Error> {
         let (args, settings) = (self.args, &self.settings);
         let named = Receiver::new(args, settings).map_err(Error::from).and_then(|receiver| {
             let target = receiver.target(self.warnings)?;
@@ -93,8 +102,20 @@ impl ConfigBuilder<'_> {
             is_readable: read.is_some(),
             ..rerun_args::rerun(verb, args, (&receiver.name, &target), plan.model.grid)
         };
-        Ok((target, read.filter(|_| reads), rerun))
+        let verdict = verdict::config((args, plan), (&receiver, &target), self.warnings)?;
+        Ok(Reached { target, read: read.filter(|_| reads), verdict, rerun })
     }
+}
+
+/// What a command needs of its receiver.
+struct Reached {
+    target: Target,
+    /// Where to read, if that was asked for.
+    read: Option<ReadConfig>,
+    /// Which alerts to judge, if any.
+    verdict: Option<VerdictConfig>,
+    /// The command that goes on.
+    rerun: Rerun,
 }
 
 pub(super) fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> {

@@ -68,6 +68,8 @@ const LIVE_WINDOW: Flag = Flag::new(false, &[Verb::Live, Verb::Preview]);
 const BACKFILL: Flag = Flag::new(false, &[Verb::Backfill]);
 const PUSHED: Flag = Flag::new(false, &[Verb::Live, Verb::Backfill]);
 const PAST_WINDOW: Flag = Flag::new(false, &[Verb::Backfill, Verb::Preview, Verb::Verify]);
+/// A flag that is repeated only by commands that verify; see `rerun_args`.
+const JUDGING: Flag = Flag::new(true, &[Verb::Live, Verb::Verify]);
 const PREVIEW: Flag = Flag::new(false, &[Verb::Preview]);
 
 impl Flag {
@@ -103,6 +105,7 @@ pub const SECTIONS: &[(&str, &[Flag])] = &[
     ("WINDOW", WINDOW),
     ("TARGET", TARGET),
     ("DELIVERY", DELIVERY),
+    ("VERDICT", VERDICT),
     ("OUTPUT", OUTPUT),
 ];
 
@@ -215,6 +218,25 @@ const DELIVERY: &[Flag] = &[
         "At the end read the window back and compare it, as the verify verb does."),
     PUSHED.flag("batch-size", "N",
         "Maximum number of datapoints in one request.").default("2000").kept(),
+];
+
+/// Flags that judge alerts by the incidents.
+#[rustfmt::skip]
+pub const VERDICT: &[Flag] = &[
+    JUDGING.flag("alert", "NAME",
+        "Judge the alert of this name by the incidents: it has to fire for each of them, and for \
+         nothing else. Live: needs --verify. Repeatable; any of several may fire for an incident. \
+         Rules see only what arrives live.").repeatable(),
+    JUDGING.flag("detector", "METRIC",
+        "Judge a series of this name in the same way: it fires where it is neither 0 nor \
+         absent. Repeatable.").repeatable(),
+    JUDGING.flag("fires-within", "DURATION",
+        "How soon after the start of an incident an alert has to fire.").default("5m"),
+    JUDGING.flag("resolves-within", "DURATION",
+        "How long after the end of an incident an alert may still fire for it.").default("5m"),
+    JUDGING.flag("alert-url", "URL",
+        "Where to read alerts, if not where datapoints are read: an address as for --read-url, \
+         with ALERT_URL_TOKEN, or ALERT_URL_USERNAME and ALERT_URL_PASSWORD."),
 ];
 
 #[rustfmt::skip]

@@ -33,7 +33,8 @@ nothing; target flags are ignored. Times are UTC, shifted by --utc-offset.
 
 const VERIFY_PURPOSE: &str = "\
 Reads datapoints back from the receiver, compares each with the series bit by
-bit, and prints the commands that send what is missing.
+bit, and prints the commands that send what is missing. With --alert it also
+judges whether alerts noticed the incidents, and nothing else.
 ";
 
 const EXAMPLES: &str = r#"EXAMPLES
@@ -80,6 +81,13 @@ const VERIFY_EXAMPLES: &str = r#"
   push-live-metrics verify --metric-name cpu --labels cpu=lina_cp_avg \
     --since 1d --step-size 1m --origin 2026-01-01T00:00:00Z \
     --url http://localhost:9090/api/v1/write
+
+  # Did HighCpu fire for the incident of last night, and only then? The window
+  # was pushed live: rules see only what arrives live.
+  push-live-metrics verify --metric-name cpu --labels cpu=lina_cp_avg \
+    --since 1d --step-size 1m --origin 2026-01-01T00:00:00Z \
+    --incident shift@2h+10m/24h=60 --alert HighCpu \
+    --url http://localhost:9090/api/v1/write
 "#;
 
 const NOTATION: &str = "\
@@ -94,7 +102,7 @@ EXIT STATUS
   2    usage or configuration; nothing was sent
   3    refused before anything was accepted, or refused to be read
   4    unreachable: nothing was accepted, or could be read, before time ran out
-  5    verify: missing or different datapoints, or one in a gap
+  5    verify: datapoints missing, different or in gaps; a missed or false alarm
   101  a bug in this program, or of a library; something may have been sent
   130  interrupted, after the summary
 ";
@@ -116,6 +124,10 @@ ENVIRONMENT
                               bearer token for a URL
   REMOTE_WRITE_USERNAME, REMOTE_WRITE_PASSWORD, REMOTE_WRITE_PASSWORD_FILE
                               basic authentication for a URL
+  ALERT_URL_TOKEN, ALERT_URL_TOKEN_FILE
+                              bearer token for --alert-url
+  ALERT_URL_USERNAME, ALERT_URL_PASSWORD, ALERT_URL_PASSWORD_FILE
+                              basic authentication for --alert-url
   SSL_CERT_FILE               certificates to trust, when --ca-file is not given
   HTTPS_PROXY, HTTP_PROXY, NO_PROXY
                               proxy by the URL's scheme, also in lower case;
@@ -233,7 +245,7 @@ mod tests {
         let commands = commands.replace("\\\n", " ");
         let commands: Vec<&str> =
             commands.lines().filter(|line| line.starts_with("  push-live-metrics ")).collect();
-        assert_eq!(commands.len(), 9);
+        assert_eq!(commands.len(), 10);
         for command in commands {
             let words = command.split('\'').enumerate().flat_map(|(part, text)| {
                 let words: Vec<&str> =

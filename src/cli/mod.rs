@@ -11,6 +11,7 @@ mod rerun_args;
 #[cfg(test)]
 mod testing;
 mod values;
+mod verdict;
 mod window;
 
 use std::ffi::OsString;

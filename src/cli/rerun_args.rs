@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::env::{Setting, Source};
-use super::flags::{self, Verb};
+use super::flags::{self, Flag, VERDICT, Verb};
 use super::receiver::Name;
 use crate::delivery::Rerun;
 use crate::http::{REDACTED, Target, looks_secret, redacted};
@@ -26,11 +26,17 @@ pub(super) fn rerun(
 fn kept(verb: Verb, args: &Args, name: &Name, url: Option<&str>) -> Vec<String> {
     let mut kept: Vec<String> =
         Some(verb.word()).filter(|word| !word.is_empty()).into_iter().map(Into::into).collect();
-    for flag in flags::flags().filter(|flag| flag.rerun && flag.verbs.contains(&verb)) {
+    // Alerts are judged once, at the end, by whoever verifies all of it.
+    let is_kept = |flag: &&Flag| {
+        flag.rerun
+            && flag.verbs.contains(&verb)
+            && (verb == Verb::Verify || !VERDICT.contains(flag))
+    };
+    for flag in flags::flags().filter(is_kept) {
         let values: Vec<String> = match (flag.name, name) {
             ("url", Name::Url(_)) => url.into_iter().map(Into::into).collect(),
             ("env", Name::Preset(env)) => vec![env.value.clone()],
-            ("read-url", _) => args.all("read-url").map(redacted).collect(),
+            (name @ ("read-url" | "alert-url"), _) => args.all(name).map(redacted).collect(),
             ("header", _) => args.all("header").map(shown_header).collect(),
             (name, _) => args.all(name).map(Into::into).collect(),
         };
@@ -69,8 +75,10 @@ fn note(args: &Args, name: &Name, target: &Target) -> Option<String> {
             _ => notes.push(format!("the address comes from {place}, as in this run")),
         }
     }
-    let read_urls = args.all("read-url").filter(|url| redacted(url) != **url);
-    blanks.extend(read_urls.map(|_| "--read-url".to_owned()));
+    for name in ["read-url", "alert-url"] {
+        let urls = args.all(name).filter(|url| redacted(url) != **url);
+        blanks.extend(urls.map(|_| format!("--{name}")));
+    }
     let headers = args.all("header").filter_map(secret_header);
     blanks.extend(headers.map(|name| format!("--header '{name}'")));
     if !blanks.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::verify::Verify;
+use super::verify::{Judging, VerdictConfig, Verify};
 use crate::clock::{Clock, Shutdown, SystemClock};
 use crate::delivery::{Delivery, DeliveryConfig, Rerun, Summary};
 use crate::error::Error;
@@ -28,6 +28,8 @@ pub struct PushConfig {
     pub resume: bool,
     /// Whether to read the window back in the end.
     pub verify: bool,
+    /// Which alerts to judge after that, if any.
+    pub verdict: Option<VerdictConfig>,
     /// The command line without its window, to print commands that continue this run.
     pub rerun: Rerun,
 }
@@ -40,6 +42,8 @@ pub struct Push<'a> {
     pub summary: Arc<Summary>,
     client: Client,
     source: Option<Source<'a>>,
+    /// Where alerts are read, if not there.
+    alerts: Option<Source<'a>>,
 }
 
 impl<'a> Push<'a> {
@@ -50,14 +54,15 @@ impl<'a> Push<'a> {
     pub fn new(config: &'a PushConfig, report: Arc<Report>) -> Result<Self, Error> {
         let client = Client::new(&config.target)?;
         let source = config.read.as_ref().map(Source::new).transpose()?;
+        let alerts = config.verdict.as_ref().map(VerdictConfig::source).transpose()?.flatten();
         let summary = Arc::new(Summary::new(report, &config.plan, config.rerun.clone()));
-        Ok(Self { config, summary, client, source })
+        Ok(Self { config, summary, client, source, alerts })
     }
 
     /// Returns what ends this run when it goes on after a signal.
     pub fn shutdown(&self, clock: &Arc<SystemClock>) -> Shutdown {
-        let reads = self.source.as_ref().map(Source::canceller);
-        let cancellers = reads.into_iter().chain([self.client.canceller()]).collect();
+        let reads = self.source.iter().chain(&self.alerts).map(Source::canceller);
+        let cancellers = reads.chain([self.client.canceller()]).collect();
         self.summary.shutdown(cancellers, Arc::clone(clock))
     }
 
@@ -80,6 +85,11 @@ impl<'a> Push<'a> {
     pub(super) fn verify<'b>(&'b self, clock: &'b dyn Clock) -> Option<Verify<'b>> {
         let PushConfig { plan, rerun, .. } = self.config;
         let report = &self.summary.report;
-        self.source.as_ref().map(|source| Verify { plan, rerun, source, report, clock })
+        self.source.as_ref().map(|source| {
+            let alerts = self.alerts.as_ref().unwrap_or(source);
+            let judging = self.config.verdict.as_ref();
+            let judging = judging.map(|config| Judging { config, source: alerts });
+            Verify { plan, rerun, source, judging, report, clock }
+        })
     }
 }

@@ -3,9 +3,10 @@
 //! An answer is not trusted: every length is checked before it is used, memory is bounded, and
 //! what is not understood is an error that says so, never a panic.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::series::{Grid, TimestampMs};
+use crate::series::{Grid, Sample, TimestampMs};
 
 /// The largest body of an answer, packed and unpacked.
 pub const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -43,6 +44,11 @@ impl TimeRange {
         (self.start..=self.end).contains(&time)
     }
 }
+
+/// The labels of any series, its name among them.
+pub type Labels = BTreeMap<String, String>;
+/// The samples of several series, by their labels.
+pub type AllSeries = BTreeMap<Labels, Vec<Sample>>;
 
 /// Why samples could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use quick_protobuf::{Result as WriteResult, Writer};
 use snap::raw::{Decoder, Encoder, decompress_len};
 
 use super::answer::{
-    ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable,
+    ANSWER_BYTES_MAX, AllSeries, Labels, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange,
+    unreadable,
 };
 use super::fields::{Fields, nested};
 use crate::error::Escaped;
@@ -135,13 +136,9 @@ pub fn decode(
     samples: &mut Vec<Sample>,
 ) -> Result<Found, ReadError> {
     samples.clear();
-    let mut results = nested(message, RESPONSE_RESULTS);
-    let (Some(result), None) = (results.next(), results.next()) else {
-        return unreadable("it does not hold the one result that was asked for");
-    };
     let mut ours = BTreeMap::new();
     let mut others = BTreeSet::new();
-    for series in nested(result?, RESULT_TIMESERIES) {
+    for series in nested(only_result(message)?, RESULT_TIMESERIES) {
         let series = series?;
         let (of_metadata, more_names) = more_labels(series, query.labels)?;
         if !more_names.iter().all(|name| query.other_names.contains(name)) {
@@ -163,6 +160,40 @@ pub fn decode(
         samples.sort_by_key(|sample| sample.timestamp);
     }
     Ok(Found::Samples)
+}
+
+fn only_result(message: &[u8]) -> Result<&[u8], ReadError> {
+    let mut results = nested(message, RESPONSE_RESULTS);
+    match (results.next(), results.next()) {
+        (Some(result), None) => result,
+        _ => unreadable("it does not hold the one result that was asked for"),
+    }
+}
+
+/// Adds every series of an unpacked answer, without the labels made of its metadata.
+///
+/// # Errors
+/// The message is malformed, or not the answer to one query.
+pub fn decode_all(
+    message: &[u8],
+    range: TimeRange,
+    found: &mut AllSeries,
+) -> Result<(), ReadError> {
+    for series in nested(only_result(message)?, RESULT_TIMESERIES) {
+        let series = series?;
+        let mut labels = Labels::new();
+        for pair in nested(series, TIME_SERIES_LABELS) {
+            let (name, value) = label(pair?)?;
+            if !METADATA_LABELS.contains(&name.as_str()) {
+                labels.insert(name, value);
+            }
+        }
+        let samples = found.entry(labels).or_default();
+        for message in nested(series, TIME_SERIES_SAMPLES) {
+            samples.extend(Some(sample(message?)?).filter(|sample| range.holds(sample.timestamp)));
+        }
+    }
+    Ok(())
 }
 
 /// Labels that a series has besides all of ours: those of its metadata, and the others' names.

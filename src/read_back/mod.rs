@@ -11,7 +11,7 @@ pub mod victoriametrics;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-pub use answer::{ANSWER_BYTES_MAX, OTHER_NAMES_MAX, ReadError, TimeRange};
+pub use answer::{ANSWER_BYTES_MAX, AllSeries, Labels, OTHER_NAMES_MAX, ReadError, TimeRange};
 
 use answer::{is_final, unreadable};
 use message::{Found, Query};
@@ -31,10 +31,9 @@ pub const TICKS_PER_CHUNK: u64 = 16_384;
 /// through a vmagent.
 const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
-/// The hint for an address that cannot be read.
-const READ_URL_HINT: &str = "check --read-url: not every receiver can be read, and one that \
-                             forwards (Prometheus agent, vmagent) keeps nothing; name the one \
-                             that it forwards to";
+/// The hint for an address that cannot be read, after the flag that names it.
+const READ_URL_HINT: &str = "not every receiver can be read, and one that forwards (Prometheus \
+                             agent, vmagent) keeps nothing; name the one that it forwards to";
 
 /// Where and how samples are read back.
 #[derive(Clone, Debug)]
@@ -135,16 +134,52 @@ impl<'a> Reader<'a> {
     ) -> Result<(), ReadError> {
         if self.api != ReadApi::VictoriaMetrics {
             match self.read_prometheus(labels, range, samples) {
-                Err(ReadError::Refused { reason, .. })
-                    if self.api == ReadApi::Auto && reason.contains(ANSWER_TO_REMOTE_READ) => {}
+                Err(error) if self.is_of_victoriametrics(&error) => {}
                 result => return result,
             }
-            self.api = ReadApi::VictoriaMetrics;
             let text = "A VictoriaMetrics: read by its CSV export, and compared within 2e-12 of \
                         the value, because it keeps about 12 digits";
             self.report.info("victoriametrics", &[], text);
         }
         self.read_victoriametrics(labels, range, samples)
+    }
+
+    /// Adds the samples of all series that have these labels, and maybe more, to those `found`,
+    /// stale markers included, oldest first.
+    ///
+    /// # Errors
+    /// They cannot be read. After `TooLarge` a shorter range may be tried.
+    pub fn read_all(
+        &mut self,
+        labels: &LabelSet,
+        range: TimeRange,
+        found: &mut AllSeries,
+    ) -> Result<(), ReadError> {
+        let query = Query { labels, other_names: &BTreeSet::new(), range };
+        let url = self.source.client.url();
+        if self.api != ReadApi::VictoriaMetrics {
+            match self.post(url, message::REQUEST_HEADERS, &message::encode(query)) {
+                Err(error) if self.is_of_victoriametrics(&error) => {}
+                answer => message::decode_all(&message::unpack(&answer?)?, range, found)?,
+            }
+        }
+        if self.api == ReadApi::VictoriaMetrics {
+            let json = self.post_form(victoriametrics::export_all(url, query, self.clock.now()))?;
+            victoriametrics::parse_json_lines(&json, range, found)?;
+        }
+        found.values_mut().for_each(|samples| samples.sort_by_key(|sample| sample.timestamp));
+        Ok(())
+    }
+
+    /// Tells whether a VictoriaMetrics answers so, which is read as one from then on.
+    fn is_of_victoriametrics(&mut self, error: &ReadError) -> bool {
+        let is_one = self.api == ReadApi::Auto
+            && matches!(error, ReadError::Refused { reason, .. }
+                if reason.contains(ANSWER_TO_REMOTE_READ));
+        if is_one {
+            self.api = ReadApi::VictoriaMetrics;
+        }
+        is_one
     }
 
     fn query<'q>(&'q self, labels: &'q LabelSet, range: TimeRange) -> Query<'q> {
@@ -212,7 +247,9 @@ impl<'a> Reader<'a> {
         let source = self.source;
         let refused = |status, reason| {
             let hint = match status {
-                400 | 404 | 405 | 501 => Some(READ_URL_HINT.to_owned()),
+                400 | 404 | 405 | 501 => {
+                    Some(format!("check {}: {READ_URL_HINT}", source.config.target.source))
+                }
                 status => status_hint(status, source.client.auth_source()),
             };
             Err(ReadError::Refused { reason, hint })

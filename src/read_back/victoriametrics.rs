@@ -1,11 +1,14 @@
-//! VictoriaMetrics, which has no remote read: its label names and its CSV export.
+//! VictoriaMetrics, which has no remote read: its label names, and its export as CSV and JSON lines.
 //!
 //! It keeps about 12 digits of a value, so what is read here is never compared by its bits.
-//! Source: docs.victoriametrics.com, "How to export CSV data"; docs/protocol.md 3C.4.
+//! Source: docs.victoriametrics.com, "How to export CSV data" and "How to export data in JSON line
+//! format"; docs/protocol.md 3C.4.
 
 use std::collections::BTreeSet;
 
-use super::answer::{OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable};
+use super::answer::{
+    AllSeries, Labels, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable,
+};
 use super::message::Query;
 use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Sample, TimestampMs};
@@ -48,14 +51,20 @@ pub fn label_names(read_url: &str, query: Query<'_>, now: TimestampMs) -> (Strin
 
 /// Returns the address and the parameters of a request for the samples of the series.
 pub fn export(read_url: &str, query: Query<'_>, now: TimestampMs) -> (String, String) {
+    let parameters = format!("format=__timestamp__:unix_ms,__value__&{}", selected(query, now));
+    (url(read_url, "export/csv"), parameters)
+}
+
+/// Returns the address and the parameters of a request for all series that have these labels.
+pub fn export_all(read_url: &str, query: Query<'_>, now: TimestampMs) -> (String, String) {
+    (url(read_url, "export"), selected(query, now))
+}
+
+fn selected(query: Query<'_>, now: TimestampMs) -> String {
     let selector = selector(query.matchers(), now);
     let seconds = |time: TimestampMs| format!("{}.{:03}", time.0 / 1000, time.0.max(0) % 1000);
     let (start, end) = (seconds(query.range.start), seconds(query.range.end));
-    let parameters = format!(
-        "format=__timestamp__:unix_ms,__value__&match[]={}&start={start}&end={end}",
-        encoded(&selector)
-    );
-    (url(read_url, "export/csv"), parameters)
+    format!("match[]={}&start={start}&end={end}", encoded(&selector))
 }
 
 /// Returns the address next to `.../api/v1/read`, with the same query.
@@ -142,10 +151,81 @@ pub fn parse_csv(csv: &[u8], range: TimeRange, samples: &mut Vec<Sample>) -> Res
 
 fn parse_line(line: &str) -> Option<Sample> {
     let (timestamp_ms, value) = line.split_once(',')?;
-    let value: f64 = value.parse().ok()?;
+    sample(timestamp_ms, value.parse().ok()?)
+}
+
+fn sample(timestamp_ms: &str, value: f64) -> Option<Sample> {
     // The only NaN that it keeps is the stale marker.
     let value = if value.is_nan() { f64::from_bits(STALE_NAN_BITS) } else { value };
     Some(Sample { timestamp: TimestampMs(timestamp_ms.parse().ok()?), value })
+}
+
+/// Adds the series in lines of `{"metric":{"a":"b"},"values":[1,null],"timestamps":[1,2]}`, of
+/// which several may be for one.
+///
+/// # Errors
+/// A line is something else.
+pub fn parse_json_lines(
+    json: &[u8],
+    range: TimeRange,
+    found: &mut AllSeries,
+) -> Result<(), ReadError> {
+    for line in json.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let series = str::from_utf8(line).ok().and_then(parse_series);
+        let Some((labels, samples)) = series else {
+            return unreadable("it is not a list of series in JSON");
+        };
+        let samples = samples.into_iter().filter(|sample| range.holds(sample.timestamp));
+        found.entry(labels).or_default().extend(samples);
+    }
+    Ok(())
+}
+
+fn parse_series(line: &str) -> Option<(Labels, Vec<Sample>)> {
+    let mut rest = line.strip_prefix(r#"{"metric":{"#)?;
+    let mut labels = Labels::new();
+    while let Some((name, after)) = json_string(rest.strip_prefix(',').unwrap_or(rest)) {
+        let (value, after) = json_string(after.strip_prefix(':')?)?;
+        labels.insert(name, value);
+        rest = after;
+    }
+    let (values, rest) = rest.strip_prefix(r#"},"values":["#)?.split_once(']')?;
+    let (times, rest) = rest.strip_prefix(r#","timestamps":["#)?.split_once(']')?;
+    let number = |text: &str| match text {
+        "null" => Some(f64::NAN),
+        // An infinite one stands in quotes.
+        text => text.trim_matches('"').parse().ok(),
+    };
+    let count_of = |list: &str| list.split(',').count();
+    let pairs = values.split(',').zip(times.split(','));
+    let samples = pairs.map(|(value, time)| sample(time, number(value)?)).collect::<Option<_>>()?;
+    (rest.trim() == "}" && count_of(values) == count_of(times)).then_some((labels, samples))
+}
+
+/// Returns the string that a text begins with, and what follows.
+/// Source: RFC 8259, section 7.
+fn json_string(text: &str) -> Option<(String, &str)> {
+    let mut chars = text.strip_prefix('"')?.chars();
+    let mut string = String::new();
+    loop {
+        string.push(match chars.next()? {
+            '"' => return Some((string, chars.as_str())),
+            '\\' => match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'u' => {
+                    let digits = chars.as_str().get(..4)?;
+                    chars = chars.as_str()[4..].chars();
+                    char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+                }
+                c => c,
+            },
+            c => c,
+        });
+    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ mod tls;
 mod trouble;
 mod trust;
 mod truth;
+mod verdict;
 mod verify;
 mod walk;
 mod wire;

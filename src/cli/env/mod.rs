@@ -77,6 +77,11 @@ const FOUND: &[&str] = &[
     "REMOTE_WRITE_USERNAME",
     "REMOTE_WRITE_PASSWORD",
     "REMOTE_WRITE_PASSWORD_FILE",
+    "ALERT_URL_TOKEN",
+    "ALERT_URL_TOKEN_FILE",
+    "ALERT_URL_USERNAME",
+    "ALERT_URL_PASSWORD",
+    "ALERT_URL_PASSWORD_FILE",
 ];
 
 /// Variables of the environment and of one file.

@@ -20,22 +20,30 @@ pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<(Aut
     Err(BadInput::new("CDO_TOKEN", None, &problem, hint).into())
 }
 
-/// Returns the credentials for a URL, which may have a token, or a user name with a password, and
-/// their variable.
+/// Returns the credentials for a URL, which may have a token, or a user name with a password, in
+/// variables that begin with `prefix`; and their variable.
 ///
 /// # Errors
 /// There are both kinds, only half of one, or one that cannot be used or is not for this URL.
-pub(super) fn url_auth(url: &Setting, settings: &Settings<'_>) -> Result<(Auth, String), Error> {
+pub(super) fn url_auth(
+    prefix: &str,
+    url: &Setting,
+    settings: &Settings<'_>,
+) -> Result<(Auth, String), Error> {
     for name in ["TOKEN", "TOKEN_FILE", "USERNAME", "PASSWORD", "PASSWORD_FILE"] {
         if let Some(Setting { place, source, .. }) =
-            settings.get_filled(&format!("REMOTE_WRITE_{name}"))?
+            settings.get_filled(&format!("{prefix}_{name}"))?
         {
             check_trust(url, source, &place)?;
         }
     }
-    let token = secret("REMOTE_WRITE_TOKEN", settings, check_token)?;
-    let username = settings.get("REMOTE_WRITE_USERNAME")?;
-    let password = secret("REMOTE_WRITE_PASSWORD", settings, check_text)?;
+    let [token, username, password] =
+        ["TOKEN", "USERNAME", "PASSWORD"].map(|name| format!("{prefix}_{name}"));
+    let without = |name: &str| format!("is set without {name}");
+    let unpaired = [without(&password), without(&username)];
+    let token = secret(&token, settings, check_token)?;
+    let username = settings.get(&username)?;
+    let password = secret(&password, settings, check_text)?;
     match (token, username, password) {
         (None, None, None) => Ok((Auth::None, String::new())),
         (Some((place, token)), None, None) => Ok((Auth::Bearer(token), place)),
@@ -54,12 +62,10 @@ pub(super) fn url_auth(url: &Setting, settings: &Settings<'_>) -> Result<(Auth, 
                 .into())
         }
         (None, Some(Setting { place, .. }), None) => {
-            let problem = "is set without REMOTE_WRITE_PASSWORD";
-            Err(BadInput::new(&place, None, problem, "set both or none").into())
+            Err(BadInput::new(&place, None, &unpaired[0], "set both or none").into())
         }
         (None, None, Some((place, _))) => {
-            let problem = "is set without REMOTE_WRITE_USERNAME";
-            Err(BadInput::new(&place, None, problem, "set both or none").into())
+            Err(BadInput::new(&place, None, &unpaired[1], "set both or none").into())
         }
     }
 }

@@ -104,7 +104,9 @@ impl<'a> Receiver<'a> {
     pub(in crate::cli) fn target(&self, warnings: &mut Vec<String>) -> Result<Target, Error> {
         let Self { name, args, settings } = self;
         let (url, source, (auth, auth_source)) = match name {
-            Name::Url(url) => (parse_url(url)?, &url.place, url_auth(url, settings)?),
+            Name::Url(url) => {
+                (parse_url(url)?, &url.place, url_auth("REMOTE_WRITE", url, settings)?)
+            }
             Name::Preset(env) => {
                 let url = preset_url(env)?;
                 let auth = match preset_auth(env, settings) {
@@ -173,6 +175,32 @@ impl<'a> Receiver<'a> {
                 return Err(BadInput::new(place, Some(&shown), &problem, hint).into());
             }
         }
+        self.read_at(place, url, target.clone())
+    }
+
+    /// Returns where to read alerts, if it is not where datapoints are read. The secrets of
+    /// `target` do not go there.
+    ///
+    /// # Errors
+    /// The address or its own credentials cannot be used.
+    pub(in crate::cli) fn alert_config(
+        &self,
+        target: &Target,
+    ) -> Result<Option<ReadConfig>, Error> {
+        let place = "--alert-url";
+        let Some(value) = self.args.given("alert-url") else { return Ok(None) };
+        let setting = Setting { place: place.into(), value: value.into(), source: Source::Flag };
+        let url = parse_url(&setting)?;
+        let (auth, mut auth_source) = url_auth("ALERT_URL", &setting, self.settings)?;
+        if auth == Auth::None {
+            auth_source = "ALERT_URL_TOKEN".into();
+        }
+        let mut target = Target { auth, auth_source, ..target.clone() };
+        target.headers.retain(|header| !is_secret_header(header));
+        self.read_at(place, url, target).map(Some)
+    }
+
+    fn read_at(&self, place: &str, url: HttpUrl, target: Target) -> Result<ReadConfig, Error> {
         self.check_encryption(&url, place, &target.auth, &target.headers)?;
         let api = self.args.parsed_if_given("read-api", |text| match text {
             "prometheus" => Ok(ReadApi::Prometheus),
@@ -189,7 +217,7 @@ impl<'a> Receiver<'a> {
                 tls: self.tls(&url, &mut Vec::new())?,
                 proxy: proxy(&url, self.settings)?,
                 url: url.text,
-                ..target.clone()
+                ..target
             },
         })
     }

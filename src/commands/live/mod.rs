@@ -68,6 +68,9 @@ fn send(push: &Push<'_>, window: Window, clock: &dyn Clock) -> Exit {
 fn announce(config: &PushConfig, report: &Report) {
     let plan = &config.plan;
     announce_plan("Generating", plan, report);
+    if let Some(verdict) = &config.verdict {
+        verdict.announce(plan, report);
+    }
     announce_target(&config.target, report);
     config.rerun.announce(plan.times(), report);
     let (ticks, count) = (plan.schedule.tick_count(plan.window.ticks()), plan.sample_count());

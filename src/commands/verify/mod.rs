@@ -1,11 +1,15 @@
-//! The verify verb: reads a window back from the receiver and compares it with the series.
+//! The verify verb: reads a window back from the receiver and compares it with the series; then
+//! judges alerts by the incidents.
 //!
 //! Changes nothing anywhere. Goes through the window in chunks, so that memory is flat in its
 //! length, and in each through the series, so that what is missing comes in the order of time.
 
+mod alerts;
 mod check;
 pub mod compare;
 mod findings;
+pub mod judge;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +17,15 @@ use std::time::Duration;
 use crate::clock::{Clock, Shutdown, SystemClock};
 use crate::delivery::{Ending, Rerun, Summary};
 use crate::error::{Error, Exit};
+use crate::http::Canceller;
 use crate::plan::Plan;
 use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::report::announce::announce_plan;
 use crate::report::words::count_of;
 use crate::report::{Field, Level, Report};
 
+pub(crate) use alerts::Judging;
+pub use alerts::{Alert, VerdictConfig};
 pub(crate) use check::{Comparison, ShowWait, compare_window};
 pub(crate) use findings::Findings;
 
@@ -32,6 +39,8 @@ pub struct VerifyConfig {
     pub plan: Plan,
     /// Where to read them.
     pub read: ReadConfig,
+    /// Which alerts to judge, if any.
+    pub verdict: Option<VerdictConfig>,
     /// The command line without its window, to print commands that send what is missing.
     pub rerun: Rerun,
 }
@@ -45,14 +54,19 @@ pub fn run(
     report: &Arc<Report>,
     clock: &SystemClock,
 ) -> Result<Exit, Error> {
-    let VerifyConfig { plan, rerun, read } = config;
+    let VerifyConfig { plan, rerun, read, verdict } = config;
     let source = Source::new(read)?;
-    let canceller = source.canceller();
-    let cancel = Box::new(move || canceller.cancel());
+    let alerts = verdict.as_ref().map(VerdictConfig::source).transpose()?.flatten();
+    let cancellers: Vec<_> = [&source].into_iter().chain(&alerts).map(Source::canceller).collect();
+    let cancel = Box::new(move || cancellers.iter().for_each(Canceller::cancel));
     clock.watch_signals(Shutdown { cancel, ..Shutdown::default() });
     announce_plan("Expecting", plan, report);
-    let verify = Verify { plan, rerun, source: &source, report, clock };
-    Ok(verify.check(Duration::ZERO))
+    let judging = verdict.as_ref().map(|config| {
+        config.announce(plan, report);
+        Judging { config, source: alerts.as_ref().unwrap_or(&source) }
+    });
+    let verify = Verify { plan, rerun, source: &source, judging, report, clock };
+    Ok(verify.judged(verify.check(Duration::ZERO)))
 }
 
 /// A comparison of what should be there with what is.
@@ -64,6 +78,8 @@ pub(crate) struct Verify<'a> {
     pub(crate) rerun: &'a Rerun,
     /// Where to read.
     pub(crate) source: &'a Source<'a>,
+    /// Which alerts to judge, if any.
+    pub(crate) judging: Option<Judging<'a>>,
     pub(crate) report: &'a Report,
     pub(crate) clock: &'a dyn Clock,
 }
@@ -77,9 +93,20 @@ impl Verify<'_> {
         if matches!(pushed, Exit::Interrupted | Exit::Refused) || !is_anything_there {
             return pushed;
         }
-        match self.check(SHOWN_WITHIN) {
+        let exit = match self.check(SHOWN_WITHIN) {
             Exit::Success => Exit::Success,
             verified => graver(pushed, verified),
+        };
+        self.judged(exit)
+    }
+
+    /// Judges alerts, if that was asked for, after a check with this exit code; returns that of
+    /// both.
+    fn judged(self, checked: Exit) -> Exit {
+        match (self.judging, checked) {
+            // What cannot be read, or was to stop, is not read again.
+            (_, Exit::Interrupted | Exit::Refused | Exit::Unreachable) | (None, _) => checked,
+            (Some(judging), _) => graver(checked, judging.judge(self)),
         }
     }
 
@@ -150,7 +177,7 @@ impl Verify<'_> {
 
 /// Returns the exit code that takes precedence (docs/design.md, "Exit codes").
 fn graver(pushed: Exit, verified: Exit) -> Exit {
-    [Exit::Interrupted, Exit::Refused, Exit::Unreachable, Exit::Incomplete]
+    [Exit::Interrupted, Exit::Refused, Exit::Unreachable, Exit::Incomplete, Exit::Different]
         .into_iter()
         .find(|exit| [pushed, verified].contains(exit))
         .unwrap_or(verified)
@@ -169,6 +196,8 @@ mod tests {
             (Exit::Success, Exit::Refused, Exit::Refused),
             (Exit::Unreachable, Exit::Refused, Exit::Refused),
             (Exit::Incomplete, Exit::Interrupted, Exit::Interrupted),
+            (Exit::Different, Exit::Success, Exit::Different),
+            (Exit::Different, Exit::Refused, Exit::Refused),
         ] {
             assert_eq!(graver(pushed, verified), expected);
         }

@@ -141,6 +141,9 @@ fn array(chars: &mut Input<'_>) -> Result<Json, String> {
 fn object(chars: &mut Input<'_>) -> Result<Json, String> {
     expect(chars, '{')?;
     let mut members = Vec::new();
+    if chars.next_if_eq(&'}').is_some() {
+        return Ok(Json::Object(members));
+    }
     loop {
         let name = string(chars)?;
         expect(chars, ':')?;

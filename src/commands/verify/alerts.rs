@@ -1,0 +1,280 @@
+//! Reads what alerts did in a window, and has it judged, chunk by chunk.
+//!
+//! Only reads. Memory is flat in the length of the window.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::Verify;
+use super::judge::{Judge, PAUSE_MAX_MS, Terms, Verdict};
+use super::verdict::{Ruling, quoted, shown_labels};
+use crate::clock::SLICE_MAX;
+use crate::error::{Error, Exit};
+use crate::labels::LabelSet;
+use crate::plan::{Plan, show_duration};
+use crate::read_back::{AllSeries, ReadConfig, ReadError, Reader, Source, TimeRange};
+use crate::report::words::{count_of, rounded_seconds};
+use crate::report::{Field, Report};
+use crate::series::TimestampMs;
+
+/// How much time is read at once, where it is not too much for one answer.
+const CHUNK_MS: i64 = 24 * 3_600_000;
+/// Other alerts that a hint names.
+const NAMES_MAX: usize = 10;
+
+/// Alerts that are to notice incidents.
+#[derive(Debug)]
+pub struct VerdictConfig {
+    /// Any of these.
+    pub alerts: Vec<Alert>,
+    /// How soon they have to fire, after the start of an incident.
+    pub fires_within: Duration,
+    /// How soon they have to resolve, after its end.
+    pub resolves_within: Duration,
+    /// Where they are read, if not where datapoints are.
+    pub read: Option<ReadConfig>,
+}
+
+/// Something that fires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// The alert of this name, as `ALERTS` has it.
+    Rule(String),
+    /// The metric of this name, where it is neither 0 nor absent.
+    Detector(String),
+}
+
+impl Alert {
+    /// Returns its name.
+    pub fn name(&self) -> &str {
+        let (Alert::Rule(name) | Alert::Detector(name)) = self;
+        name
+    }
+
+    /// Returns the labels that its series have.
+    /// Source: prometheus.io, "Alerting rules", the series `ALERTS`.
+    fn labels(&self) -> LabelSet {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        match self {
+            Alert::Rule(name) => {
+                let labels = vec![pair("alertname", name), pair("alertstate", "firing")];
+                LabelSet::new("ALERTS", labels)
+            }
+            Alert::Detector(metric) => LabelSet::new(metric, Vec::new()),
+        }
+    }
+}
+
+impl VerdictConfig {
+    /// Returns the receiver that alerts are read from, if it is one of its own.
+    ///
+    /// # Errors
+    /// Certificates or the proxy cannot be used.
+    pub(crate) fn source(&self) -> Result<Option<Source<'_>>, Error> {
+        self.read.as_ref().map(Source::new).transpose()
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            fires_within_ms: ms(self.fires_within),
+            resolves_within_ms: ms(self.resolves_within),
+        }
+    }
+
+    fn longest_ms(&self) -> i64 {
+        self.terms().fires_within_ms.max(self.terms().resolves_within_ms)
+    }
+
+    /// Logs what is going to be judged, and by what.
+    pub(crate) fn announce(&self, plan: &Plan, report: &Report) {
+        let (names, terms) = (self.names(), self.in_words());
+        let incidents = match plan.incidents.len() as u64 {
+            0 => "no incident is given, so whatever fires is a false alarm".into(),
+            count => format!("by {}", count_of(count, "incident")),
+        };
+        let fields = [("alert", Field::Text(&names))];
+        let text = format!("Judging {names}: {incidents}; {terms}");
+        report.info("judging", &fields, &text);
+    }
+
+    fn names(&self) -> String {
+        let names = self.alerts.iter().map(|alert| quoted(alert.name()));
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    fn in_words(&self) -> String {
+        let [fires, resolves] = [self.fires_within, self.resolves_within].map(show_duration);
+        format!("fires within {fires}, resolves within {resolves}")
+    }
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).expect("durations are bounded")
+}
+
+/// What is judged, and where it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Judging<'a> {
+    pub(crate) config: &'a VerdictConfig,
+    pub(crate) source: &'a Source<'a>,
+}
+
+impl Judging<'_> {
+    /// Waits until alerts had their time, reads them, and says what they noticed; returns the exit
+    /// code.
+    pub(super) fn judge(self, verify: Verify<'_>) -> Exit {
+        match self.verdict(verify) {
+            Ok(ruling) => ruling.print(verify),
+            Err(error) => verify.read_failed(&error),
+        }
+    }
+
+    fn verdict(&self, verify: Verify<'_>) -> Result<Ruling<'_>, ReadError> {
+        let (plan, clock) = (verify.plan, verify.clock);
+        let last_end = plan.incidents.iter().filter_map(|named| {
+            let all = plan.model.occurrences(&named.incident, plan.window.ticks());
+            all.last().map(|occurrence| occurrence.times.end.min(plan.times().end))
+        });
+        if let Some(TimestampMs(end_ms)) = last_end.max() {
+            self.wait(verify, TimestampMs(end_ms + self.config.longest_ms()))?;
+        }
+        let mut reader = Reader::new(clock, verify.report, self.source);
+        let range = self.range(plan);
+        let mut verdict = self.read(verify, &mut reader, range.clone())?;
+        // What came last may not show yet.
+        let shows_within = reader.shows_within();
+        let shown_at = TimestampMs(range.end.0 + ms(shows_within));
+        let left = clock.left_until(shown_at).min(shows_within);
+        if !verdict.is_good() && !left.is_zero() {
+            clock.sleep(left).map_err(|_| ReadError::Interrupted)?;
+            verdict = self.read(verify, &mut reader, range.clone())?;
+        }
+        let hints = self.hints(&verdict, &mut reader, range);
+        Ok(Ruling { verdict, alerts: &self.config.alerts, hints })
+    }
+
+    /// Waits until `time`, and shows for how long.
+    fn wait(&self, verify: Verify<'_>, time: TimestampMs) -> Result<(), ReadError> {
+        let Verify { report, clock, .. } = verify;
+        let left_ms = || u64::try_from(time.0 - clock.now().0).unwrap_or(0);
+        if left_ms() == 0 {
+            return Ok(());
+        }
+        let left_s = left_ms() as f64 / 1000.0;
+        let fields = [("delay_s", Field::Value(left_s)), ("until", Field::Time(time))];
+        let (left, until) = (rounded_seconds(left_ms()), report.local_time(time));
+        let text = format!("Waiting for {left}, until {until}: an alert may come until then");
+        report.info("waiting", &fields, &text);
+        while left_ms() > 0 {
+            report.status(&format!("verdict in {} s", left_ms().div_ceil(1000)));
+            let slice = clock.left_until(time).min(SLICE_MAX);
+            clock.sleep(slice).map_err(|_| ReadError::Interrupted)?;
+        }
+        report.status("");
+        Ok(())
+    }
+
+    /// Returns the time in which alerts matter: from before the first incident, to tell whether
+    /// one fired already, to the last moment at which one may be noticed.
+    fn range(&self, plan: &Plan) -> Range<TimestampMs> {
+        let Range { start, end } = plan.times();
+        let first = plan.incidents.iter().filter_map(|named| {
+            let mut all = plan.model.occurrences(&named.incident, plan.window.ticks());
+            all.next().map(|occurrence| occurrence.times.start)
+        });
+        let start = first.chain([start]).min().unwrap_or(start);
+        TimestampMs(start.0 - PAUSE_MAX_MS)..TimestampMs(end.0 + self.config.longest_ms())
+    }
+
+    fn read(
+        &self,
+        verify: Verify<'_>,
+        reader: &mut Reader<'_>,
+        range: Range<TimestampMs>,
+    ) -> Result<Verdict, ReadError> {
+        let alerts = &self.config.alerts;
+        let mut judge = Judge::new(verify.plan, self.config.terms(), alerts.len());
+        let (mut start, mut chunk_ms) = (range.start, CHUNK_MS);
+        while start < range.end {
+            if verify.clock.is_interrupted() {
+                return Err(ReadError::Interrupted);
+            }
+            let end = TimestampMs(start.0.saturating_add(chunk_ms)).min(range.end);
+            let range = TimeRange { start, end: TimestampMs(end.0 - 1) };
+            let read_one = |alert: &Alert| {
+                let mut found = AllSeries::new();
+                reader.read_all(&alert.labels(), range, &mut found).map(|()| found)
+            };
+            let found: Vec<AllSeries> = match alerts.iter().map(read_one).collect() {
+                Err(ReadError::TooLarge) if chunk_ms > 1 => {
+                    chunk_ms /= 2;
+                    continue;
+                }
+                found => found?,
+            };
+            for (alert, (labels, samples)) in
+                found.iter().enumerate().flat_map(|(n, all)| all.iter().map(move |one| (n, one)))
+            {
+                if !samples.is_empty() {
+                    judge.add(alert, labels, samples);
+                }
+            }
+            judge.advance(end);
+            start = end;
+        }
+        Ok(judge.finish())
+    }
+
+    /// Returns what may be wrong with alerts of which nothing was seen.
+    fn hints(
+        &self,
+        verdict: &Verdict,
+        reader: &mut Reader<'_>,
+        range: Range<TimestampMs>,
+    ) -> Vec<String> {
+        let mut hints = Vec::new();
+        for (alert, counts) in self.config.alerts.iter().zip(&verdict.by_alert) {
+            let name = quoted(alert.name());
+            match (&counts.foreign, alert) {
+                _ if counts.series_count > 0 => {}
+                (Some(labels), _) => hints.push(format!(
+                    "{name} fired with labels that no series here has: {}",
+                    shown_labels(labels)
+                )),
+                (None, Alert::Detector(_)) => {
+                    hints.push(format!("no series of {name} is there: is that its name?"));
+                }
+                (None, Alert::Rule(_)) => {
+                    hints.push(self.hint_of_unseen(alert, reader, range.clone()));
+                }
+            }
+        }
+        hints
+    }
+
+    fn hint_of_unseen(
+        &self,
+        alert: &Alert,
+        reader: &mut Reader<'_>,
+        range: Range<TimestampMs>,
+    ) -> String {
+        let name = quoted(alert.name());
+        let (mut found, all) = (AllSeries::new(), LabelSet::new("ALERTS", Vec::new()));
+        let range = TimeRange { start: range.start, end: range.end };
+        if reader.read_all(&all, range, &mut found).is_err() {
+            return format!("{name} never fired: is that its name?");
+        }
+        let names = found.keys().filter_map(|labels| labels.get("alertname"));
+        let names: BTreeSet<&str> = names.map(String::as_str).collect();
+        if names.contains(alert.name()) {
+            return format!("{name} was pending and never fired: is its 'for' too long?");
+        }
+        let others: Vec<String> = names.iter().take(NAMES_MAX).map(|name| quoted(name)).collect();
+        let others = match others.len() {
+            0 => "no other alert was pending or fired".into(),
+            _ => format!("others were pending or fired: {}", others.join(", ")),
+        };
+        format!("{name} was never pending and never fired: is that its name? ({others})")
+    }
+}

@@ -1,0 +1,666 @@
+//! Which incidents alerts noticed, how late, and when one fired for nothing.
+//!
+//! Pure: samples of alerts go in, in the order of time, and a verdict comes out. Memory is flat in
+//! the length of the window: what is kept is the last spans of each alert, and counts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::iter::Peekable;
+use std::ops::Range;
+
+use crate::labels::LabelSet;
+use crate::plan::Plan;
+use crate::read_back::Labels;
+use crate::remote_write::STALE_NAN_BITS;
+use crate::series::{Incident, Occurrence, Sample, TimestampMs};
+
+/// The longest time between two samples of one span: for so long PromQL goes on showing a sample.
+/// Source: Prometheus, `--query.lookback-delta`.
+pub(super) const PAUSE_MAX_MS: i64 = 5 * 60_000;
+/// Lines of each kind that are kept; what is beyond is counted.
+pub(super) const KEPT_MAX: usize = 20;
+/// Labels that say nothing about which series an alert is for.
+pub(super) const OF_THE_ALERT: [&str; 3] = ["__name__", "alertname", "alertstate"];
+
+/// How soon an alert has to come and to go, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// From the start of an incident to the alert.
+    pub fires_within_ms: i64,
+    /// From the end of an incident to that of the alert.
+    pub resolves_within_ms: i64,
+}
+
+/// The first and the last time at which an alert was seen firing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// Its first sample.
+    pub first: TimestampMs,
+    /// Its last sample.
+    pub last: TimestampMs,
+}
+
+/// What became of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// An alert fired before it began, and went on.
+    AlreadyFiring,
+    /// An alert came in time, so many milliseconds after the start.
+    Detected(i64),
+    /// An alert came, so many milliseconds after the start, and too late.
+    Late(i64),
+    /// No alert came.
+    Missed,
+}
+
+/// One occurrence of an incident in one series, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// When it starts, and when it is over.
+    pub times: Range<TimestampMs>,
+    /// The incident's number.
+    pub number: u16,
+    /// Which of the plan's series it is in.
+    pub series: usize,
+    /// What became of it.
+    pub fate: Fate,
+    /// Which alert came first; any where none did.
+    pub alert: usize,
+}
+
+/// A span that no incident explains.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FalseAlarm {
+    /// When it fired.
+    pub span: Span,
+    /// Which alert.
+    pub alert: usize,
+    /// The labels of the alert's series.
+    pub labels: Labels,
+}
+
+/// What there is to say of one alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertCounts {
+    /// Incidents that it noticed in time.
+    pub detected: u64,
+    /// Spans that no incident explains.
+    pub false_alarms: u64,
+    /// Series of it that fired and belong to a series of ours.
+    pub series_count: u64,
+    /// The labels of one that fired and belongs to none.
+    pub foreign: Option<Labels>,
+}
+
+/// What alerts made of the incidents of a window. Incidents are counted by occurrence and series.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Noticed in time.
+    pub detected: u64,
+    /// Not noticed in time.
+    pub missed: u64,
+    /// Those of the missed that were noticed later.
+    pub late: u64,
+    /// Spans that no incident explains.
+    pub false_alarms: u64,
+    /// How many of the detected have which delay, in milliseconds.
+    pub delays_ms: BTreeMap<i64, u64>,
+    /// The first of the detected.
+    pub kept_detected: Vec<Judged>,
+    /// The first of the missed.
+    pub kept_missed: Vec<Judged>,
+    /// The first false alarms.
+    pub kept_false_alarms: Vec<FalseAlarm>,
+    /// By alert.
+    pub by_alert: Vec<AlertCounts>,
+}
+
+impl Verdict {
+    /// Tells whether each incident was noticed in time, and nothing else.
+    pub fn is_good(&self) -> bool {
+        self.missed == 0 && self.false_alarms == 0
+    }
+
+    /// Returns the least, the median (of two the greater) and the greatest delay.
+    pub fn delays(&self) -> Option<[i64; 3]> {
+        let mut left = self.delays_ms.values().sum::<u64>() / 2;
+        let median = self.delays_ms.iter().find(|(_, count)| match left.checked_sub(**count) {
+            Some(rest) => {
+                left = rest;
+                false
+            }
+            None => true,
+        });
+        let (least, greatest) = (self.delays_ms.first_key_value(), self.delays_ms.last_key_value());
+        Some([least?, median?, greatest?].map(|(delay_ms, _)| *delay_ms))
+    }
+
+    fn note(&mut self, judged: Judged) {
+        let kept = match judged.fate {
+            Fate::AlreadyFiring | Fate::Detected(_) => {
+                self.detected += 1;
+                &mut self.kept_detected
+            }
+            Fate::Late(_) | Fate::Missed => {
+                self.missed += 1;
+                &mut self.kept_missed
+            }
+        };
+        match judged.fate {
+            Fate::Detected(delay_ms) => *self.delays_ms.entry(delay_ms).or_default() += 1,
+            Fate::Late(_) => self.late += 1,
+            _ => {}
+        }
+        if kept.len() < KEPT_MAX {
+            kept.push(judged);
+        }
+    }
+}
+
+/// One series of an alert.
+struct AlertSeries {
+    alert: usize,
+    labels: Labels,
+    belongs: bool,
+    /// The incidents of the series that it belongs to.
+    numbers: BTreeSet<u16>,
+    /// In the order of time; the last one may go on.
+    spans: VecDeque<Span>,
+    is_ended: bool,
+}
+
+impl AlertSeries {
+    fn add(&mut self, sample: Sample) {
+        let time = sample.timestamp;
+        if sample.value.to_bits() == STALE_NAN_BITS || sample.value == 0.0 {
+            self.is_ended = true;
+        } else if !sample.value.is_nan() {
+            match self.spans.back_mut() {
+                Some(span) if !self.is_ended && time.0 - span.last.0 <= PAUSE_MAX_MS => {
+                    span.last = time;
+                }
+                _ => self.spans.push_back(Span { first: time, last: time }),
+            }
+            self.is_ended = false;
+        }
+    }
+
+    /// Returns what it makes of an incident that it belongs to: `AlreadyFiring` or a delay.
+    fn delay_ms(&self, start: TimestampMs, until_ms: i64) -> Option<Option<i64>> {
+        let first = self.spans.partition_point(|span| span.last < start);
+        let span = self.spans.get(first).filter(|span| span.first.0 < until_ms)?;
+        Some((span.first >= start).then_some(span.first.0 - start.0))
+    }
+}
+
+/// The judge, who has seen the alerts up to some time.
+pub struct Judge<'a> {
+    plan: &'a Plan,
+    terms: Terms,
+    alerts: Vec<AlertSeries>,
+    places: HashMap<(usize, Labels), usize>,
+    /// By series of ours, the alerts that belong to it.
+    belonging: Vec<Vec<usize>>,
+    /// By incident, the occurrences that are not judged yet.
+    occurrences: Vec<Peekable<Box<dyn Iterator<Item = Occurrence>>>>,
+    longest_ms: i64,
+    verdict: Verdict,
+}
+
+impl<'a> Judge<'a> {
+    /// Returns a judge of so many alerts who has seen nothing yet.
+    pub fn new(plan: &'a Plan, terms: Terms, alert_count: usize) -> Self {
+        let incidents = plan.incidents.iter().map(|named| named.incident);
+        let occurrences = |incident: Incident| {
+            let all = plan.model.occurrences(&incident, plan.window.ticks());
+            (Box::new(all) as Box<dyn Iterator<Item = Occurrence>>).peekable()
+        };
+        let longest_ms = incidents.clone().map(|incident| incident.length_ms).max().unwrap_or(0);
+        Self {
+            plan,
+            terms,
+            alerts: Vec::new(),
+            places: HashMap::new(),
+            belonging: vec![Vec::new(); plan.own_count()],
+            occurrences: incidents.map(occurrences).collect(),
+            longest_ms: i64::try_from(longest_ms).unwrap_or(i64::MAX),
+            verdict: Verdict {
+                by_alert: vec![AlertCounts::default(); alert_count],
+                ..Verdict::default()
+            },
+        }
+    }
+
+    /// Adds samples of a series of an alert, oldest first and after those added before.
+    pub fn add(&mut self, alert: usize, labels: &Labels, samples: &[Sample]) {
+        let key = (alert, labels.clone());
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => self.add_series(key),
+        };
+        let series = &mut self.alerts[place];
+        samples.iter().for_each(|sample| series.add(*sample));
+    }
+
+    fn add_series(&mut self, (alert, labels): (usize, Labels)) -> usize {
+        let place = self.alerts.len();
+        let mut series = AlertSeries {
+            alert,
+            labels: labels.clone(),
+            belongs: false,
+            numbers: BTreeSet::new(),
+            spans: VecDeque::new(),
+            is_ended: true,
+        };
+        for (k, ours) in self.plan.label_sets[..self.plan.own_count()].iter().enumerate() {
+            if fits(&labels, ours) {
+                series.belongs = true;
+                let own = self.plan.by_series.get(k).into_iter().flat_map(|own| own.iter());
+                series.numbers.extend(own.map(|incident| incident.number));
+                self.belonging[k].push(place);
+            }
+        }
+        let counts = &mut self.verdict.by_alert[alert];
+        counts.series_count += u64::from(series.belongs);
+        if !series.belongs {
+            counts.foreign.get_or_insert_with(|| labels.clone());
+        }
+        self.alerts.push(series);
+        self.places.insert((alert, labels), place);
+        place
+    }
+
+    /// Judges what can be judged now that all samples before `time` were added.
+    pub fn advance(&mut self, time: TimestampMs) {
+        let Terms { resolves_within_ms, .. } = self.terms;
+        let window_end = self.plan.times().end;
+        for n in 0..self.occurrences.len() {
+            let number = self.plan.incidents[n].incident.number;
+            // Nobody is to wait for what comes after the window.
+            let is_over = |next: &Occurrence| {
+                next.times.end.min(window_end).0.saturating_add(resolves_within_ms) <= time.0
+            };
+            while let Some(Occurrence { times, .. }) = self.occurrences[n].next_if(is_over) {
+                let end = times.end.min(window_end);
+                self.judge(number, times.start..end);
+            }
+        }
+        let kept_ms = resolves_within_ms.saturating_add(self.longest_ms).max(PAUSE_MAX_MS);
+        self.drop_before(TimestampMs(time.0.saturating_sub(kept_ms)));
+    }
+
+    /// Judges the rest.
+    pub fn finish(mut self) -> Verdict {
+        self.advance(TimestampMs(i64::MAX));
+        self.verdict.kept_false_alarms.sort();
+        self.verdict
+    }
+
+    fn judge(&mut self, number: u16, times: Range<TimestampMs>) {
+        let until_ms = times.end.0 + self.terms.resolves_within_ms;
+        let has = |own: &[Incident]| own.binary_search_by_key(&number, |own| own.number).is_ok();
+        for (series, _) in self.plan.by_series.iter().enumerate().filter(|(_, own)| has(own)) {
+            let found = self.belonging[series].iter().filter_map(|place| {
+                let alert = &self.alerts[*place];
+                Some((alert.delay_ms(times.start, until_ms)?, alert.alert))
+            });
+            let is_late = |delay_ms: Option<i64>| delay_ms > Some(self.terms.fires_within_ms);
+            let noticed: BTreeSet<usize> =
+                found.clone().filter(|(delay, _)| !is_late(*delay)).map(|(_, n)| n).collect();
+            noticed.iter().for_each(|alert| self.verdict.by_alert[*alert].detected += 1);
+            let (fate, alert) = match found.min() {
+                None => (Fate::Missed, 0),
+                Some((None, alert)) => (Fate::AlreadyFiring, alert),
+                Some((Some(ms), alert)) if is_late(Some(ms)) => (Fate::Late(ms), alert),
+                Some((Some(ms), alert)) => (Fate::Detected(ms), alert),
+            };
+            self.verdict.note(Judged { times: times.clone(), number, series, fate, alert });
+        }
+    }
+
+    /// Drops the spans that ended before `time`, and counts the false alarms among them.
+    fn drop_before(&mut self, time: TimestampMs) {
+        let window = self.plan.times();
+        for place in 0..self.alerts.len() {
+            let is_old = |span: &&Span| span.last < time;
+            while let Some(span) = self.alerts[place].spans.front().filter(is_old).copied() {
+                self.alerts[place].spans.pop_front();
+                let series = &self.alerts[place];
+                let is_in_window = span.last >= window.start && span.first < window.end;
+                if !series.belongs || !is_in_window || self.is_explained(&series.numbers, span) {
+                    continue;
+                }
+                let (alert, labels) = (series.alert, series.labels.clone());
+                self.verdict.false_alarms += 1;
+                self.verdict.by_alert[alert].false_alarms += 1;
+                if self.verdict.kept_false_alarms.len() < KEPT_MAX {
+                    self.verdict.kept_false_alarms.push(FalseAlarm { span, alert, labels });
+                }
+            }
+        }
+    }
+
+    /// Tells whether one of these incidents, or the time that an alert has to resolve after it,
+    /// overlaps the span.
+    fn is_explained(&self, numbers: &BTreeSet<u16>, span: Span) -> bool {
+        let (plan, within_ms) = (self.plan, self.terms.resolves_within_ms);
+        let grid = plan.model.grid;
+        let since = TimestampMs(span.first.0.saturating_sub(within_ms));
+        let first = grid.index_at_or_after(since).map_or(0, |index| index.saturating_sub(1));
+        let end = grid.index_at_or_after(span.last).map_or(0, |index| index + 1);
+        numbers.iter().any(|number| {
+            let incident = &plan.incidents[usize::from(*number) - 1].incident;
+            let mut occurrences = plan.model.occurrences(incident, first..end);
+            occurrences.any(|Occurrence { times, .. }| {
+                let until_ms = times.end.0.saturating_add(within_ms);
+                times.start <= span.last && span.first.0 < until_ms
+            })
+        })
+    }
+}
+
+/// Tells whether an alert belongs to a series of ours: no label that both have differs.
+fn fits(alert: &Labels, ours: &LabelSet) -> bool {
+    let of_series = |(name, _): &&(String, String)| !OF_THE_ALERT.contains(&name.as_str());
+    ours.pairs()
+        .iter()
+        .filter(of_series)
+        .all(|(name, value)| alert.get(name).is_none_or(|found| found == value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Named, Window};
+    use crate::series::{Grid, Incidents, Kind, NoiseParams, Schedule, Series, Trend};
+
+    const MINUTE_MS: i64 = 60_000;
+
+    /// Returns minutes, with two decimals where there are any, in milliseconds.
+    fn minutes(text: &str) -> i64 {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        format!("{whole}{part:0<2}").parse::<i64>().unwrap() * MINUTE_MS / 100
+    }
+
+    /// Returns the hour from minute 60 on of series with these hosts, and incidents as in `70+5`,
+    /// `70+5/20` or `70+5 a`: start, length, repetition, and the host that has it.
+    fn plan(hosts: &[&str], incidents: &[&str]) -> Plan {
+        let grid = Grid { origin: TimestampMs(0), step_ms: 60_000 };
+        let model = Series {
+            trend: Trend::default(),
+            seasonality: None,
+            weekly_seasonality: None,
+            noise: NoiseParams::default(),
+            grid,
+            utc_offset_ms: 0,
+            incidents: Incidents::default(),
+        };
+        let label = |host: &&str| ("host".to_owned(), (*host).to_owned());
+        let mut lists = vec![Vec::new(); hosts.len()];
+        let mut named = Vec::new();
+        for (number, text) in (1..).zip(incidents) {
+            let (times, host) = text.split_once(' ').unwrap_or((text, ""));
+            let (times, every) = times.split_once('/').unwrap_or((times, ""));
+            let (start, length) = times.split_once('+').unwrap();
+            let ms = |text: &str| minutes(text).unsigned_abs();
+            let every_ms = (!every.is_empty()).then(|| ms(every));
+            let (start_ms, length_ms, kind) = (ms(start), ms(length), Kind::Gap);
+            let incident = Incident { number, kind, start_ms, length_ms, every_ms };
+            let has = |name: &str| host.is_empty() || host == name;
+            let own = hosts.iter().zip(&mut lists).filter(|(name, _)| has(name));
+            own.for_each(|(_, list)| list.push(incident));
+            named.push(Named { text: (*text).into(), incident, series_count: 1 });
+        }
+        Plan {
+            metric_name: "cpu".into(),
+            label_sets: hosts.iter().map(|host| LabelSet::new("cpu", vec![label(host)])).collect(),
+            truth: None,
+            description: String::new(),
+            model,
+            incidents: named,
+            by_series: lists.into_iter().map(Incidents::new).collect(),
+            schedule: Schedule::default(),
+            window: Window { first_index: 60, tick_count: 60 },
+        }
+    }
+
+    /// Adds an alert, as in `0 host=a: 71-75 80! 82`: which one, its labels, and the minutes at
+    /// which it fires, or is stale; returns them by minute.
+    fn samples(text: &str) -> (usize, Labels, Vec<Sample>) {
+        let (head, times) = text.split_once(':').unwrap();
+        let (alert, labels) = head.split_once(' ').unwrap_or((head, ""));
+        let pairs = labels.split(',').filter_map(|pair| pair.split_once('='));
+        let pairs = [("__name__", "ALERTS"), ("alertname", "A")].into_iter().chain(pairs);
+        let mut samples = Vec::new();
+        let mut add = |ms, value| samples.push(Sample { timestamp: TimestampMs(ms), value });
+        for text in times.split_whitespace() {
+            if let Some(time) = text.strip_suffix('!') {
+                add(minutes(time), f64::from_bits(STALE_NAN_BITS));
+            } else if let Some(time) = text.strip_suffix('z') {
+                add(minutes(time), 0.0);
+            } else if let Some(time) = text.strip_suffix('n') {
+                add(minutes(time), f64::NAN);
+            } else {
+                let (first, last) = text.split_once('-').unwrap_or((text, text));
+                (minutes(first)..=minutes(last)).step_by(60_000).for_each(|ms| add(ms, 1.0));
+            }
+        }
+        let labels = pairs.map(|(name, value)| (name.into(), value.into())).collect();
+        (alert.parse().unwrap(), labels, samples)
+    }
+
+    const TERMS: Terms =
+        Terms { fires_within_ms: 4 * MINUTE_MS, resolves_within_ms: 5 * MINUTE_MS };
+
+    /// Returns the verdict on alerts that are read so many minutes at a time.
+    fn verdict(plan: &Plan, alerts: &[&str], chunk: i64) -> Verdict {
+        let mut judge = Judge::new(plan, TERMS, 2);
+        for start in (0..200).step_by(usize::try_from(chunk).unwrap()) {
+            let range = start * MINUTE_MS..(start + chunk) * MINUTE_MS;
+            for (alert, labels, mut samples) in alerts.iter().map(|text| self::samples(text)) {
+                samples.retain(|sample| range.contains(&sample.timestamp.0));
+                if !samples.is_empty() {
+                    judge.add(alert, &labels, &samples);
+                }
+            }
+            judge.advance(TimestampMs(range.end));
+        }
+        judge.finish()
+    }
+
+    fn shown(plan: &Plan, verdict: &Verdict) -> String {
+        let minutes = |ms: i64| ms as f64 / MINUTE_MS as f64;
+        let mut judged: Vec<&Judged> =
+            verdict.kept_missed.iter().chain(&verdict.kept_detected).collect();
+        judged.sort_by_key(|judged| (judged.times.start, judged.number, judged.series));
+        let judged = judged.iter().map(|judged| {
+            let host = &plan.label_sets[judged.series].pairs()[1].1;
+            let fate = match judged.fate {
+                Fate::AlreadyFiring => "firing already".into(),
+                Fate::Detected(ms) => format!("after {}", minutes(ms)),
+                Fate::Late(ms) => format!("late {}", minutes(ms)),
+                Fate::Missed => "missed".into(),
+            };
+            let alert = if judged.alert == 0 { "" } else { " by 1" };
+            format!("{host}{}: {fate}{alert}", minutes(judged.times.start.0))
+        });
+        let alarms = verdict.kept_false_alarms.iter().map(|alarm| {
+            let Span { first, last } = alarm.span;
+            format!("{} false {}-{}", alarm.alert, minutes(first.0), minutes(last.0))
+        });
+        judged.chain(alarms).collect::<Vec<_>>().join(", ")
+    }
+
+    #[track_caller]
+    fn check(hosts: &[&str], incidents: &[&str], alerts: &[&str], expected: &str) {
+        let plan = plan(hosts, incidents);
+        for chunk in [200, 7, 1] {
+            let verdict = verdict(&plan, alerts, chunk);
+            assert_eq!(shown(&plan, &verdict), expected, "{chunk} minutes at a time");
+        }
+    }
+
+    #[track_caller]
+    fn check_one(incidents: &[&str], alert: &str, expected: &str) {
+        check(&["a"], incidents, &[&format!("0 host=a: {alert}")], expected);
+    }
+
+    #[test]
+    fn an_incident_is_detected_up_to_its_end_and_the_time_to_resolve() {
+        check_one(&["70+5"], "70-77", "a70: after 0");
+        check_one(&["70+5"], "71.5-77.5", "a70: after 1.5");
+        check_one(&["70+5"], "74", "a70: after 4");
+        check_one(&["70+5"], "", "a70: missed");
+        check_one(&["70+1"], "75.99", "a70: late 5.99");
+        check_one(&["70+1"], "76", "a70: missed, 0 false 76-76");
+    }
+
+    #[test]
+    fn what_comes_late_is_a_miss_and_no_false_alarm() {
+        check_one(&["70+5"], "74.01", "a70: late 4.01");
+        check_one(&["70+5"], "79.99-100", "a70: late 9.99");
+        check_one(&["70+5"], "80-100", "a70: missed, 0 false 80-100");
+    }
+
+    #[test]
+    fn what_began_before_was_firing_already() {
+        check_one(&["70+5"], "69-72", "a70: firing already");
+        check_one(&["70+5"], "68 70", "a70: firing already");
+        check_one(&["70+5"], "50-119", "a70: firing already");
+        check_one(&["70+5"], "60-69", "a70: missed, 0 false 60-69");
+        // One that ended before is no more than a false alarm, whatever comes next.
+        check_one(&["70+5"], "60-63 72", "a70: after 2, 0 false 60-63");
+        // The second incident begins while the alert of the first goes on.
+        check_one(&["70+5", "77+5"], "71-85", "a70: after 1, a77: firing already");
+    }
+
+    #[test]
+    fn samples_with_a_pause_or_a_stale_marker_between_them_are_two_firings() {
+        check_one(&["80+5"], "70 75 80", "a80: firing already");
+        check_one(&["80+5"], "70 75.01 80.01", "a80: firing already, 0 false 70-70");
+        check_one(&["80+5"], "70-78 79! 81", "a80: after 1, 0 false 70-78");
+        check_one(&["80+5"], "70-78 79! 80! 81-83 84! 85-87 100!", "a80: after 1, 0 false 70-78");
+        // Flaps: each firing is explained, or not, by itself.
+        check_one(&["80+2"], "81 82! 84 85! 88 89!", "a80: after 1, 0 false 88-88");
+    }
+
+    #[test]
+    fn zero_ends_a_firing_and_nan_is_none() {
+        check_one(&["80+5"], "62z 70z 80z 82 83z 90z", "a80: after 2");
+        check_one(&["80+5"], "78-79 80z 82 83n 84", "a80: after 2, 0 false 78-79");
+        check_one(&["80+5"], "70n 81n 82 90n", "a80: after 2");
+        check_one(&["80+5"], "81z 90n", "a80: missed");
+    }
+
+    #[test]
+    fn firings_that_no_incident_overlaps_are_false_alarms_once() {
+        check_one(&[], "70-72", "0 false 70-72");
+        check_one(
+            &["80+5"],
+            "62 70-72 100-110",
+            "a80: missed, 0 false 62-62, 0 false 70-72, 0 false 100-110",
+        );
+        // Between two samples of one firing.
+        check_one(&["80+1"], "79 81.5", "a80: firing already");
+        check(&["a", "b"], &["80+5"], &["0: 70-72"], "a80: missed, b80: missed, 0 false 70-72");
+    }
+
+    #[test]
+    fn what_is_wholly_outside_the_window_is_passed_over() {
+        check_one(&[], "30-59.99", "");
+        check_one(&[], "30-60", "0 false 30-60");
+        check_one(&[], "120-130", "");
+        check_one(&[], "119.5-130.5", "0 false 119.5-130.5");
+        // An incident before the window explains a firing that goes on into it, and is not judged.
+        check_one(&["50+8"], "51-62", "");
+        check_one(&["50+5"], "57-62 68", "0 false 68-68");
+        check_one(&["130+5"], "119-140", "");
+    }
+
+    #[test]
+    fn incidents_at_the_edges_of_the_window() {
+        check_one(&["55+10"], "56-66", "a55: after 1");
+        check_one(&["55+10"], "50-66", "a55: firing already");
+        check_one(&["59+1"], "61", "");
+        check_one(&["59+2"], "61", "a59: after 2");
+        check_one(&["118+2"], "123", "a118: late 5");
+        // It counts up to the end of the window.
+        check_one(&["118+50"], "124", "a118: late 6");
+        check_one(&["118+50"], "126", "a118: missed");
+    }
+
+    #[test]
+    fn overlapping_and_repeated_incidents_are_judged_each_for_itself() {
+        check_one(&["70+10", "72+2"], "71-80", "a70: after 1, a72: firing already");
+        check_one(&["70+10", "72+2"], "75-80", "a70: late 5, a72: after 3");
+        check_one(&["70+2/20"], "71 111", "a70: after 1, a90: missed, a110: after 1");
+        check_one(&["10+2/20"], "71 111", "a70: after 1, a90: missed, a110: after 1");
+    }
+
+    #[test]
+    fn an_alert_belongs_to_every_series_with_which_no_label_differs() {
+        let two = ["a", "b"];
+        check(&two, &["70+5"], &["0 host=a: 71-75"], "a70: after 1, b70: missed");
+        check(&two, &["70+5 b"], &["0 host=a: 71-75"], "b70: missed, 0 false 71-75");
+        // Aggregated away, or of absent(), with labels of its own.
+        check(&two, &["70+5"], &["0: 71-75"], "a70: after 1, b70: after 1");
+        check(&two, &["70+5 b"], &["0 severity=page: 71-75"], "b70: after 1");
+        check(&two, &["70+5", "90+5 b"], &["0: 71 91"], "a70: after 1, b70: after 1, b90: after 1");
+        // Of something else.
+        check(&two, &["70+5"], &["0 host=c: 71-75 90"], "a70: missed, b70: missed");
+        // By the rule of each host, and by one for both.
+        let alerts = ["0 host=a: 73-75", "0 host=b: 71-75 100", "1: 72-75"];
+        let expected = "a70: after 2 by 1, b70: after 1, 0 false 100-100";
+        check(&two, &["70+5"], &alerts, expected);
+    }
+
+    #[test]
+    fn any_of_several_alerts_detects_and_false_alarms_count_for_each() {
+        let alerts = ["0 host=a: 71-75 100", "1 host=a: 72-75 92 101"];
+        let incidents = ["70+5", "90+5"];
+        let expected = "a70: after 1, a90: after 2 by 1, 0 false 100-100, 1 false 101-101";
+        check(&["a"], &incidents, &alerts, expected);
+        let plan = plan(&["a"], &incidents);
+        let verdict = verdict(&plan, &alerts, 10);
+        let counts = |n: usize| {
+            let counts = &verdict.by_alert[n];
+            (counts.detected, counts.false_alarms, counts.series_count)
+        };
+        assert_eq!((counts(0), counts(1)), ((1, 1, 1), (2, 1, 1)));
+        assert_eq!((verdict.detected, verdict.missed, verdict.false_alarms), (2, 0, 2));
+        assert!(!verdict.is_good());
+        // The one that fires already comes first, and a late one after one in time.
+        let alerts = ["0: 75", "1: 69 70.5"];
+        check(&["a"], &["70+5"], &alerts, "a70: firing already by 1");
+        check(&["a"], &["70+5"], &["0: 75", "1: 73"], "a70: after 3 by 1");
+    }
+
+    #[test]
+    fn labels_that_fit_no_series_are_named() {
+        let plan = plan(&["a"], &["70+5"]);
+        let verdict = verdict(&plan, &["0 host=c: 71", "1 team=x: 71"], 200);
+        let foreign = verdict.by_alert[0].foreign.as_ref().unwrap();
+        assert_eq!(foreign["host"], "c");
+        assert_eq!((verdict.by_alert[0].series_count, verdict.by_alert[1].series_count), (0, 1));
+        assert_eq!(verdict.by_alert[1].foreign, None);
+    }
+
+    #[test]
+    fn delays_have_a_least_a_median_and_a_greatest() {
+        let delays = |delays_ms: &[(i64, u64)]| {
+            let delays_ms = delays_ms.iter().copied().collect();
+            Verdict { delays_ms, ..Verdict::default() }.delays()
+        };
+        assert_eq!(delays(&[]), None);
+        assert_eq!(delays(&[(5, 1)]), Some([5; 3]));
+        assert_eq!(delays(&[(5, 2), (7, 1)]), Some([5, 5, 7]));
+        assert_eq!(delays(&[(1, 1), (5, 1), (7, 1), (9, 1)]), Some([1, 7, 9]));
+    }
+
+    #[test]
+    fn of_many_incidents_the_first_are_kept_and_all_are_counted() {
+        let plan = plan(&["a"], &["60+1/1"]);
+        let verdict = verdict(&plan, &["0: 60-80"], 10);
+        assert_eq!((verdict.detected, verdict.missed), (21, 39));
+        assert_eq!((verdict.kept_detected.len(), verdict.kept_missed.len()), (20, 20));
+    }
+}

@@ -1,0 +1,179 @@
+//! A verdict in words: which incidents were noticed and when, what fired for nothing, the counts.
+
+use super::Verify;
+use super::alerts::Alert;
+use super::judge::{FalseAlarm, Fate, Judged, KEPT_MAX, OF_THE_ALERT, Verdict};
+use crate::error::{Escaped, Exit};
+use crate::labels::LabelSet;
+use crate::read_back::Labels;
+use crate::report::words::{count_of, in_words};
+use crate::report::{Field, Level};
+
+/// A verdict, with what is needed to say it.
+pub(super) struct Ruling<'a> {
+    pub(super) verdict: Verdict,
+    pub(super) alerts: &'a [Alert],
+    /// What may be wrong with alerts that were not seen.
+    pub(super) hints: Vec<String>,
+}
+
+impl Ruling<'_> {
+    /// Says what alerts noticed; returns the exit code.
+    pub(super) fn print(&self, verify: Verify<'_>) -> Exit {
+        let (report, verdict) = (verify.report, &self.verdict);
+        let (exit, level, sign) = match verdict.is_good() {
+            true => (Exit::Success, Level::Info, "✓"),
+            false => {
+                report.end_quiet();
+                (Exit::Different, Level::Error, "✗")
+            }
+        };
+        report.rule();
+        report.log(level, "verdict", &[], &format!("{sign} Verdict: {}", self.headline()));
+        report.rule();
+        self.print_incidents(verify);
+        self.print_false_alarms(verify);
+        for (alert, counts) in self.alerts.iter().zip(&verdict.by_alert) {
+            let fields = [
+                ("alert", Field::Text(alert.name())),
+                ("detected", Field::Count(counts.detected)),
+                ("false_alarms", Field::Count(counts.false_alarms)),
+            ];
+            let name = quoted(alert.name());
+            let detected = count_of(counts.detected, "incident");
+            let false_alarms = count_of(counts.false_alarms, "false alarm");
+            report.info("alert_counts", &fields, &format!("{name}: {detected}, {false_alarms}"));
+        }
+        self.hints.iter().for_each(|hint| report.hint(level, hint));
+        self.print_summary(verify, exit, level);
+        exit
+    }
+
+    fn headline(&self) -> String {
+        let Verdict { detected, missed, late, false_alarms, .. } = self.verdict;
+        let late = if late > 0 { format!(" ({late} late)") } else { String::new() };
+        let missed = match (detected + missed, missed) {
+            (0, _) => "no incident in the window".into(),
+            (count, 0) => format!("{} detected", count_of(count, "incident")),
+            (count, _) => format!("{missed} of {} missed{late}", count_of(count, "incident")),
+        };
+        match false_alarms {
+            0 => format!("{missed}, no false alarm"),
+            count => format!("{missed}, {}", count_of(count, "false alarm")),
+        }
+    }
+
+    /// Logs a line for each incident and series; of many for the missed first.
+    fn print_incidents(&self, verify: Verify<'_>) {
+        let (verdict, report) = (&self.verdict, verify.report);
+        let kept = verdict.kept_missed.iter().chain(&verdict.kept_detected);
+        let mut shown: Vec<&Judged> = kept.take(KEPT_MAX).collect();
+        shown.sort_by_key(|judged| (judged.times.start, judged.number, judged.series));
+        for judged in &shown {
+            self.print_incident(judged, verify);
+        }
+        if let more @ 1.. = verdict.detected + verdict.missed - shown.len() as u64 {
+            let (field, text) = ([("count", Field::Count(more))], "more incidents");
+            report.info("more_incidents", &field, &format!("And {more} {text}"));
+        }
+    }
+
+    fn print_incident(&self, judged: &Judged, verify: Verify<'_>) {
+        let (plan, report) = (verify.plan, verify.report);
+        let labels = &plan.label_sets[judged.series];
+        let (alert, number) = (&self.alerts[judged.alert], judged.number);
+        let named = &plan.incidents[usize::from(number) - 1];
+        let mut fields = vec![
+            ("incident", Field::Count(number.into())),
+            ("kind", Field::Text(named.incident.kind.name())),
+            ("labels", Field::Labels(labels)),
+            ("start", Field::Time(judged.times.start)),
+            ("end", Field::Time(judged.times.end)),
+        ];
+        let name = quoted(alert.name());
+        let after = |ms: i64| format!("{name} after {}", in_words(ms.unsigned_abs()));
+        let (level, outcome, text, delay_ms) = match judged.fate {
+            Fate::AlreadyFiring => {
+                (Level::Info, "already_firing", format!("✓ {name} was firing already"), None)
+            }
+            Fate::Detected(ms) => (Level::Info, "detected", format!("✓ {}", after(ms)), Some(ms)),
+            Fate::Late(ms) => (Level::Error, "late", format!("✗ late: {}", after(ms)), Some(ms)),
+            Fate::Missed => (Level::Error, "missed", "✗ missed".to_owned(), None),
+        };
+        fields.push(("outcome", Field::Text(outcome)));
+        if judged.fate != Fate::Missed {
+            fields.push(("alert", Field::Text(alert.name())));
+        }
+        fields.extend(delay_ms.map(|ms| ("delay_s", Field::Value(ms as f64 / 1000.0))));
+        let time = report.local_time(judged.times.start);
+        let mut text = format!("Incident {number} at {time}, {}: {text}", Escaped(&named.text));
+        if plan.own_count() > 1 {
+            text += &format!(" (labels: {labels})");
+        }
+        report.log(level, "alert", &fields, &text);
+    }
+
+    fn print_false_alarms(&self, verify: Verify<'_>) {
+        let (verdict, report) = (&self.verdict, verify.report);
+        for FalseAlarm { span, alert, labels } in &verdict.kept_false_alarms {
+            let (name, labels) = (self.alerts[*alert].name(), shown_labels(labels));
+            let fields = [
+                ("outcome", Field::Text("false_alarm")),
+                ("alert", Field::Text(name)),
+                ("labels", Field::Labels(&labels)),
+                ("start", Field::Time(span.first)),
+                ("end", Field::Time(span.last)),
+            ];
+            let (name, first, last) =
+                (quoted(name), report.local_time(span.first), report.local_time(span.last));
+            let text = format!("✗ False alarm: {name} from {first} to {last} (labels: {labels})");
+            report.log(Level::Error, "alert", &fields, &text);
+        }
+        if let more @ 1.. = verdict.false_alarms - verdict.kept_false_alarms.len() as u64 {
+            let (field, text) = ([("count", Field::Count(more))], "more false alarms");
+            report.log(Level::Error, "more_false_alarms", &field, &format!("And {more} {text}"));
+        }
+    }
+
+    fn print_summary(&self, verify: Verify<'_>, exit: Exit, level: Level) {
+        let Verdict { detected, missed, late, false_alarms, .. } = self.verdict;
+        let mut fields = vec![
+            ("incidents", Field::Count(detected + missed)),
+            ("detected", Field::Count(detected)),
+            ("missed", Field::Count(missed)),
+            ("late", Field::Count(late)),
+            ("false_alarms", Field::Count(false_alarms)),
+            ("exit_code", Field::Count(exit as u64)),
+        ];
+        let mut text = format!(
+            "Alerts: {} = {detected} detected + {missed} missed ({late} late); {}",
+            count_of(detected + missed, "incident"),
+            count_of(false_alarms, "false alarm")
+        );
+        if let Some(delays) = self.verdict.delays() {
+            let [min, median, max] = delays.map(|ms| ms as f64 / 1000.0);
+            fields.extend([
+                ("delay_min_s", Field::Value(min)),
+                ("delay_median_s", Field::Value(median)),
+                ("delay_max_s", Field::Value(max)),
+            ]);
+            let [min, median, max] = delays.map(|ms| in_words(ms.unsigned_abs()));
+            text += &format!("; delay min {min}, median {median}, max {max}");
+        }
+        verify.report.log(level, "alert_summary", &fields, &text);
+    }
+}
+
+/// Returns a name from outside as it stands in a line.
+pub(super) fn quoted(name: &str) -> String {
+    format!("'{}'", Escaped(name))
+}
+
+/// Returns the labels of an alert's series that tell it from the others of that alert.
+pub(super) fn shown_labels(labels: &Labels) -> LabelSet {
+    let is_shown = |(name, value): &(&String, &String)| {
+        !OF_THE_ALERT.contains(&name.as_str()) && !value.is_empty()
+    };
+    let shown = labels.iter().filter(is_shown);
+    LabelSet::new("ALERTS", shown.map(|(name, value)| (name.clone(), value.clone())).collect())
+}

@@ -1,0 +1,136 @@
+//! Verdicts on alerts: what `verify --alert` and a live run say of them, against real receivers
+//! that hold alerts of any shape, and against ones that answer as a script says.
+
+use crate::support::cmd::Cmd;
+use crate::support::process::Run;
+use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::time::{now_ms, seconds};
+
+/// Seconds from one datapoint to the next.
+const STEP: i64 = 10;
+
+/// An hour that ended some minutes ago, of the series `cpu`.
+struct Hour {
+    url: String,
+    start_ms: i64,
+}
+
+impl Hour {
+    fn of(url: String) -> Hour {
+        Hour { url, start_ms: (now_ms() / 60_000 - 72) * 60_000 }
+    }
+
+    /// Returns a command over the hour, of a flat series.
+    fn cmd(&self, verb: &str, labels: &str) -> Cmd {
+        let flat = "--noise-std=0 --seasonality=none --trend-coefficient=0 --flat-base=1";
+        let flat: Vec<&str> = flat.split(' ').collect();
+        Cmd::bare()
+            .verb(verb)
+            .flag("url", &self.url)
+            .flag("metric-name", "cpu")
+            .flag("labels", labels)
+            .flag("start-epoch", seconds(self.start_ms))
+            .flag("end-epoch", seconds(self.start_ms + 3_600_000))
+            .flag("step-size", format!("{STEP}s"))
+            .flag("log-format", "json")
+            .and(&flat)
+    }
+
+    /// Pushes an alert that fires in these minutes of the hour, from and to.
+    fn fire(&self, labels: &str, minutes: &[(i64, i64)]) {
+        for (first, last) in minutes {
+            let [start, end] = [first, last].map(|minute| self.start_ms + minute * 60_000);
+            let run = self
+                .cmd("backfill", &format!("alertstate=firing,{labels}"))
+                .flag("metric-name", "ALERTS")
+                .flag("start-epoch", seconds(start))
+                .flag("end-epoch", seconds(end + 1))
+                .run();
+            run.assert_code(0);
+        }
+    }
+}
+
+/// Shows outcome, incident and delay of each line of a verdict, and the counts.
+fn shown(run: &Run) -> String {
+    let log = run.log();
+    let line = |line: &&crate::support::json::Json| {
+        let number = |name: &str| line.find(name).map_or(0, |number| number.number());
+        let outcome = line.get("outcome").text();
+        format!("{outcome} {} {}", number("incident"), number("delay_s"))
+    };
+    let lines: Vec<String> = log.events("alert").iter().map(line).collect();
+    let summary = log.only("alert_summary");
+    let counts = ["detected", "missed", "late", "false_alarms", "exit_code"];
+    let counts = counts.map(|name| summary.get(name).number().to_string());
+    format!("{}; {}", lines.join(", "), counts.join(" "))
+}
+
+#[track_caller]
+fn check_verdict(setup: RealSetup) {
+    let Some(receiver) = setup.start() else { return };
+    let hour = Hour::of(receiver.write_url());
+    let incidents =
+        ["--incident", "shift@10m+5m=40", "--incident", "gap@30m+6m", "--incident", "flat@50m+5m"];
+    hour.cmd("backfill", "host=a").and(&incidents).run().assert_code(0);
+    hour.fire("alertname=Good,host=a,severity=page", &[(11, 16), (31, 37), (51, 56)]);
+    hour.fire("alertname=Deaf,host=a", &[(51, 56)]);
+    hour.fire("alertname=Hasty", &[(2, 3), (11, 16), (31, 37), (43, 44), (51, 58)]);
+    hour.fire("alertname=Other,host=b", &[(11, 16)]);
+    let verdict = |flags: &[&str]| hour.cmd("verify", "host=a").and(&incidents).and(flags).run();
+    let good = "detected 1 60, detected 2 60, detected 3 60; 3 0 0 0 0";
+    assert_eq!(shown(&verdict(&["--alert", "Good"])), good);
+    let deaf = "missed 1 0, missed 2 0, detected 3 60; 1 2 0 0 5";
+    assert_eq!(shown(&verdict(&["--alert", "Deaf"])), deaf);
+    let hasty = "detected 1 60, detected 2 60, detected 3 60, false_alarm 0 0, false_alarm 0 0; \
+                 3 0 0 2 5";
+    assert_eq!(shown(&verdict(&["--alert", "Hasty"])), hasty);
+    let missed = "missed 1 0, missed 2 0, missed 3 0; 0 3 0 0 5";
+    let run = verdict(&["--alert", "Other"]);
+    assert_eq!(shown(&run), missed);
+    assert!(run.stderr.contains("fired with labels that no series here has: {'host': 'b'}"));
+    let run = verdict(&["--alert", "Goood"]);
+    assert_eq!(shown(&run), missed);
+    let hint = "is that its name? (others were pending or fired: 'Deaf', 'Good', 'Hasty', 'Other')";
+    assert!(run.stderr.contains(hint), "{}", run.stderr);
+    // The more, the better, but for false alarms.
+    let all = verdict(&["--alert", "Deaf", "--alert", "Good"]);
+    assert_eq!(shown(&all), good);
+    let late = verdict(&["--alert", "Good", "--fires-within", "50s"]);
+    assert_eq!(shown(&late), "late 1 60, late 2 60, late 3 60; 0 3 3 0 5");
+    // Any metric may be a detector; of these series, one is of another host.
+    let run = verdict(&["--detector", "ALERTS"]);
+    assert_eq!(shown(&run), hasty, "{}", run.stderr);
+    let run = verdict(&["--alert", "Good", "--quiet"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn alerts_in_prometheus3_are_judged() {
+    check_verdict(RealReceiver::prometheus3().out_of_order_time_window("3h"));
+}
+
+#[test]
+fn alerts_in_victoriametrics_are_judged() {
+    check_verdict(RealReceiver::victoriametrics());
+}
+
+/// The truth is a detector that is never wrong, but it needs its time to be seen.
+#[test]
+fn a_live_run_waits_for_its_verdict() {
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
+    let flags = ["--verify", "--truth-metric", "anomaly", "--detector", "anomaly"];
+    let terms = ["--fires-within", "3s", "--resolves-within", "1s"];
+    let incidents = ["--incident", "shift@1s+500ms=40", "--incident", "gap@1700ms+300ms"];
+    let cmd = Cmd::to(&receiver.write_url()).starting_now().ticks(20, 100);
+    let cmd = cmd.and(&flags).and(&terms).and(&incidents);
+    let run = cmd.clone().run();
+    run.assert_code(0);
+    assert_eq!(shown(&run), "detected 1 0, detected 2 0; 2 0 0 0 0");
+    let log = run.log();
+    let event = |line: &crate::support::json::Json| line.get("event").text().to_owned();
+    let events: Vec<String> = log.0.iter().map(event).collect();
+    let place = |name: &str| events.iter().position(|event| event == name).expect(name);
+    let in_order = ["judging", "starting", "summary", "verify_summary", "waiting", "verdict"];
+    assert!(in_order.map(place).is_sorted(), "{events:?}");
+}
