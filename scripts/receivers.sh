@@ -6,14 +6,15 @@
 #   target/receivers/bin/prometheus3, promtool3  3.5.3, or a 3.x on PATH; the tool only where it
 #                                                lies beside it, as a binary or as a package
 #   target/receivers/bin/victoria-metrics        1.79 (Debian 12's), or the one on PATH
+#   target/receivers/bin/vmalert                 of the same package, or the one on PATH
 #   target/receivers/bin/nginx                   Debian's, or the one on PATH
 #
-# Usage: scripts/receivers.sh [prometheus2] [prometheus3] [victoria-metrics] [nginx]
+# Usage: scripts/receivers.sh [prometheus2] [prometheus3] [victoria-metrics] [vmalert] [nginx]
 #        (no name: all)
 #
 # Where each comes from, the first that fits:
-#   1. PROMETHEUS2_BIN, PROMETHEUS3_BIN, VICTORIA_METRICS_BIN, NGINX_BIN  path of the binary. When
-#                       it is set nothing else is tried: a wrong path is an error.
+#   1. PROMETHEUS2_BIN, PROMETHEUS3_BIN, VICTORIA_METRICS_BIN, VMALERT_BIN, NGINX_BIN  path of the
+#                       binary. When it is set nothing else is tried: a wrong path is an error.
 #   2. PATH             when the version fits
 #   3. a .deb file      for prometheus3: PROMETHEUS3_DEB, else the newest prometheus_3*.deb in
 #                       RECEIVERS_DIR (../shared/receivers)
@@ -133,7 +134,7 @@ receiver() {
 }
 
 missing=
-[ $# -gt 0 ] || set -- prometheus2 prometheus3 victoria-metrics nginx
+[ $# -gt 0 ] || set -- prometheus2 prometheus3 victoria-metrics vmalert nginx
 for wanted in "$@"; do
     variable=$(echo "$wanted" | tr a-z- A-Z_)_BIN
     package=
@@ -147,6 +148,7 @@ for wanted in "$@"; do
             package=${deb:+"deb:$deb"}
             ;;
         victoria-metrics) named=${VICTORIA_METRICS_BIN:-} package=apt:victoria-metrics ;;
+        vmalert) named=${VMALERT_BIN:-} package=apt:victoria-metrics ;;
         nginx) named=${NGINX_BIN:-} package=apt:nginx ;;
         *) echo "receivers: no such receiver: $wanted" >&2; exit 2 ;;
     esac
