@@ -17,7 +17,7 @@ use crate::openmetrics::{self, Lines};
 use crate::plan::Plan;
 use crate::report::progress::Progress;
 use crate::report::words::count_of;
-use crate::report::{Field, Report, stdout};
+use crate::report::{Field, Level, Report, stdout};
 use temporary::Temporary;
 
 /// What is written at once.
@@ -106,7 +106,15 @@ impl Export<'_> {
         let named = if self.config.is_replacing {
             self.temporary.rename_to(target)
         } else {
-            self.temporary.link_to(target, |from, to| fs::hard_link(from, to))
+            let warn = || {
+                let text = format!(
+                    "'{}' is on a file system without hard links: a file that takes the name at \
+                     the last moment is lost",
+                    Escaped(&path.to_string_lossy())
+                );
+                self.report.log(Level::Warning, "no_links", &[], &text);
+            };
+            self.temporary.link_to(target, |from, to| fs::hard_link(from, to), warn)
         };
         named.map_err(|(kept, source)| {
             let [kept, path] = [&*kept, path].map(|path| path.to_string_lossy());

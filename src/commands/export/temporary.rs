@@ -78,7 +78,8 @@ impl Temporary {
         self.name(|path| fs::rename(path, target))
     }
 
-    /// Gives the complete file its name by `link`, which fails when another file has it.
+    /// Gives the complete file its name by `link`, which fails when another file has it. On a file
+    /// system without links that takes two steps, a check and a rename, after `warn`.
     ///
     /// # Errors
     /// It has another name, returned with the cause, and keeps it.
@@ -86,6 +87,7 @@ impl Temporary {
         &self,
         target: &Path,
         link: impl Fn(&Path, &Path) -> io::Result<()>,
+        warn: impl Fn(),
     ) -> Result<(), (PathBuf, io::Error)> {
         // EPERM or EOPNOTSUPP. Source: link(2).
         let has_no_links = |error: &io::Error| {
@@ -99,7 +101,10 @@ impl Temporary {
             }
             Err(error) if !has_no_links(&error) => Err(error),
             Err(_) if target.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(_) => fs::rename(path, target),
+            Err(_) => {
+                warn();
+                fs::rename(path, target)
+            }
         })
     }
 
@@ -167,6 +172,7 @@ fn is_taken_away(file: &File, path: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     /// Two file systems without hard links, and what becomes of a name that is free or taken.
     #[test]
@@ -179,12 +185,15 @@ mod tests {
             let mut file = temporary.create_beside(&target).unwrap();
             io::Write::write_all(&mut file, b"new").unwrap();
             let no_link = |_: &Path, _: &Path| Err(kind.into());
-            temporary.link_to(&target, no_link).unwrap();
+            let warnings = Cell::new(0);
+            let warn = || warnings.set(warnings.get() + 1);
+            temporary.link_to(&target, no_link, warn).unwrap();
+            assert_eq!(warnings.get(), 1);
             assert_eq!(fs::read(&target).unwrap(), b"new");
 
             fs::write(&target, "precious").unwrap();
             temporary.create_beside(&target).unwrap();
-            let (kept, error) = temporary.link_to(&target, no_link).unwrap_err();
+            let (kept, error) = temporary.link_to(&target, no_link, warn).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
             assert_eq!(fs::read(&target).unwrap(), b"precious");
             temporary.remove();
