@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use crate::support::proxy::Proxy;
 use crate::support::proxy::fault::Fault;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::side_by_side::side_by_side;
+use crate::support::variable;
 use crate::support::window::{
     Window, assert_same_bits, assert_within, this_minute, wait_for_samples,
 };
@@ -20,8 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// In seconds, not in minutes: of two years' minutes Prometheus makes 8,000 blocks meanwhile, and
 /// answers nothing for minutes.
 fn long_past() -> Window {
-    let count = std::env::var("BACKFILL_SAMPLES").ok().and_then(|count| count.parse().ok());
-    Window::past(count.unwrap_or(100_000), 1)
+    Window::past(variable("BACKFILL_SAMPLES").unwrap_or(100_000), 1)
 }
 
 fn wide_open(setup: RealSetup) -> RealSetup {
@@ -156,8 +157,11 @@ fn a_batch_that_was_lost_on_the_way_is_sent_again() {
 
 #[test]
 fn a_batch_whose_answer_was_lost_is_unconfirmed_where_nothing_older_is_taken() {
-    check_lost(RealReceiver::prometheus3(), Fault::LoseAnswer, 1, 100);
-    check_lost(RealReceiver::prometheus2(), Fault::LoseAnswer, 1, 100);
+    let faults = [Fault::LoseAnswer, Fault::StoreThen(500), Fault::StoreThen(503)];
+    side_by_side(faults, |fault| {
+        check_lost(RealReceiver::prometheus3(), fault, 1, 100);
+        check_lost(RealReceiver::prometheus2(), fault, 1, 100);
+    });
 }
 
 #[test]

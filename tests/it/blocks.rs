@@ -3,18 +3,14 @@
 //! answers as the real one was seen to.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::support::folder::Folder;
+use crate::support::in_root;
 use crate::support::process::{self, binary, wait_until};
 use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::window::{Window, assert_same_bits, this_minute};
-
-fn in_root(path: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
 
 fn script() -> Command {
     Command::new(in_root("scripts/backfill-blocks.sh"))

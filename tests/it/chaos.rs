@@ -12,6 +12,7 @@ use crate::support::process::tail;
 use crate::support::proxy::fault::{Fault, at_random};
 use crate::support::proxy::{Proxy, Record};
 use crate::support::real_receiver::RealReceiver;
+use crate::support::variable;
 use crate::support::window::{Window, assert_same_bits};
 
 /// The sender's `--timeout`: a stall costs that much and the backoff.
@@ -19,15 +20,9 @@ const TIMEOUT: Duration = Duration::from_millis(600);
 /// A fault in every 140 requests or less: about half of the time goes into them.
 const GAP_MAX: u32 = 140;
 
-/// Returns the number that a variable of the environment holds.
-pub(crate) fn variable(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
-}
-
 #[test]
 fn chaos_ends_with_every_sample_stored_once() {
-    let tick_count = variable("CHAOS_TICKS").unwrap_or(1000);
+    let tick_count: u64 = variable("CHAOS_TICKS").unwrap_or(1000);
     let seed = variable("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("chaos: {tick_count} ticks, CHAOS_SEED={seed}");
     let Some(mut receiver) = RealReceiver::prometheus2().start() else { return };

@@ -7,19 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::process::binary;
+use crate::support::{in_root, text_of as read};
 use crate::tidy::texts;
 
 #[path = "../../examples/flags.rs"]
 #[expect(dead_code, reason = "its main")]
 mod flags;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
-}
 
 fn help() -> String {
     let output = binary().arg("--help").output().unwrap();
@@ -244,7 +237,7 @@ fn documents_named(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// Finds the file that `path` names, from the folder of the file that names it, the root or docs/.
 fn find(path: &str, from: &Path) -> Option<std::path::PathBuf> {
-    let folders = [from.parent().unwrap_or(root()).to_owned(), root().into(), root().join("docs")];
+    let folders = [from.with_file_name(""), in_root(""), in_root("docs")];
     folders.iter().map(|folder| folder.join(path)).find(|path| path.exists())
 }
 
@@ -332,7 +325,7 @@ fn what_is_cited_is_there() {
         if path.starts_with("tests/golden/") && !path.ends_with(".md") {
             continue;
         }
-        let from = root().join(&path);
+        let from = in_root(&path);
         let mut found =
             if path == "tests/it/docs.rs" { Vec::new() } else { bad_citations(&text, &from) };
         if path.ends_with(".md") {
@@ -347,24 +340,4 @@ fn what_is_cited_is_there() {
         bad.extend(found.into_iter().map(|what| format!("{path}: {what}")));
     }
     assert!(bad.is_empty(), "\n  {}\n", bad.join("\n  "));
-}
-
-#[test]
-fn a_citation_of_what_is_not_there_is_found() {
-    let from = root().join("src/lib.rs");
-    let bad = |text: &str| bad_citations(text, &from);
-    assert!(bad("// protocol.md 3C.4 and 2.6; tests/it/README.md").is_empty());
-    assert!(bad("/// See docs/design.md, \"Trust\"; docs/protocol.md\n/// 3F.").is_empty());
-    assert_eq!(bad("docs/none.md"), ["docs/none.md is not there"]);
-    assert_eq!(bad("// protocol.md 1.3, 9.9."), ["protocol.md has no rule 9.9"]);
-    assert_eq!(bad("// design.md, \"None\""), ["design.md has no heading \"None\""]);
-    let from = root().join("docs/guide.md");
-    let bad = |text: &str| bad_links(text, &from);
-    assert!(
-        bad("[5.8](protocol.md#5-run-on-2026-11-26), [x](../README.md), `src/lib.rs`").is_empty()
-    );
-    assert_eq!(bad("[x](none.md)"), ["(none.md) leads nowhere"]);
-    assert_eq!(bad("[x](design.md#none)"), ["(design.md#none) leads nowhere"]);
-    assert_eq!(bad("[9.9](protocol.md)"), ["[9.9](protocol.md): there is no such rule"]);
-    assert_eq!(bad("`src/none.rs`"), ["`src/none.rs` is not there"]);
 }

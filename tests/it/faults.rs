@@ -4,78 +4,61 @@
 use std::time::Duration;
 
 use crate::support::cmd::Cmd;
+use crate::support::process::Run;
 use crate::support::scripted_receiver::ScriptedReceiver;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Read, Step, Then};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Ten datapoints get to a receiver that does this first, after so many more attempts.
+fn ok() -> Step {
+    Step::status(204)
+}
+
+/// Ten datapoints get to a receiver that does this first.
 #[track_caller]
-fn check(steps: impl IntoIterator<Item = Step>, retries: u64) {
+fn deliver(steps: Vec<Step>, timeout: &str) -> Run {
     let receiver = ScriptedReceiver::start(steps);
-    let run = Cmd::to(&receiver.url()).flag("timeout", "30s").run();
+    let run = Cmd::to(&receiver.url()).flag("timeout", timeout).run();
     run.assert_all_delivered(&receiver);
-    assert_eq!(run.summary().retries, retries, "{}", run.stderr);
     receiver.finish();
+    run
 }
 
-/// The same, with little patience for an answer.
+/// Each of these costs so many more attempts.
 #[track_caller]
-fn check_impatient(steps: impl IntoIterator<Item = Step>) {
-    let receiver = ScriptedReceiver::start(steps);
-    let run = Cmd::to(&receiver.url()).flag("timeout", "2s").run();
-    run.assert_all_delivered(&receiver);
-    assert_eq!(run.summary().retries, 1, "{}", run.stderr);
-    receiver.finish();
+fn check<S: Into<Step>>(retries: u64, steps: impl IntoIterator<Item = S>) {
+    let steps = steps.into_iter().map(Into::into);
+    side_by_side(steps, |step: Step| check_all(retries, "60s", vec![ok(), step]));
 }
 
-/// Ten datapoints get to a receiver that does this first, and then closes for a while.
 #[track_caller]
-fn check_closed(steps: impl IntoIterator<Item = Step>) {
-    let receiver = ScriptedReceiver::start(steps.into_iter().chain([Step::Refuse]));
-    let running = Cmd::to(&receiver.url()).start();
-    running.wait_for_event("retry", 1);
-    receiver.open();
-    let run = running.wait();
-    run.assert_all_delivered(&receiver);
-    assert!(run.summary().retries >= 1, "{}", run.stderr);
-    receiver.finish();
+fn check_all(retries: u64, timeout: &str, steps: Vec<Step>) {
+    let shown = format!("{steps:?}");
+    let run = deliver(steps, timeout);
+    assert_eq!(run.summary().retries, retries, "after {shown:.300}\n{}", run.stderr);
 }
 
 #[test]
-fn a_closed_port_is_tried_until_it_opens() {
-    check_closed([]);
+fn a_port_that_is_closed_for_a_while_loses_nothing() {
+    side_by_side([vec![Step::Refuse], vec![ok(), ok(), Step::Refuse]], |steps| {
+        let receiver = ScriptedReceiver::start(steps);
+        let running = Cmd::to(&receiver.url()).start();
+        running.wait_for_event("retry", 1);
+        receiver.open();
+        running.wait().assert_all_delivered(&receiver);
+        receiver.finish();
+    });
 }
 
 #[test]
-fn a_port_that_closes_for_a_while_loses_nothing() {
-    check_closed([Step::status(204), Step::status(204)]);
-}
-
-#[test]
-fn a_connection_that_is_closed_at_once_is_retried() {
-    check([Step::Close(Read::Nothing)], 1);
-}
-
-#[test]
-fn a_connection_that_is_closed_in_the_head_is_retried() {
-    check([Step::Close(Read::HalfHead)], 1);
-}
-
-#[test]
-fn a_reset_after_half_the_body_is_retried() {
-    check([Step::status(204), Step::reset_halfway()], 1);
-}
-
-#[test]
-fn a_reset_after_the_body_is_retried() {
-    check([Step::status(204), Step::Reset], 1);
-}
-
-#[test]
-fn a_connection_that_is_closed_without_an_answer_is_retried() {
-    check([Step::status(204), Step::Close(Read::All)], 1);
+fn a_connection_that_ends_before_an_answer_is_retried() {
+    check_all(1, "60s", vec![Step::Close(Read::Nothing)]);
+    check_all(1, "60s", vec![Step::Close(Read::HalfHead)]);
+    check(1, [Step::reset_halfway(), Step::Reset, Step::Close(Read::All)]);
+    let several = [Step::Close(Read::Nothing), Step::reset_halfway(), Step::Close(Read::All)];
+    let several = several.into_iter().chain([Step::status(500)]);
+    check_all(4, "60s", several.flat_map(|step| [ok(), step]).collect());
 }
 
 #[test]
@@ -90,185 +73,100 @@ fn a_connection_that_ends_between_datapoints_costs_nothing() {
 }
 
 #[test]
-fn a_missing_answer_is_retried_after_the_timeout() {
-    check_impatient([Step::status(204), Step::Stall]);
-}
-
-#[test]
-fn an_answer_that_dribbles_in_time_is_an_answer() {
-    check([Answer::status(204).paced(1, 3 * MS).into()], 0);
-}
-
-#[test]
-fn an_answer_that_dribbles_for_too_long_is_retried() {
-    check_impatient([Answer::status(204).meaning(0).paced(1, 300 * MS).into()]);
-}
-
-#[test]
-fn an_answer_that_breaks_off_in_its_head_is_retried() {
-    side_by_side([1, 11, 26, 40, 49], |cut| {
-        let answer = Answer::status(204).header("X-Filler", "0123456789");
-        check([answer.cut(cut, Then::Close, false).into()], 1);
-    });
-}
-
-#[test]
-fn an_answer_that_stops_in_its_head_is_retried() {
-    let answer = Answer::status(204).header("X-Filler", "0123456789");
-    check_impatient([answer.cut(40, Then::Stall, false).into()]);
-}
-
-#[test]
-fn an_error_that_breaks_off_in_its_body_is_retried() {
+fn an_answer_that_takes_too_long_is_retried_after_the_timeout() {
+    let filled = Answer::status(204).header("X-Filler", "0123456789");
     let error = Answer::status(503).body("x".repeat(500));
-    check([error.cut(300, Then::Close, true).into()], 1);
+    let steps = [
+        Step::Stall,
+        Answer::status(204).meaning(0).paced(1, 600 * MS).into(),
+        filled.cut(40, Then::Stall, false).into(),
+        error.cut(300, Then::Stall, true).into(),
+    ];
+    side_by_side(steps, |step| check_all(1, "4s", vec![ok(), step]));
 }
 
 #[test]
-fn an_error_that_stops_in_its_body_is_retried() {
-    let error = Answer::status(503).body("x".repeat(500));
-    check_impatient([error.cut(300, Then::Stall, true).into()]);
+fn an_answer_that_breaks_off_is_retried() {
+    let filled = || Answer::status(204).header("X-Filler", "0123456789");
+    check(1, [1, 11, 26, 40, 49].map(|cut| filled().cut(cut, Then::Close, false)));
+    check(1, [Answer::status(503).body("x".repeat(500)).cut(300, Then::Close, true)]);
 }
 
 #[test]
-fn a_success_whose_body_breaks_off_is_a_success() {
-    let success = Answer::status(200).body("x".repeat(500));
-    check([success.cut(300, Then::Close, true).into()], 0);
+fn an_answer_that_comes_is_an_answer_whatever_its_body_does() {
+    let long = || Answer::status(200).body("x".repeat(500));
+    let interim = |status| {
+        let both = format!("HTTP/1.1 {status}\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n");
+        Answer::raw(both).meaning(204).then(Then::KeepAlive)
+    };
+    let answers = [
+        Answer::status(204).paced(1, 3 * MS),
+        long().cut(300, Then::Close, true),
+        long().cut(300, Then::Stall, true),
+        Answer::status(200).body(vec![b'x'; 10_000_000]),
+        Answer::status(200).body("all right, thank you").chunked(),
+        interim("100 Continue"),
+        interim("103 Early Hints"),
+        Answer::http10(204),
+        Answer::http10(200).body("ok"),
+    ];
+    check(0, answers);
 }
 
 #[test]
-fn a_success_whose_body_never_ends_is_a_success() {
-    let success = Answer::status(200).body("x".repeat(500));
-    check([success.cut(300, Then::Stall, true).into()], 0);
-}
-
-#[test]
-fn a_success_with_ten_megabytes_is_a_success() {
-    check([Answer::status(200).body(vec![b'x'; 10_000_000]).into()], 0);
-}
-
-#[test]
-fn an_interim_answer_is_not_the_answer() {
-    for interim in ["100 Continue", "103 Early Hints"] {
-        let both = format!("HTTP/1.1 {interim}\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n");
-        check([Answer::raw(both).meaning(204).then(Then::KeepAlive).into()], 0);
-    }
-}
-
-#[test]
-fn a_head_that_does_not_end_is_not_read_to_its_end() {
+fn what_does_not_end_is_not_read_to_its_end() {
     let endless = Answer::status(204).endless(&format!("X-Filler: {}\r\n", "x".repeat(50)));
-    check([endless.meaning(0).into()], 1);
+    let header = Answer::raw("HTTP/1.1 204 No Content\r\nX-Filler: ").endless("xxxxxxxxxxxxxxxx");
+    let body = Answer::raw("HTTP/1.1 500 Error\r\n\r\n").endless(&"x".repeat(10_000));
+    check(1, [endless.meaning(0), header, body.meaning(500)]);
 }
 
 #[test]
-fn a_header_that_does_not_end_is_not_read_to_its_end() {
-    let endless = Answer::raw("HTTP/1.1 204 No Content\r\nX-Filler: ").endless("xxxxxxxxxxxxxxxx");
-    check([endless.into()], 1);
-}
-
-#[test]
-fn an_error_of_ten_megabytes_is_shown_to_its_first_kilobyte() {
-    let receiver =
-        ScriptedReceiver::start([Answer::status(503).body(vec![b'x'; 10_000_000]).into()]);
-    let run = Cmd::to(&receiver.url()).run();
-    run.assert_all_delivered(&receiver);
-    let log = run.log();
-    let shown = log.only("retry").get("message").text();
-    assert_eq!(shown.matches('x').count(), 1024, "{shown}");
-}
-
-#[test]
-fn an_error_that_stops_behind_its_first_kilobyte_is_not_waited_for() {
-    let error = Answer::status(503).body("x".repeat(2000));
-    let receiver = ScriptedReceiver::start([error.cut(1200, Then::Stall, true).into()]);
-    let run = Cmd::to(&receiver.url()).flag("timeout", "35s").run();
-    run.assert_all_delivered(&receiver);
-    assert!(run.took() < 30_000 * MS, "{:?}", run.took());
-}
-
-#[test]
-fn an_error_that_never_ends_is_not_read_to_its_end() {
-    let endless = Answer::raw("HTTP/1.1 500 Error\r\n\r\n").endless(&"x".repeat(10_000));
-    check([endless.meaning(500).into()], 1);
+fn an_error_is_shown_to_its_first_kilobyte_and_not_waited_for_after_it() {
+    let stalled = Answer::status(503).body("x".repeat(2000)).cut(1200, Then::Stall, true);
+    side_by_side([Answer::status(503).body(vec![b'x'; 10_000_000]), stalled], |error| {
+        let run = deliver(vec![error.into()], "60s");
+        assert!(run.took() < 50_000 * MS, "{:?}", run.took());
+        let log = run.log();
+        let shown = log.only("retry").get("message").text();
+        assert_eq!(shown.matches('x').count(), 1024, "{shown}");
+    });
 }
 
 #[test]
 fn an_answer_that_is_not_http_is_retried() {
     let lines = ["SSH-2.0-OpenSSH_9.2", "HTTP/1.1 20 OK", "HTTP/1.1 abc", "\0\u{1}\u{2}", "204"];
-    side_by_side(lines, |line| check([Answer::raw(format!("{line}\r\n\r\n")).into()], 1));
+    check(1, lines.map(|line| Answer::raw(format!("{line}\r\n\r\n"))));
 }
 
 #[test]
-fn answers_of_http_1_0_are_understood() {
-    check([Answer::http10(503).body("busy").into()], 1);
-    check([Answer::http10(204).into(), Answer::http10(200).body("ok").into()], 0);
-}
-
-#[test]
-fn chunked_bodies_are_read() {
-    check([Answer::status(200).body("all right, thank you").chunked().into()], 0);
-    let receiver = ScriptedReceiver::start([Answer::status(503)
-        .body("come back in a while")
-        .chunked()
-        .into()]);
-    let run = Cmd::to(&receiver.url()).run();
-    run.assert_all_delivered(&receiver);
-    assert!(run.stderr.contains(": come back in a while;"), "{}", run.stderr);
-}
-
-#[test]
-fn malformed_chunks_do_not_change_the_status() {
+fn an_error_in_any_form_of_http_is_retried() {
     let head = "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n";
-    side_by_side(["nonsense\r\n", "ffffffffffffffffff\r\n", "-5\r\nabc\r\n", ""], |body| {
-        check([Answer::raw(format!("{head}{body}")).meaning(503).into()], 1);
-    });
+    let malformed = ["nonsense\r\n", "ffffffffffffffffff\r\n", "-5\r\nabc\r\n", ""];
+    check(1, malformed.map(|body| Answer::raw(format!("{head}{body}")).meaning(503)));
+    check(1, [Answer::http10(503).body("busy")]);
+    let run = deliver(vec![Answer::status(503).body("in a while").chunked().into()], "60s");
+    run.assert_says(": in a while;");
 }
 
 #[test]
-fn several_faults_in_one_run_lose_nothing() {
-    let steps = [
-        Step::status(204),
-        Step::Close(Read::Nothing),
-        Step::status(204),
-        Step::reset_halfway(),
-        Step::status(204),
-        Step::Close(Read::All),
-        Step::status(204),
-        Step::status(500),
-    ];
-    check(steps, 4);
-}
-
-#[test]
-fn the_series_of_a_fan_out_share_their_fate() {
-    let steps = [Step::status(503), Step::status(204), Step::Reset];
-    let receiver = ScriptedReceiver::start(steps);
-    let run = Cmd::to(&receiver.url()).flag("labels", "k={1..3}").run();
-    run.assert_all_delivered(&receiver);
-    assert_eq!(receiver.requests().len(), 12, "ten ticks, one request each, two again");
-    receiver.finish();
-}
-
-#[test]
-fn a_tick_of_two_requests_is_finished_before_the_next() {
-    let steps = [Step::status(204), Step::status(503), Step::status(204), Step::Reset];
-    let receiver = ScriptedReceiver::start(steps);
-    let sender = Cmd::to(&receiver.url()).flag("labels", "k={1..2001}").ticks(3, 20);
-    sender.run().assert_all_delivered(&receiver);
-    let sizes: Vec<usize> =
-        receiver.requests().iter().map(|request| request.content.points.len()).collect();
-    assert_eq!(sizes, [2000, 1, 1, 2000, 2000, 1, 2000, 1]);
-    receiver.finish();
-}
-
-#[test]
-fn a_tick_is_cut_by_the_batch_size() {
-    let receiver = ScriptedReceiver::start([Step::status(204), Step::status(503)]);
-    let sender = Cmd::to(&receiver.url()).flag("labels", "k={1..7}").ticks(2, 20);
-    sender.flag("batch-size", "3").run().assert_all_delivered(&receiver);
-    let sizes: Vec<usize> =
-        receiver.requests().iter().map(|request| request.content.points.len()).collect();
-    assert_eq!(sizes, [3, 3, 3, 1, 3, 3, 1]);
-    receiver.finish();
+fn the_requests_of_a_fan_out_are_finished_tick_by_tick() {
+    let faults = || [ok(), Step::status(503), ok(), Step::Reset];
+    side_by_side(
+        [
+            ("1..3", 3, "2000", vec![3, 3, 3, 3, 3]),
+            ("1..2001", 3, "2000", vec![2000, 1, 1, 2000, 2000, 1, 2000, 1]),
+            ("1..7", 2, "3", vec![3, 3, 3, 1, 1, 3, 3, 1]),
+        ],
+        |(series, ticks, batch_size, expected)| {
+            let receiver = ScriptedReceiver::start(faults());
+            let sender = Cmd::to(&receiver.url()).flag("labels", format!("k={{{series}}}"));
+            let run = sender.ticks(ticks, 20).flag("batch-size", batch_size).run();
+            run.assert_all_delivered(&receiver);
+            let requests = receiver.requests();
+            let sizes = requests.iter().map(|request| request.content.points.len());
+            assert_eq!(sizes.collect::<Vec<_>>(), expected);
+            receiver.finish();
+        },
+    );
 }

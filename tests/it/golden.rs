@@ -3,15 +3,13 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use push_live_metrics::series::{
     Grid, Incidents, NoiseParams, Period, Seasonality, Seed, Series, Tick, TimestampMs, Trend,
 };
 
-fn golden_path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
-}
+use crate::support::{in_root, text_of};
 
 /// A file of tests/golden/series/.
 struct Golden {
@@ -116,8 +114,10 @@ fn deviates(series: &Series) -> Series {
 
 #[test]
 fn series_has_the_bits_of_mockseries() {
-    let mut paths: Vec<_> =
-        fs::read_dir(golden_path("series")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(in_root("tests/golden/series"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     let mut totals = [0; 3];
     for path in &paths {
@@ -155,8 +155,7 @@ fn a_million_values_have_the_fingerprint() {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    let expected = fs::read_to_string(golden_path("fingerprint.txt")).unwrap();
-    assert_eq!(format!("{hash:016x}"), expected.trim());
+    assert_eq!(format!("{hash:016x}"), text_of("tests/golden/fingerprint.txt").trim());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use push_live_metrics::report::Report;
 
 use crate::support::clock::FakeClock;
 use crate::support::cmd::Cmd;
+use crate::support::ledger::STALE_NAN_BITS;
 use crate::support::library::{live_config, points};
 use crate::support::log::{Log, Summary};
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
@@ -24,6 +25,7 @@ use crate::support::wire::Point;
 
 /// 2025-12-17 11:00:00 UTC.
 const START_MS: i64 = 1_765_969_200_000;
+const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -87,15 +89,31 @@ fn arrivals_ms(receiver: &ScriptedReceiver) -> Vec<i64> {
     receiver.requests().iter().map(|request| request.at_ms - START_MS).collect()
 }
 
+/// Delivers so many datapoints, one a minute, to a receiver that does this first; returns when
+/// each request arrived.
+#[track_caller]
+fn deliver(
+    clock: &FakeClock,
+    steps: impl IntoIterator<Item = Step>,
+    count: u64,
+) -> (Hours, Vec<i64>) {
+    let receiver = receiver(clock, steps);
+    let hours = Hours::run(minutes(&receiver, count), clock);
+    hours.assert_all_delivered(&receiver);
+    let arrivals = arrivals_ms(&receiver);
+    receiver.finish();
+    (hours, arrivals)
+}
+
+/// Returns the times of so many minutes.
+fn on_the_minute(count: i64) -> Vec<i64> {
+    (0..count).map(|minute| minute * 60_000).collect()
+}
+
 #[test]
 fn a_day_passes_on_the_minute() {
-    let clock = FakeClock::at(START_MS);
-    let receiver = receiver(&clock, []);
-    let hours = Hours::run(minutes(&receiver, 1440), &clock);
-    hours.assert_all_delivered(&receiver);
-    let expected: Vec<i64> = (0..1440).map(|minute| minute * 60_000).collect();
-    assert_eq!(arrivals_ms(&receiver), expected, "each at its time, without drift");
-    receiver.finish();
+    let (_, arrivals) = deliver(&FakeClock::at(START_MS), [], 1440);
+    assert_eq!(arrivals, on_the_minute(1440), "each at its time, without drift");
 }
 
 #[test]
@@ -146,10 +164,6 @@ fn check_outage(fault: impl Fn(usize) -> Step + Send + Sync + 'static) {
 #[test]
 fn an_outage_of_50_minutes_loses_nothing() {
     check_outage(|_| Step::status(503));
-}
-
-#[test]
-fn an_outage_without_answers_loses_nothing() {
     check_outage(|count| if count % 2 == 0 { Step::Reset } else { Step::status(502) });
 }
 
@@ -183,15 +197,6 @@ fn delays_ms(sender: impl FnOnce(Cmd) -> Cmd, steps: Vec<Step>) -> Vec<i64> {
 }
 
 #[test]
-fn the_backoff_doubles_up_to_30_s_less_jitter() {
-    let delays = delays_ms(|sender| sender, vec![Step::status(503); 10]);
-    let full = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000, 30_000];
-    for (delay, full) in delays.iter().zip(full) {
-        assert!((full * 9 / 10..=full).contains(delay), "{delays:?}");
-    }
-}
-
-#[test]
 fn a_new_datapoint_does_not_start_the_backoff_anew() {
     // With an age of 0 each datapoint has one attempt; the delays grow all the same.
     let clock = FakeClock::at(START_MS);
@@ -213,52 +218,22 @@ fn an_answer_starts_the_backoff_anew() {
     assert!((450..=500).contains(&delays[4]), "{delays:?}");
 }
 
-#[track_caller]
-fn check_retry_after(value: &str, expected_ms: std::ops::RangeInclusive<i64>) {
-    for status in [429, 503] {
-        let delays = delays_ms(|sender| sender, vec![Step::retry_after(status, value)]);
-        assert!(expected_ms.contains(&delays[0]), "{value:?}: {delays:?}");
-    }
-}
-
 #[test]
-fn retry_after_is_honoured() {
-    check_retry_after("7", 7000..=7000);
-    check_retry_after("  7\t", 7000..=7000);
-    check_retry_after("007", 7000..=7000);
-    // START_MS and 42 s.
-    check_retry_after("Wed, 17 Dec 2025 11:00:42 GMT", 42_000..=42_000);
-}
-
-#[test]
-fn retry_after_is_followed_for_five_minutes_at_most() {
-    for value in ["301", "86400", "4294967296", "99999999999999999999999999"] {
-        check_retry_after(value, 300_000..=300_000);
-    }
-    check_retry_after("Wed, 17 Dec 2025 23:00:42 GMT", 300_000..=300_000);
-    check_retry_after("Fri, 31 Dec 9999 23:59:59 GMT", 300_000..=300_000);
-}
-
-#[test]
-fn retry_after_that_says_nothing_leaves_the_backoff() {
-    for value in [
-        "0",
-        "-5",
-        "+5",
-        "1.5",
-        "5s",
-        "soon",
-        "",
-        "0x10",
-        "5, 10",
-        "Wed, 17 Dec 2025 10:59:59 GMT",
-        "Wed, 17 Dec 2025 11:00:00 GMT",
-        "Sun, 06 Nov 1994 08:49:37 GMT",
-        "Wed, 17 Dec 2025 11:00:42 CET",
-        "Wed Dec 17 11:00:42 2025",
-        "Wednesday, 17-Dec-25 11:00:42 GMT",
+fn retry_after_takes_the_place_of_the_backoff_for_five_minutes_at_most() {
+    for (value, expected_ms) in [
+        ("7", 7000..=7000),
+        // START_MS and 42 s.
+        ("Wed, 17 Dec 2025 11:00:42 GMT", 42_000..=42_000),
+        ("301", 300_000..=300_000),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 300_000..=300_000),
+        ("0", 450..=500),
+        ("soon", 450..=500),
+        ("Wed, 17 Dec 2025 10:59:59 GMT", 450..=500),
     ] {
-        check_retry_after(value, 450..=500);
+        for status in [429, 503] {
+            let delays = delays_ms(|sender| sender, vec![Step::retry_after(status, value)]);
+            assert!(expected_ms.contains(&delays[0]), "{value:?}: {delays:?}");
+        }
     }
 }
 
@@ -274,56 +249,31 @@ fn retry_after_is_clipped_to_what_is_left() {
 }
 
 #[test]
-fn retry_attempts_are_numbered() {
-    let clock = FakeClock::at(START_MS);
-    let receiver = receiver(&clock, vec![Step::status(503); 12]);
-    Hours::run(minutes(&receiver, 10), &clock).assert_all_delivered(&receiver);
-    let requests = receiver.requests();
-    assert_eq!(requests[0].header("Retry-Attempt"), None);
-    let numbers: Vec<u32> = requests.iter().map(|request| request.retry_attempt()).collect();
-    assert_eq!(numbers[..14], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0]);
-}
-
-#[test]
 fn a_clock_set_forward_makes_what_is_due_go_out_at_once() {
     let clock = FakeClock::at(START_MS).step(150 * SECOND, 30 * 60_000);
-    let receiver = receiver(&clock, []);
-    let hours = Hours::run(minutes(&receiver, 60), &clock);
-    hours.assert_all_delivered(&receiver);
-    let arrivals = arrivals_ms(&receiver);
-    assert_eq!(arrivals[..3], [0, 60_000, 120_000]);
+    let (hours, arrivals) = deliver(&clock, [], 60);
     let at_once = arrivals[3];
     assert!((1_950_000..=1_951_000).contains(&at_once), "{arrivals:?}");
-    assert!(arrivals[3..33].iter().all(|ms| *ms == at_once), "{arrivals:?}");
-    assert_eq!(arrivals[33], 33 * 60_000);
+    let mut expected = on_the_minute(60);
+    expected[3..33].fill(at_once);
+    assert_eq!(arrivals, expected);
     let text = hours.log.only("clock_step").get("message").text();
     assert!(text.contains("forward by 1800.0 s"), "{text}");
-    receiver.finish();
 }
 
 #[test]
 fn a_clock_set_back_makes_the_run_wait_and_never_look_ahead() {
-    let clock = FakeClock::at(START_MS).step(150 * SECOND, -3_600_000);
-    let receiver = receiver(&clock, []);
-    let hours = Hours::run(minutes(&receiver, 10), &clock);
-    hours.assert_all_delivered(&receiver);
-    let expected: Vec<i64> = (0..10).map(|minute| minute * 60_000).collect();
-    assert_eq!(arrivals_ms(&receiver), expected, "by the clock, however late");
-    let text = hours.log.only("clock_step").get("message").text();
-    assert!(text.contains("back by 3600.0 s"), "{text}");
-    receiver.finish();
-}
-
-#[test]
-fn a_clock_set_back_while_a_datapoint_is_tried_again_makes_it_wait() {
-    // Its first attempt fails at 60 s; at 60.2 s the clock is set back by ten minutes.
-    let clock = FakeClock::at(START_MS).step(60_200 * SECOND / 1000, -600_000);
-    let receiver = receiver(&clock, [Step::status(204), Step::status(503)]);
-    let hours = Hours::run(minutes(&receiver, 10), &clock);
-    hours.assert_all_delivered(&receiver);
-    let text = hours.log.only("clock_step").get("message").text();
-    assert!(text.contains("back by 600.0 s"), "{text}");
-    receiver.finish();
+    // Also while a datapoint is tried again, whose first attempt fails at 60 s.
+    let steps = [vec![], vec![Step::status(204), Step::status(503)]];
+    for ((at, seconds), steps) in [(150 * SECOND, 3600), (60_200 * MS, 600)].into_iter().zip(steps)
+    {
+        let clock = FakeClock::at(START_MS).step(at, -1000 * seconds);
+        let (hours, mut arrivals) = deliver(&clock, steps, 10);
+        arrivals.dedup_by_key(|ms| *ms / 60_000);
+        assert_eq!(arrivals, on_the_minute(10), "by the clock, however late");
+        let text = hours.log.only("clock_step").get("message").text();
+        assert!(text.contains(&format!("back by {seconds}.0 s")), "{text}");
+    }
 }
 
 #[test]
@@ -378,26 +328,23 @@ fn a_start_in_the_future_is_waited_for() {
 
 #[test]
 fn a_stale_marker_is_after_the_last_datapoint_and_not_ahead() {
-    let clock = FakeClock::at(START_MS);
-    let script = Script::new([]).now(clock.now_fn()).allow(|allowed| allowed.stale_marker = true);
-    let receiver = script.start();
-    let hours = Hours::run(minutes(&receiver, 5).switch("stale-marker"), &clock);
-    assert_eq!(hours.exit, Exit::Success);
-    let marker = receiver.requests().pop().unwrap();
-    assert_eq!(marker.content.points[0].bits, 0x7ff0_0000_0000_0002);
-    assert_eq!(marker.timestamp_ms(), START_MS + 4 * 60_000 + 1);
-    receiver.finish();
-}
-
-#[test]
-fn a_stale_marker_is_not_ahead_of_a_clock_that_was_set_back() {
-    // While it waits for the third datapoint: the clock is set back, then a signal comes.
-    let clock = FakeClock::at(START_MS).step(90 * SECOND, -3_600_000).interrupt(100 * SECOND);
-    let script = Script::new([]).now(clock.now_fn()).allow(|allowed| allowed.stale_marker = true);
-    let receiver = script.start();
-    let hours = Hours::run(minutes(&receiver, 5).switch("stale-marker"), &clock);
-    assert_eq!(hours.exit, Exit::Interrupted);
-    receiver.finish();
+    // Also of a clock that is set back while the run waits for the third datapoint; then a signal.
+    let set_back = |clock: FakeClock| clock.step(90 * SECOND, -3_600_000).interrupt(100 * SECOND);
+    for (change, exit) in
+        [((|clock| clock) as fn(FakeClock) -> _, Exit::Success), (set_back, Exit::Interrupted)]
+    {
+        let clock = change(FakeClock::at(START_MS));
+        let script = Script::new([]).now(clock.now_fn());
+        let receiver = script.allow(|allowed| allowed.stale_marker = true).start();
+        let hours = Hours::run(minutes(&receiver, 5).switch("stale-marker"), &clock);
+        assert_eq!(hours.exit, exit);
+        if exit == Exit::Success {
+            let last = receiver.requests().pop().unwrap();
+            let (time_ms, bits) = (last.timestamp_ms(), last.content.points[0].bits);
+            assert_eq!((time_ms, bits), (START_MS + 4 * 60_000 + 1, STALE_NAN_BITS));
+        }
+        receiver.finish();
+    }
 }
 
 #[test]
@@ -442,32 +389,27 @@ fn nothing_is_tried_for_longer_than_the_flush_timeout() {
     receiver.finish();
 }
 
+/// Datapoints go by our clock, and five seconds between the two are no matter.
 #[test]
-fn the_answer_of_another_clock_is_not_believed() {
-    // Its Date is a year ahead; datapoints go by our clock.
-    let clock = FakeClock::at(START_MS);
-    let ahead = Answer::status(204).header("Date", "Thu, 17 Dec 2026 11:00:00 GMT");
-    let receiver = receiver(&clock, vec![ahead.into(); 5]);
-    let hours = Hours::run(minutes(&receiver, 5), &clock);
-    hours.assert_all_delivered(&receiver);
-    let text = hours.log.only("clock_skew").get("message").text();
-    assert!(text.contains("31536000 s ahead of ours"), "{text}");
-}
-
-#[test]
-fn five_seconds_between_the_clocks_are_no_matter() {
-    let clock = FakeClock::at(START_MS);
-    let dated = |date: &str| -> Step { Answer::status(204).header("Date", date).into() };
-    let steps = [
-        dated("Wed, 17 Dec 2025 11:00:05 GMT"),
-        dated("Wed, 17 Dec 2025 11:00:55 GMT"),
-        dated("Wed, 17 Dec 2025 11:02:06 GMT"),
+fn another_clock_is_warned_of_once() {
+    let far = ["Thu, 17 Dec 2026 11:00:00 GMT"; 5];
+    let near = [
+        "garbage",
+        "",
+        "Wed, 17 Dec 2025 11:02:05 GMT",
+        "Wed, 17 Dec 2025 11:02:55 GMT",
+        "Wed, 17 Dec 2025 11:04:06 GMT",
     ];
-    let receiver = receiver(&clock, steps);
-    let hours = Hours::run(minutes(&receiver, 3), &clock);
-    hours.assert_all_delivered(&receiver);
-    let text = hours.log.only("clock_skew").get("message").text();
-    assert!(text.contains("6 s ahead of ours"), "{text}");
+    let past = ["Sun, 06 Nov 1994 08:49:37 GMT"; 5];
+    for (dates, expected) in
+        [(far, "31536000 s ahead of ours"), (near, " 6 s ahead of ours"), (past, "behind ours")]
+    {
+        let clock = FakeClock::at(START_MS);
+        let dated = dates.map(|date| Answer::status(204).header("Date", date).into());
+        let (hours, _) = deliver(&clock, dated, 5);
+        let text = hours.log.only("clock_skew").get("message").text();
+        assert!(text.contains(expected), "{text}");
+    }
 }
 
 /// Returns the most memory that this process has had, in KiB.

@@ -1,8 +1,6 @@
 //! The log in JSON against docs/logs.md: the table has every event and field, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 
 use crate::support::cmd::Cmd;
 use crate::support::json::Json;
@@ -10,6 +8,7 @@ use crate::support::process::Run;
 use crate::support::real_receiver::RealReceiver;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::step::{Answer, Step};
+use crate::support::text_of;
 use crate::tidy::sources;
 
 /// What every line has.
@@ -25,8 +24,7 @@ struct Tables {
 
 impl Tables {
     fn read() -> Tables {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logs.md");
-        let text = fs::read_to_string(path).unwrap();
+        let text = text_of("docs/logs.md");
         let names = |cell: &str| -> BTreeSet<String> {
             cell.split('`').skip(1).step_by(2).map(Into::into).collect()
         };

@@ -32,7 +32,6 @@ mod logs;
 mod preview;
 mod promtool;
 mod proxies;
-mod receivers_smoke;
 mod resume;
 mod sample_log;
 mod secrets;

@@ -1,66 +1,61 @@
 //! The preview verb and `--dry-run`: what is shown, and that nothing is sent.
 
-use std::io::{ErrorKind, Read};
-use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
-
 use push_live_metrics::series::{
     Grid, Incidents, NoiseParams, Sample, Seasonality, Series, Tick, TimestampMs, Trend,
 };
 
-use crate::support::process::{BINARY, binary, shell};
+use crate::support::cmd::Cmd;
+use crate::support::scripted_receiver::ScriptedReceiver;
+use crate::support::{in_root, variable};
 
 /// 2025-12-17T11:00:00Z.
 const START: &str = "1765969200";
 
 /// Returns a command with a series, in an environment that knows nothing but UTF-8.
-fn command(first: &[&str], flags: &[&str]) -> Command {
-    let mut command = binary();
-    command.args(first).args(["--metric-name", "cpu"]).args(flags);
-    if !flags.contains(&"--labels") {
-        command.args(["--labels", "cpu=lina_cp_avg,uuid=device-456"]);
-    }
-    command.env("LANG", "C.UTF-8").env("TERM", "xterm").current_dir("/");
-    command
+fn cmd(verb: &str) -> Cmd {
+    let cmd = Cmd::bare().verb(verb).flag("metric-name", "cpu");
+    let cmd = cmd.flag("labels", "cpu=lina_cp_avg,uuid=device-456");
+    cmd.env("LANG", "C.UTF-8").env("TERM", "xterm")
 }
 
-fn preview(flags: &[&str]) -> Command {
-    command(&["preview", "--start-epoch", START], flags)
+fn preview() -> Cmd {
+    cmd("preview").flag("start-epoch", START)
+}
+
+fn csv() -> Cmd {
+    preview().flag("format", "csv")
+}
+
+/// Ten years of seconds, which would take minutes to print.
+fn endless(cmd: Cmd) -> Cmd {
+    cmd.flag("end-epoch", "2081000000").flag("step-size", "1s")
 }
 
 /// Runs it to a good end; returns stdout.
 #[track_caller]
-fn shown(mut command: Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    assert_eq!((String::from_utf8(stderr).unwrap().as_str(), status.code()), ("", Some(0)));
-    String::from_utf8(stdout).unwrap()
+fn shown(cmd: Cmd) -> String {
+    let run = cmd.run();
+    assert_eq!((run.stderr.as_str(), run.code), ("", 0));
+    run.stdout
 }
 
 /// Compares with `tests/charts/NAME_WIDTH.txt`, which this program has drawn and people have
 /// looked at; after a change on purpose the test draws them anew with `DRAW=1` set.
-#[track_caller]
-fn check_chart(name: &str, flags: &[&str]) {
-    for width in ["60", "80", "200"] {
-        let mut command = preview(flags);
-        command.args(["--width", width]);
-        let chart = shown(command);
-        let columns: usize = width.parse().unwrap();
-        for line in chart.lines() {
-            assert!(line.chars().count() <= columns, "{line}");
-        }
-        let path = format!("{}/tests/charts/{name}_{width}.txt", env!("CARGO_MANIFEST_DIR"));
-        if std::env::var_os("DRAW").is_some() {
-            std::fs::write(&path, &chart).unwrap();
-        }
-        assert_eq!(chart, std::fs::read_to_string(path).unwrap());
-    }
-}
-
 #[test]
 fn charts_of_a_day_an_hour_and_21_days() {
-    check_chart("day", &[]);
-    check_chart("hour", &["--duration", "60"]);
-    check_chart("21_days", &["--end-epoch", "1767783600"]);
+    let hour = || preview().flag("duration", "60");
+    let weeks = || preview().flag("end-epoch", "1767783600");
+    for (name, cmd) in [("day", preview()), ("hour", hour()), ("21_days", weeks())] {
+        for width in [60, 80, 200] {
+            let chart = shown(cmd.clone().flag("width", width.to_string()));
+            assert!(chart.lines().all(|line| line.chars().count() <= width), "{chart}");
+            let path = in_root(&format!("tests/charts/{name}_{width}.txt"));
+            if variable::<u8>("DRAW").is_some() {
+                std::fs::write(&path, &chart).unwrap();
+            }
+            assert_eq!(chart, std::fs::read_to_string(path).unwrap());
+        }
+    }
 }
 
 fn default_series(step_ms: u64) -> impl Iterator<Item = Sample> {
@@ -81,7 +76,7 @@ fn default_series(step_ms: u64) -> impl Iterator<Item = Sample> {
 
 #[test]
 fn csv_has_the_bits_of_the_series() {
-    let csv = shown(preview(&["--duration", "100s", "--interval", "100ms", "--format", "csv"]));
+    let csv = shown(csv().flag("duration", "100s").flag("interval", "100ms"));
     let mut lines = csv.lines();
     assert_eq!(lines.next(), Some("timestamp,value"));
     let mut count = 0;
@@ -97,103 +92,89 @@ fn csv_has_the_bits_of_the_series() {
 
 #[test]
 fn csv_of_several_series_names_each() {
-    let flags = ["--format", "csv", "--labels", "a={1..2},b=\"x,\\\"y\"", "--duration", "2"];
-    let csv = shown(preview(&flags));
+    let csv = shown(csv().flag("labels", r#"a={1..2},b="x,\"y""#).flag("duration", "2"));
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines.len(), 5);
-    assert_eq!(lines[0], "timestamp,value,series");
-    assert!(lines[1].starts_with("1765969200,21."), "{}", lines[1]);
-    assert!(lines[1].ends_with(r#","cpu{a=""1"",b=""x,\""y""}""#), "{}", lines[1]);
-    assert!(lines[4].starts_with("1765969260,"), "{}", lines[4]);
-    assert!(lines[4].ends_with(r#","cpu{a=""2"",b=""x,\""y""}""#), "{}", lines[4]);
+    assert_eq!((lines.len(), lines[0]), (5, "timestamp,value,series"));
+    for (line, time, a) in [(lines[1], START, 1), (lines[4], "1765969260", 2)] {
+        assert!(line.starts_with(&format!("{time},")), "{line}");
+        assert!(line.ends_with(&format!(r#","cpu{{a=""{a}"",b=""x,\""y""}}""#)), "{line}");
+    }
 }
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    // Ten years of seconds would take minutes to print.
-    for (format, begin) in [("csv", b"timestamp,value\n"), ("promtool", b"# A test of rule")] {
-        let end = ["--end-epoch", "2081000000", "--step-size", "1s", "--format", format];
-        let mut command = preview(&end);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut first = [0; 16];
-        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
-        assert_eq!(&first, begin);
-        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
-        assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(0), ""));
+    for (format, begin) in [("csv", "timestamp,value\n"), ("promtool", "# A test of rule")] {
+        let cmd = endless(preview()).flag("format", format);
+        let cut = cmd.shell(r#"{ "$0" "$@"; echo $? >&2; } | head -c 16"#).run();
+        assert_eq!((cut.stdout.as_str(), cut.stderr.as_str()), (begin, "0\n"));
     }
 }
 
 #[test]
 fn a_locale_without_utf_8_gets_ascii_and_no_escape_codes() {
-    let flags = ["--duration", "60", "--labels", "city=Zürich"];
-    let mut command = preview(&flags);
-    command.env("LC_ALL", "C");
-    let ascii = shown(command);
+    let cmd = || preview().flag("duration", "60").flag("labels", "city=Zürich");
+    let ascii = shown(cmd().env("LC_ALL", "C"));
     assert!(ascii.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b)), "{ascii}");
     assert!(ascii.contains("cpu{city=\"Z\\u{fc}rich\"}"), "{ascii}");
-    let mut command = preview(&flags);
-    command.arg("--ascii");
-    assert_eq!(shown(command), ascii);
-    let braille = shown(preview(&flags));
+    assert_eq!(shown(cmd().switch("ascii")), ascii);
+    let braille = shown(cmd());
     assert!(braille.contains('⢀') && !braille.contains('\x1b'), "{braille}");
 }
 
 #[test]
-fn the_width_is_that_of_the_flag_or_of_columns() {
-    let width_of = |chart: &str| {
+fn the_width_is_that_of_the_flag_or_of_columns_up_to_a_thousand() {
+    let in_columns = |columns: &str| preview().env("COLUMNS", columns);
+    for (cmd, width) in [
+        (in_columns("33"), 33),
+        (in_columns("33").flag("width", "44"), 44),
+        (in_columns("99999999"), 1000),
+    ] {
+        let chart = shown(cmd);
         let axis = chart.lines().find(|line| line.contains('└')).unwrap();
-        axis.chars().count()
-    };
-    let mut command = preview(&[]);
-    command.env("COLUMNS", "33");
-    assert_eq!(width_of(&shown(command)), 33);
-    let mut command = preview(&["--width", "44"]);
-    command.env("COLUMNS", "33");
-    assert_eq!(width_of(&shown(command)), 44);
+        assert_eq!(axis.chars().count(), width);
+    }
 }
 
 #[test]
 fn several_series_are_drawn_up_to_three() {
-    let chart = shown(preview(&["--labels", "host={1..5}", "--width", "60"]));
+    let chart = shown(preview().flag("labels", "host={1..5}").flag("width", "60"));
     assert!(chart.contains("\ncpu{host=\"3\"}\n") && !chart.contains("host=\"4\""), "{chart}");
     assert!(chart.ends_with("\n(and 2 more series; --format csv prints all)\n"), "{chart}");
 }
 
 #[test]
 fn too_many_datapoints_are_not_drawn() {
-    let output = preview(&["--end-epoch", "2081000000", "--step-size", "1s"]).output().unwrap();
-    assert_eq!(
-        String::from_utf8(output.stderr).unwrap(),
-        "push-live-metrics: chart: has 315030800 datapoints to draw, and takes 20000000 at most; \
-         show a shorter window or a longer step, or print it with --format csv\n"
-    );
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let run = endless(preview()).run();
+    let line = "push-live-metrics: chart: has 315030800 datapoints to draw, and takes 20000000 at \
+                most; show a shorter window or a longer step, or print it with --format csv\n";
+    assert_eq!((run.stderr.as_str(), run.stdout.as_str(), run.code), (line, "", 2));
+}
+
+fn dry_run(verb: &str) -> Cmd {
+    cmd(verb).switch("dry-run")
+}
+
+/// A dry run of five datapoints of a fixed time: sizes of values of two different seconds differ.
+fn five() -> Cmd {
+    dry_run("").flag("duration", "5").flag("start-epoch", START)
 }
 
 #[test]
 fn a_dry_run_sends_nothing_and_shows_no_secret() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let url = format!("http://{}/write?api_key=s3cret", listener.local_addr().unwrap());
-    for first in [
-        ["--dry-run", "--duration=5", "--start-epoch=1765969200"],
-        ["backfill", "--dry-run", "--since=21d"],
-    ] {
-        let mut command = command(&first, &["--url", &url, "--header", "X-Api-Key: s3cret"]);
-        command.env("REMOTE_WRITE_TOKEN", "s3cret");
-        let text = shown(command);
+    let receiver = ScriptedReceiver::start([]);
+    for cmd in [five(), dry_run("backfill").flag("since", "21d")] {
+        let cmd = cmd.flag("url", format!("{}?api_key=s3cret", receiver.url()));
+        let text =
+            shown(cmd.flag("header", "X-Api-Key: s3cret").env("REMOTE_WRITE_TOKEN", "s3cret"));
         assert!(!text.contains("s3cret"), "{text}");
         assert!(text.contains("\n  Authorization: Bearer ***\n  X-Api-Key: ***\n"), "{text}");
-        let nobody = listener.accept().map(|_| ()).map_err(|error| error.kind());
-        assert_eq!(nobody, Err(ErrorKind::WouldBlock));
     }
+    assert_eq!(receiver.connection_count(), 0);
 }
 
 #[test]
 fn a_dry_run_shows_labels_samples_and_sizes() {
-    let flags = ["--duration", "5", "--start-epoch", START, "--url", "http://localhost/write"];
-    let mut command = command(&["--dry-run"], &flags);
-    command.env("TZ", "UTC");
+    let cmd = five().flag("url", "http://localhost/write").env("TZ", "UTC");
     let expected = "\
 Dry run: nothing is sent.
 
@@ -223,80 +204,50 @@ The first: 1 sample, 104 bytes of protobuf, 103 after snappy
     for k in [0, 1, 2, 4] {
         expected = expected.replacen("VALUE", &format!("{:?}", values[k]), 1);
     }
-    assert_eq!(shown(command), expected);
+    assert_eq!(shown(cmd), expected);
 }
 
 #[test]
 fn a_dry_run_needs_neither_target_nor_token() {
-    let warned = |flags: &[&str]| {
-        // A fixed start: sizes of values of two different seconds differ.
-        let first = ["--dry-run", "--duration", "5", "--start-epoch", "1765969200"];
-        let output = command(&first, flags).output().unwrap();
-        assert_eq!(output.status.code(), Some(0));
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (stdout, stderr) = warned(&[]);
-    assert!(stdout.contains("\nPOST to no target: none is named\n"), "{stdout}");
-    assert!(stderr.contains("[WARNING] target: is not named; give --url"), "{stderr}");
+    let run = five().run();
+    assert!(run.stdout.contains("\nPOST to no target: none is named\n"), "{}", run.stdout);
+    run.assert_code(0).assert_says("[WARNING] target: is not named; give --url");
+    let run = five().flag("env", "us").run();
+    assert!(run.stdout.contains("\nPOST https://www.defenseorchestrator.com/"), "{}", run.stdout);
+    run.assert_code(0).assert_says("[WARNING] CDO_TOKEN: is not set, and --env 'us' needs it");
     // A fleet's size depends on the version, whoever takes it.
     let size = |protocol: &str| {
-        let (stdout, _) = warned(&["--labels", "k={1..500}", "--protocol", protocol]);
-        stdout.lines().find(|line| line.starts_with("The first: ")).unwrap().to_owned()
+        let run = five().flag("labels", "k={1..500}").flag("protocol", protocol).run();
+        run.stdout.lines().find(|line| line.starts_with("The first: ")).unwrap().to_owned()
     };
     assert!(size("1") != size("2") && size("2") == size("auto"), "{}", size("2"));
-    let (stdout, stderr) = warned(&["--env", "us"]);
-    assert!(stdout.contains("\nPOST https://www.defenseorchestrator.com/"), "{stdout}");
-    assert!(
-        stderr.contains("[WARNING] CDO_TOKEN: is not set, and --env 'us' needs it"),
-        "{stderr}"
-    );
 }
 
 #[test]
-fn a_dry_run_counts_requests() {
-    let count = |first: &[&str], labels: &str| {
-        let text = shown(command(first, &["--labels", labels, "--url", "http://localhost/"]));
-        text.lines().find(|line| line.starts_with("Requests: ")).unwrap().to_owned()
-    };
-    let live = ["--dry-run", "--duration", "10"];
-    assert_eq!(count(&live, "a=1"), "Requests: 10");
-    assert_eq!(count(&live, "a={1..2001}"), "Requests: 20");
-    let backfill = ["backfill", "--dry-run", "--since", "1d", "--batch-size", "100"];
-    assert_eq!(count(&backfill, "a=1"), "Requests: 1");
-    assert_eq!(count(&backfill, "a={1..10}"), "Requests: 10");
-}
-
-#[test]
-fn a_dry_run_of_ten_years_of_milliseconds_takes_no_time() {
-    let mut command = command(&["--dry-run", "--start-epoch", "0"], &["--interval", "1ms"]);
-    command.args(["--duration", "3650d", "--url", "http://localhost/"]);
-    let text = shown(command);
-    let last = "\n  ...\n  315359999999 (1979-12-29 23:59:59.999)\n";
-    assert!(text.contains(last), "{text}");
-    assert!(text.contains("\nRequests: 315360000000\n"), "{text}");
-}
-
-#[test]
-fn no_terminal_is_too_wide() {
-    let chart = |columns: &str| {
-        let mut command = preview(&[]);
-        command.env("COLUMNS", columns);
-        shown(command)
-    };
-    assert_eq!(chart("99999999"), chart("1000"));
+fn a_dry_run_counts_requests_of_ten_years_of_milliseconds_too() {
+    let live = || dry_run("").flag("duration", "10");
+    let past = || dry_run("backfill").flag("since", "1d").flag("batch-size", "100");
+    let years = dry_run("").flag("start-epoch", "0").flag("interval", "1ms");
+    for (cmd, count) in [
+        (live(), "10"),
+        (live().flag("labels", "a={1..2001}"), "20"),
+        (past(), "1"),
+        (past().flag("labels", "a={1..10}"), "10"),
+        (years.flag("duration", "3650d"), "315360000000"),
+    ] {
+        let text = shown(cmd.flag("url", "http://localhost/"));
+        assert!(text.contains(&format!("\nRequests: {count}\n")), "{text}");
+        let last = "\n  ...\n  315359999999 (1979-12-29 23:59:59.999)\n";
+        assert!(count.len() < 5 || text.contains(last), "{text}");
+    }
 }
 
 #[test]
 fn a_closed_stdout_is_an_error() {
-    for format in ["chart", "csv"] {
-        let mut command = shell("\"$@\" >&-");
-        command.args(["sh", BINARY]).args(preview(&["--format", format]).get_args());
-        let output = command.output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            stderr.starts_with("push-live-metrics: cannot write to stdout: it is closed"),
-            "{format}: {stderr}"
-        );
-        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{format}");
+    for cmd in [preview(), csv()] {
+        let run = cmd.shell(r#"exec "$0" "$@" >&-"#).run();
+        let closed = "push-live-metrics: cannot write to stdout: it is closed";
+        assert!(run.stderr.starts_with(closed), "{}", run.stderr);
+        assert_eq!((run.code, run.stderr.lines().count()), (2, 1));
     }
 }

@@ -12,6 +12,7 @@ use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::scripted_receiver::Script;
 use crate::support::side_by_side::side_by_side;
 use crate::support::step::Step;
+use crate::support::variable;
 use crate::support::window::{Window, assert_within};
 use crate::verify::{run_printed_commands, series_of};
 
@@ -174,11 +175,6 @@ fn what_came_meanwhile_takes_nothing_with_it() {
             check_whole(&ours, 1000);
         }
     });
-}
-
-fn variable(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
 /// One backfill that is killed.

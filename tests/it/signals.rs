@@ -8,7 +8,7 @@ use crate::support::cmd::Cmd;
 use crate::support::fifo::Fifo;
 use crate::support::process::{Run, Running, shell};
 use crate::support::scripted_receiver::{BlackHole, Script, ScriptedReceiver, wait_for_connecting};
-use crate::support::step::{Answer, Read, Step, Then};
+use crate::support::step::{Answer, Read, Step};
 use crate::support::time::{now_ms, seconds};
 
 const MS: Duration = Duration::from_millis(1);
@@ -35,65 +35,47 @@ fn sleepy(url: &str) -> Cmd {
 
 #[test]
 fn a_signal_ends_a_run_that_sleeps() {
-    for signal in ["INT", "TERM", "HUP"] {
+    for (signal, start, accepted) in
+        [("INT", "", 1), ("TERM", "", 1), ("HUP", "", 1), ("INT", "4102444800", 0)]
+    {
         let receiver = ScriptedReceiver::start([]);
-        let running = sleepy(&receiver.url()).start();
+        let sender = sleepy(&receiver.url());
+        let sender = if start.is_empty() { sender } else { sender.flag("start-epoch", start) };
+        let running = sender.start();
         running.wait_for_event("sleeping", 1);
         let run = end(running, signal);
-        assert_eq!(run.summary().counts(), [1, 0, 0, 0, 9], "{}", run.stderr);
+        assert_eq!(run.summary().counts(), [accepted, 0, 0, 0, 10 - accepted], "{}", run.stderr);
         let end = run.log().messages("end").join("");
-        assert_eq!(end, "Interrupted! Pushed 1/10 datapoints");
+        assert_eq!(end, format!("Interrupted! Pushed {accepted}/10 datapoints"));
     }
 }
 
 #[test]
-fn a_signal_ends_a_run_before_its_first_datapoint() {
-    let receiver = ScriptedReceiver::start([]);
-    let running = sleepy(&receiver.url()).flag("start-epoch", "4102444800").start();
-    running.wait_for_event("sleeping", 1);
-    let run = end(running, "INT");
-    assert_eq!(run.summary().counts(), [0, 0, 0, 0, 10], "{}", run.stderr);
-}
-
-/// Interrupts it after attempts that came to this, the last of which has the next one wait.
-#[track_caller]
-fn check_backing_off<const COUNT: usize>(steps: [Step; COUNT], counts: [u64; 5]) {
-    let receiver = ScriptedReceiver::start(steps);
-    let running = sleepy(&receiver.url()).start();
-    running.wait_for_event("retry", COUNT);
-    let run = end(running, "INT");
-    assert_eq!(run.summary().counts(), counts, "{}", run.stderr);
-}
-
-#[test]
 fn a_signal_ends_a_backoff() {
-    check_backing_off([Step::retry_after(429, "60")], [0, 0, 1, 0, 9]);
-}
-
-#[test]
-fn a_signal_in_a_backoff_after_silence_leaves_it_unconfirmed() {
-    let steps = [Step::Close(Read::All), Step::retry_after(429, "60")];
-    check_backing_off(steps, [0, 0, 0, 1, 9]);
+    let later = || Step::retry_after(429, "60");
+    for (steps, counts) in [
+        (vec![later()], [0, 0, 1, 0, 9]),
+        // After silence it may be stored.
+        (vec![Step::Close(Read::All), later()], [0, 0, 0, 1, 9]),
+    ] {
+        let count = steps.len();
+        let receiver = ScriptedReceiver::start(steps);
+        let running = sleepy(&receiver.url()).start();
+        running.wait_for_event("retry", count);
+        assert_eq!(end(running, "INT").summary().counts(), counts);
+    }
 }
 
 #[test]
 fn a_signal_ends_the_wait_for_an_answer() {
-    let receiver = ScriptedReceiver::start([Step::Stall]);
-    let running = sleepy(&receiver.url()).start();
-    receiver.wait_for_requests(1);
-    let run = end(running, "INT");
-    assert_eq!(run.summary().counts(), [0, 0, 0, 1, 9], "{}", run.stderr);
-}
-
-#[test]
-fn a_signal_ends_an_answer_that_dribbles() {
-    // It is waited for: what was accepted counts.
-    let answer = Answer::status(204).paced(10, 20 * MS);
-    let receiver = ScriptedReceiver::start([answer.into()]);
-    let running = sleepy(&receiver.url()).start();
-    receiver.wait_for_requests(1);
-    let run = end(running, "INT");
-    assert_eq!(run.summary().counts(), [1, 0, 0, 0, 9], "{}", run.stderr);
+    // One that dribbles is waited for: what was accepted counts.
+    let dribbling = Answer::status(204).paced(10, 20 * MS);
+    for (step, counts) in [(Step::Stall, [0, 0, 0, 1, 9]), (dribbling.into(), [1, 0, 0, 0, 9])] {
+        let receiver = ScriptedReceiver::start([step]);
+        let running = sleepy(&receiver.url()).start();
+        receiver.wait_for_requests(1);
+        assert_eq!(end(running, "INT").summary().counts(), counts);
+    }
 }
 
 #[test]
@@ -108,13 +90,10 @@ fn a_signal_ends_a_connect() {
 
 #[test]
 fn a_signal_in_a_connect_after_silence_leaves_it_unconfirmed() {
-    // The first attempt had no answer; the third one gets no connection.
-    let later = Answer::status(429).header("Retry-After", "4").then(Then::Close);
-    let receiver = ScriptedReceiver::start([Step::Close(Read::All), later.into()]);
-    let running = sleepy(&receiver.url()).start();
-    running.wait_for_event("retry", 2);
-    let _backlog = receiver.deafen();
-    wait_for_connecting(receiver.address());
+    let mut hole = BlackHole::with_a_backlog();
+    let running = sleepy(&hole.url()).start();
+    hole.swallow_a_request();
+    wait_for_connecting(hole.address());
     let run = end(running, "INT");
     assert_eq!(run.summary().counts(), [0, 0, 0, 1, 9], "{}", run.stderr);
 }
@@ -230,17 +209,13 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn under_nohup_it_outlives_the_terminal() {
+fn under_nohup_it_outlives_the_terminal_and_another_signal_still_ends_it() {
     let receiver = ScriptedReceiver::start([]);
     let sender = Cmd::to(&receiver.url()).ticks(30, 20);
     let running = sender.shell(r#"trap '' HUP; exec "$0" "$@""#).start();
     receiver.wait_for_requests(3);
     running.signal("HUP");
     running.wait().assert_all_delivered(&receiver);
-}
-
-#[test]
-fn under_nohup_another_signal_still_ends_it() {
     let receiver = ScriptedReceiver::start([]);
     let running = sleepy(&receiver.url()).shell(r#"exec nohup "$0" "$@""#).start();
     running.wait_for_event("sleeping", 1);

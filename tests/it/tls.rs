@@ -14,8 +14,8 @@ use crate::support::certificates::{Certificates, certificates};
 use crate::support::cmd::Cmd;
 use crate::support::process::Run;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
+use crate::support::serving::{Stream, Wrap};
 use crate::support::step::{Answer, Step, Then};
-use crate::support::transport::{Stream, Wrap};
 
 /// Speaks TLS on a socket; the settings of each connection in turn, then the last ones.
 fn tls(configs: Vec<Arc<ServerConfig>>) -> Wrap {
@@ -74,71 +74,45 @@ fn check_unusable(sender: Cmd, texts: &[&str]) {
 #[test]
 fn an_own_authority_is_trusted() {
     let Some(certificates) = certificates() else { return };
-    let receiver = receiver(certificates, "server");
-    sender(&receiver, certificates).run().assert_all_delivered(&receiver);
-    receiver.finish();
-}
-
-#[test]
-fn an_own_authority_is_trusted_by_ssl_cert_file() {
-    let Some(certificates) = certificates() else { return };
-    let receiver = receiver(certificates, "server");
-    let sender = Cmd::to(&receiver.url()).env("SSL_CERT_FILE", certificates.typed("ca.pem"));
-    sender.run().assert_all_delivered(&receiver);
-    receiver.finish();
-}
-
-#[test]
-fn an_own_authority_is_trusted_among_others_and_by_name() {
-    let Some(certificates) = certificates() else { return };
-    let receiver = receiver(certificates, "server");
     let bundle = [certificates.content("other-ca.pem"), certificates.content("ca.pem")].concat();
-    let url = receiver.url().replace("127.0.0.1", "localhost");
-    let sender = Cmd::to(&url).file("bundle.pem", format!("# a comment\n{bundle}"));
-    let bundle = sender.folder().join("bundle.pem");
-    sender.flag("ca-file", bundle.to_str().unwrap()).run().assert_all_delivered(&receiver);
-}
-
-#[test]
-fn an_authority_that_is_not_bundled_is_refused() {
-    let Some(certificates) = certificates() else { return };
-    let receiver = receiver(certificates, "server");
-    let run = check_refused(&receiver, Cmd::to(&receiver.url()), "an issuer that is not trusted");
-    let host = "/etc/ssl/certs/ca-certificates.crt";
-    if std::path::Path::new(host).is_file() {
-        let hint = format!("--ca-file {host}");
-        assert!(run.stderr.contains(&hint), "{hint} in {}", run.stderr);
+    // By each way to name it, and among others, by name.
+    let ways: [&dyn Fn(Cmd) -> Cmd; 3] = [
+        &|cmd| cmd.flag("ca-file", certificates.typed("ca.pem")),
+        &|cmd| cmd.env("SSL_CERT_FILE", certificates.typed("ca.pem")),
+        &|cmd| {
+            let cmd = cmd.file("bundle.pem", format!("# a comment\n{bundle}"));
+            cmd.flag("ca-file", "bundle.pem")
+        },
+    ];
+    for (way, host) in ways.into_iter().zip(["127.0.0.1", "127.0.0.1", "localhost"]) {
+        let receiver = receiver(certificates, "server");
+        let run = way(Cmd::to(&receiver.url().replace("127.0.0.1", host))).run();
+        run.assert_all_delivered(&receiver);
+        receiver.finish();
     }
 }
 
 #[test]
-fn the_wrong_authority_is_refused() {
+fn a_certificate_that_cannot_be_trusted_is_refused_with_the_reason() {
     let Some(certificates) = certificates() else { return };
-    let receiver = receiver(certificates, "server");
-    let sender = Cmd::to(&receiver.url()).flag("ca-file", certificates.typed("other-ca.pem"));
-    check_refused(&receiver, sender, "an issuer that is not trusted");
-}
-
-#[test]
-fn a_certificate_that_expired_or_is_not_valid_yet_is_refused() {
-    let Some(certificates) = certificates() else { return };
-    for (name, text) in
-        [("expired", "certificate expired: "), ("not-yet", "certificate is not valid yet: ")]
-    {
+    for (name, authority, text) in [
+        ("server", "", "an issuer that is not trusted"),
+        ("server", "other-ca.pem", "an issuer that is not trusted"),
+        ("expired", "ca.pem", "certificate expired: "),
+        ("not-yet", "ca.pem", "certificate is not valid yet: "),
+        ("elsewhere", "ca.pem", "for another name: elsewhere.example"),
+    ] {
         let receiver = receiver(certificates, name);
-        check_refused(&receiver, sender(&receiver, certificates), text);
+        let host = "/etc/ssl/certs/ca-certificates.crt";
+        if authority.is_empty() {
+            let run = check_refused(&receiver, Cmd::to(&receiver.url()), text);
+            let is_hinted = run.stderr.contains(&format!("--ca-file {host}"));
+            assert_eq!(is_hinted, std::path::Path::new(host).is_file(), "{}", run.stderr);
+        } else {
+            let sender = Cmd::to(&receiver.url()).flag("ca-file", certificates.typed(authority));
+            check_refused(&receiver, sender, text);
+        }
     }
-}
-
-#[test]
-fn a_certificate_of_another_host_is_refused() {
-    let Some(certificates) = certificates() else { return };
-    let receiver = receiver(certificates, "elsewhere");
-    check_refused(
-        &receiver,
-        sender(&receiver, certificates),
-        "for another name: elsewhere.example",
-    );
 }
 
 /// What plain `openssl req -x509` makes is an authority's, and the message has the command that
@@ -155,22 +129,6 @@ fn a_certificate_that_signed_itself_is_refused() {
     let receiver = self::receiver(certificates, "own");
     let sender = Cmd::to(&receiver.url()).flag("ca-file", certificates.typed("own.pem"));
     sender.run().assert_all_delivered(&receiver);
-}
-
-#[test]
-fn versions_that_have_nothing_in_common_are_named() {
-    let Some(_) = certificates() else { return };
-    let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
-        // A fatal alert, protocol_version.
-        io::Write::write_all(&mut socket, &[21, 3, 3, 0, 2, 2, 70])?;
-        let _ = socket.shutdown(Shutdown::Write);
-        let _ = io::copy(&mut socket, &mut io::sink());
-        Err(io::ErrorKind::InvalidData.into())
-    });
-    let receiver = Script::new([]).wrapped(wrap).start();
-    let run = Cmd::to(&receiver.url()).flag("flush-timeout", "100ms").run();
-    run.assert_code(4);
-    assert!(run.stderr.contains("no version or cipher of TLS in common"), "{}", run.stderr);
 }
 
 #[test]
@@ -284,47 +242,47 @@ fn a_success_with_a_short_body_keeps_the_connection() {
     }
 }
 
-#[test]
-fn plain_http_where_tls_is_expected_is_named() {
-    let receiver = Script::new([]).allow(|allowed| allowed.anything = true).start();
-    let url = receiver.url().replace("http://", "https://");
-    let run = Cmd::to(&url).flag("flush-timeout", "100ms").flag("timeout", "500ms").run();
-    run.assert_ends(4, [0, 0, 10, 0, 0]);
-}
-
-#[test]
-fn plain_http_that_answers_at_once_is_named() {
-    // As a server does that takes the first bytes for a bad request.
-    let Some(certificates) = certificates() else { return };
-    let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
-        let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
-        io::Write::write_all(&mut socket, answer)?;
-        let _ = socket.shutdown(Shutdown::Write);
+/// Returns a receiver that says this in the place of a handshake.
+fn saying(bytes: &'static [u8]) -> ScriptedReceiver {
+    let wrap: Wrap = Arc::new(move |mut socket: TcpStream| {
+        io::Write::write_all(&mut socket, bytes)?;
+        if !bytes.is_empty() {
+            socket.shutdown(Shutdown::Write)?;
+        }
         let _ = io::copy(&mut socket, &mut io::sink());
         Err(io::ErrorKind::InvalidData.into())
     });
-    let receiver = Script::new([]).wrapped(wrap).start();
-    let run = sender(&receiver, certificates).flag("flush-timeout", "100ms").run();
-    run.assert_ends(4, [0, 0, 10, 0, 0]);
+    Script::new([]).wrapped(wrap).start()
 }
 
+/// Whoever speaks another protocol may do better later.
 #[test]
-fn tls_where_plain_http_is_expected_is_named() {
+fn a_receiver_that_speaks_no_tls_or_another_one_is_unreachable() {
+    let check = |receiver: &ScriptedReceiver, url: &str, text: &str| {
+        let run = Cmd::to(url).flag("flush-timeout", "100ms").flag("timeout", "2s").run();
+        run.assert_code(4).assert_says(text);
+        let [accepted, rejected, undelivered, unconfirmed, _] = run.summary().counts();
+        // What went out in the clear may have been understood.
+        let is_plain = u64::from(url.starts_with("http:"));
+        assert_eq!([accepted, rejected, undelivered], [0, 0, 10 - is_plain]);
+        assert_eq!((unconfirmed, receiver.requests().len()), (is_plain, 0));
+    };
+    // A fatal alert, protocol_version.
+    let other_version = saying(&[21, 3, 3, 0, 2, 2, 70]);
+    check(&other_version, &other_version.url(), "no version or cipher of TLS in common");
+    // As a server does that takes the first bytes for a bad request.
+    let plain = saying(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    check(&plain, &plain.url(), "");
+    let silent = Script::new([]).unchecked().start();
+    check(&silent, &silent.url().replace("http://", "https://"), "");
     let Some(certificates) = certificates() else { return };
     let receiver = receiver(certificates, "server");
-    let url = receiver.url().replace("https://", "http://");
-    let run = Cmd::to(&url).flag("flush-timeout", "100ms").run();
-    run.assert_code(4);
-    assert_eq!(receiver.requests().len(), 0);
+    check(&receiver, &receiver.url().replace("https://", "http://"), "");
 }
 
 #[test]
 fn a_signal_ends_a_handshake() {
-    let wrap: Wrap = Arc::new(|mut socket: TcpStream| {
-        let _ = io::copy(&mut socket, &mut io::sink());
-        Err(io::ErrorKind::UnexpectedEof.into())
-    });
-    let receiver = Script::new([]).wrapped(wrap).start();
+    let receiver = saying(b"");
     let running = Cmd::to(&receiver.url()).ticks(10, 60_000).start();
     receiver.wait_for_connections(1);
     let sent = running.signal("INT");
@@ -356,9 +314,8 @@ fn unusable_files_are_named() {
     for (garbage, text) in
         [("", "no certificate"), ("garbage", "no certificate"), (garbage, "is not PEM; ")]
     {
-        let sender = https().file("bad.pem", garbage);
-        let bad = sender.folder().join("bad.pem").to_str().unwrap().to_owned();
-        check_unusable(sender.flag("ca-file", &bad), &[&bad, text]);
+        let sender = https().file("bad.pem", garbage).flag("ca-file", "bad.pem");
+        check_unusable(sender, &["'bad.pem'", text]);
     }
 }
 
@@ -369,8 +326,7 @@ fn certificates_that_are_pem_and_nothing_else_are_named() {
     let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let receiver = receiver(certificates, "server");
     let sender = Cmd::to(&receiver.url()).file("hollow.pem", hollow);
-    let path = sender.folder().join("hollow.pem");
-    let run = sender.flag("ca-file", path.to_str().unwrap()).run();
+    let run = sender.flag("ca-file", "hollow.pem").run();
     assert!([2, 3].contains(&run.code), "{} {}", run.code, run.stderr);
     assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
 }

@@ -3,8 +3,6 @@
 //!
 //! INCIDENT_TICKS is how many ticks the live runs have, a second apart (20).
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +16,7 @@ use crate::support::side_by_side::side_by_side;
 use crate::support::step::Answer;
 use crate::support::time::{now_ms, seconds};
 use crate::support::window::{Window, assert_within, this_minute};
+use crate::support::{text_of, variable};
 
 /// What nights are made of, in the four weeks.
 const NIGHTS: [&str; 6] = [
@@ -50,8 +49,7 @@ fn preview(window: &Window, format: &str) -> String {
 #[track_caller]
 fn check_fleet(setup: RealSetup, error_max: f64) {
     let Some(receiver) = setup.start() else { return };
-    let ticks =
-        std::env::var("INCIDENT_TICKS").map_or(20, |ticks| ticks.parse().expect("a number"));
+    let ticks: i64 = variable("INCIDENT_TICKS").unwrap_or(20);
     let window = Window::now(receiver.write_url(), "n={1..500}", ticks, 1000)
         .starting(now_ms() / 1000 * 1000)
         .and(&FLEET);
@@ -318,7 +316,8 @@ fn the_truth_is_a_table() {
 #[test]
 fn truth_metrics_are_a_family_of_their_own() {
     let window = Window::from(1_765_969_200_000, 5, 60_000).and(&["--incident", "gap@1m+2m"]);
-    let run = window.export(&["--truth-metric", "cpu_known", "--output", "-"]);
+    let cmd = window.cmd("backfill").flag("truth-metric", "cpu_known");
+    let run = cmd.flag("output", "-").run();
     run.assert_code(0).assert_says("Wrote 8 datapoints");
     let lines: Vec<&str> = run.stdout.lines().collect();
     let families: Vec<usize> =
@@ -331,8 +330,7 @@ fn truth_metrics_are_a_family_of_their_own() {
 /// Each is drawn by the command above it.
 #[test]
 fn the_charts_of_the_guide_are_those_of_the_binary() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide.md");
-    let guide = fs::read_to_string(path).unwrap();
+    let guide = text_of("docs/guide.md");
     let section = guide.split("## Known incidents").nth(1).expect("the section");
     let section = section.split("\n## ").next().unwrap();
     let mut count = 0;

@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use std::thread;
 use std::time::Duration;
 
-use crate::chaos::variable;
 use crate::support::process::{Run, tail};
 use crate::support::proxy::fault::{Fault, Injected, at_random};
 use crate::support::proxy::{Entry, Proxy};
 use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::variable;
 use crate::support::window::Window;
 
 /// The sender's `--timeout`; an answer later than half of it may come too late.

@@ -1,25 +1,22 @@
 //! The README and the guide as a newcomer takes them: every command, pasted in order into one
 //! shell, in an empty folder, into a Prometheus that the README itself starts.
 
-use std::fs;
-use std::path::Path;
-
 use crate::support::cmd::Cmd;
-use crate::support::real_receiver::{brought, free_port};
+use crate::support::real_receiver::{brought, free_address};
+use crate::support::text_of;
 
 /// Returns the shell commands of a document, block by block.
 fn blocks(path: &str) -> Vec<String> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let text = text_of(path);
     let blocks = text.split("```sh\n").skip(1);
     blocks.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// Returns the lines of README's sample log, but for those that depend on the machine's speed.
 fn sample_log() -> Vec<String> {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
     let is_log = |line: &&str| line.starts_with('[') && line.contains("] [");
     let depends = |line: &str| line.contains("Sleeping") || line.contains('✗');
-    let readme = readme.unwrap();
+    let readme = text_of("README.md");
     let lines = readme.lines().filter(is_log).filter(|line| !depends(line));
     let lines: Vec<String> = lines.map(Into::into).collect();
     assert!(lines.len() >= 7, "{lines:?}");
@@ -39,10 +36,10 @@ fn digits_as_one(text: &str) -> String {
 #[test]
 fn the_commands_of_readme_and_guide_work_when_pasted_in_order() {
     let Some(prometheus) = brought("prometheus2") else { return };
-    let port = free_port();
+    let address = free_address();
     // The one thing that is not pasted: the port of this test.
     let mut script = format!(
-        "set -e\nprometheus() {{ exec {} \"$@\" --web.listen-address=127.0.0.1:{port}; }}\n\
+        "set -e\nprometheus() {{ exec {} \"$@\" --web.listen-address={address}; }}\n\
          trap 'kill $!' EXIT\n",
         prometheus.display()
     );
@@ -53,7 +50,7 @@ fn the_commands_of_readme_and_guide_work_when_pasted_in_order() {
             continue;
         }
         count += 1;
-        let block = block.replace("localhost:9090", &format!("127.0.0.1:{port}"));
+        let block = block.replace("localhost:9090", &address.to_string());
         let block = block.replace("--duration 30s", "--duration 3s");
         script += &format!("{block}echo 'block {count} done' >&2\n");
     }
@@ -63,7 +60,7 @@ fn the_commands_of_readme_and_guide_work_when_pasted_in_order() {
     run.assert_says("Finished: all 3 datapoints pushed");
     run.assert_says("✓ Verified: all 720 datapoints match to the bit");
     run.assert_says("✓ Verified: all 1440 datapoints match to the bit");
-    let said = digits_as_one(&run.stderr.replace(&format!("127.0.0.1:{port}"), "localhost:9090"));
+    let said = digits_as_one(&run.stderr.replace(&address.to_string(), "localhost:9090"));
     for line in sample_log() {
         assert!(said.contains(&digits_as_one(&line)), "as README shows it: {line}\n{}", run.stderr);
     }

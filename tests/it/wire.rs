@@ -1,10 +1,10 @@
 //! The messages, byte for byte those of an independent encoder (tests/golden/README.md).
 
-use std::fs;
-
 use push_live_metrics::labels::LabelSet;
 use push_live_metrics::remote_write::{Metadata, TimeSeries, v1, v2};
 use push_live_metrics::series::{Sample, TimestampMs};
+
+use crate::support::text_of;
 
 type Label = (String, String);
 
@@ -77,8 +77,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn cases(file: &str) -> Vec<Case> {
-    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(path).unwrap();
+    let text = text_of(&format!("tests/golden/{file}"));
     let cases = text.trim_end_matches('\n').split("\n\n").map(|block| {
         let mut case = Case::default();
         block.lines().filter(|line| !line.starts_with('#')).for_each(|line| case.line(line));

@@ -309,7 +309,7 @@ impl Ledger {
         } else {
             numbered == self.attempt_count
         };
-        if !is_right {
+        if !is_right || request.header("Retry-Attempt") == Some("0") {
             let count = self.attempt_count;
             self.violation(format!("Retry-Attempt is {numbered} after {count} attempts"));
         }

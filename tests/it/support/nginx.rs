@@ -4,7 +4,6 @@
 //! One process, a child of its test, on a loopback port, its files in a folder of its own; never
 //! as a service. `scripts/receivers.sh` brings the binary.
 
-use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::folder::Folder;
-use super::real_receiver::free_port;
+use super::real_receiver::{brought, free_address};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(5);
@@ -20,23 +19,16 @@ const POLL: Duration = Duration::from_millis(5);
 /// A running nginx. Dropping it ends the process.
 pub(crate) struct Nginx {
     child: Child,
-    port: u16,
+    address: SocketAddr,
     folder: Folder,
 }
 
 impl Nginx {
     /// Starts it for these tenants; None, said aloud, when it is not installed.
     pub(crate) fn start(tenants: &[(&str, SocketAddr)]) -> Option<Nginx> {
-        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/receivers/bin/nginx");
-        if !binary.is_file() {
-            let missing = "nginx (scripts/receivers.sh brings it)";
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no {missing}");
-            // Not eprintln, which the test harness would capture.
-            let _ = writeln!(io::stderr(), "*** SKIPPED *** a test without {missing}");
-            return None;
-        }
-        let (port, folder) = (free_port(), Folder::new());
-        folder.write("nginx.conf", configuration(port, folder.path(), tenants));
+        let binary = brought("nginx")?;
+        let (address, folder) = (free_address(), Folder::new());
+        folder.write("nginx.conf", configuration(address, folder.path(), tenants));
         let child = Command::new(binary)
             .arg("-p")
             .arg(folder.path())
@@ -44,19 +36,19 @@ impl Nginx {
             .stdin(Stdio::null())
             .spawn()
             .expect("nginx starts");
-        let mut nginx = Nginx { child, port, folder };
+        let mut nginx = Nginx { child, address, folder };
         nginx.wait_until_ready();
         Some(nginx)
     }
 
     /// Returns the base URL, without a slash at the end.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address)
     }
 
     fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while TcpStream::connect(self.address).is_err() {
             let log = || std::fs::read_to_string(self.folder.path().join("error.log"));
             let ended = self.child.try_wait().expect("our child can be waited for");
             assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}: {:?}", log());
@@ -73,7 +65,7 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(port: u16, folder: &Path, tenants: &[(&str, SocketAddr)]) -> String {
+fn configuration(address: SocketAddr, folder: &Path, tenants: &[(&str, SocketAddr)]) -> String {
     let folder = folder.display();
     let map: String =
         tenants.iter().map(|(tenant, address)| format!("    {tenant} {address};\n")).collect();
@@ -86,7 +78,7 @@ fn configuration(port: u16, folder: &Path, tenants: &[(&str, SocketAddr)]) -> St
          \x20 access_log off;\n{temporary}\
          \x20 map $http_x_scope_orgid $receiver {{\n{map}  }}\n\
          \x20 server {{\n\
-         \x20   listen 127.0.0.1:{port};\n\
+         \x20   listen {address};\n\
          \x20   if ($receiver = '') {{ return 401 'no org id'; }}\n\
          \x20   location / {{ proxy_pass http://$receiver; }}\n\
          \x20 }}\n}}\n"

@@ -6,18 +6,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::ledger::{Allowed, Ledger, Messages, Request};
-use super::serving::{Choose, Gate, Now, PATIENCE, Shared, State};
+use super::serving::{Choose, Now, PATIENCE, Shared, State, Wrap};
 use super::step::Step;
 use super::time::now_ms;
-use super::transport::Wrap;
 use super::wire::Point;
 
 /// A receiver that is not started yet.
@@ -115,7 +115,8 @@ impl Script {
             attempt_count: 0,
             streams: HashMap::new(),
             workers: Vec::new(),
-            gate: Gate::Open,
+            is_closed: false,
+            is_listening: true,
             is_stopping: false,
         };
         let shared = Arc::new(Shared {
@@ -128,7 +129,7 @@ impl Script {
         });
         let acceptor = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.accept_all(Some(listener)))
+            thread::spawn(move || shared.accept_all(listener))
         };
         // A script that begins with a closed door.
         shared.prepare_next();
@@ -187,28 +188,12 @@ impl ScriptedReceiver {
     /// Has nobody listen any more; `open` ends that.
     pub(crate) fn close(&self) {
         self.shared.lock().ledger.allowed.unseen_attempts = true;
-        self.shared.set_gate(Gate::Close);
-    }
-
-    /// Accepts no connection any more, and has the backlog full: whoever connects waits until
-    /// his own timeout. Keep what it returns.
-    pub(crate) fn deafen(&self) -> Vec<TcpStream> {
-        self.shared.lock().ledger.allowed.unseen_attempts = true;
-        self.shared.set_gate(Gate::Deafen);
-        fill_backlog(self.shared.address)
+        self.shared.set_closed(true);
     }
 
     /// Has somebody listen again.
     pub(crate) fn open(&self) {
-        let mut state = self.shared.lock();
-        if state.gate == Gate::Listening {
-            return;
-        }
-        state.gate = Gate::Open;
-        self.shared.changed.notify_all();
-        let is_closed = |state: &mut State| state.gate != Gate::Listening;
-        let waited = self.shared.changed.wait_timeout_while(state, PATIENCE, is_closed);
-        drop(waited);
+        self.shared.set_closed(false);
     }
 
     /// Returns how many connections have been accepted.
@@ -231,10 +216,8 @@ impl ScriptedReceiver {
 
     #[track_caller]
     fn wait_for(&self, count: usize, what: &str, so_far: impl Fn(&State) -> usize) {
-        let is_less = |state: &mut State| so_far(state) < count;
-        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), PATIENCE, is_less);
-        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "{} {what}, not {count}", so_far(&state));
+        let (state, is_late) = self.shared.wait_while(|state| so_far(state) < count, PATIENCE);
+        assert!(!is_late, "{} {what}, not {count}", so_far(&state));
     }
 
     /// Expects another sender, or another run of one.
@@ -289,7 +272,7 @@ impl Drop for ScriptedReceiver {
     }
 }
 
-/// Takes connections and never accepts one: whoever connects waits until his own timeout.
+/// Takes connections and accepts none, or one: whoever else connects waits until his own timeout.
 pub(crate) struct BlackHole {
     listener: TcpListener,
     /// They fill the backlog.
@@ -299,14 +282,37 @@ pub(crate) struct BlackHole {
 impl BlackHole {
     /// Opens it.
     pub(crate) fn open() -> BlackHole {
+        let mut hole = BlackHole::with_a_backlog();
+        hole.fill();
+        hole
+    }
+
+    /// Opens it; it will accept one connection.
+    pub(crate) fn with_a_backlog() -> BlackHole {
         let listener = TcpListener::bind((own_address(), 0)).expect("a port on loopback");
-        let waiting = fill_backlog(listener.local_addr().expect("it is bound"));
-        BlackHole { listener, waiting }
+        BlackHole { listener, waiting: Vec::new() }
+    }
+
+    /// Accepts one connection, reads from it, and ends it when no other one can be had.
+    pub(crate) fn swallow_a_request(&mut self) {
+        let (mut stream, _) = self.listener.accept().expect("somebody connects");
+        let count = stream.read(&mut [0; 64 * 1024]).expect("he writes");
+        assert!(count > 0, "he writes");
+        self.fill();
+    }
+
+    /// Connects until nobody else can.
+    fn fill(&mut self) {
+        // Linux drops what comes when the backlog is full, so a connect times out.
+        let (address, limit) = (self.address(), Duration::from_millis(200));
+        while let Ok(stream) = TcpStream::connect_timeout(&address, limit) {
+            self.waiting.push(stream);
+            assert!(self.waiting.len() < 10_000, "the backlog has an end");
+        }
     }
 
     /// Returns its address.
     pub(crate) fn address(&self) -> SocketAddr {
-        assert!(!self.waiting.is_empty());
         self.listener.local_addr().expect("it is bound")
     }
 
@@ -314,17 +320,6 @@ impl BlackHole {
     pub(crate) fn url(&self) -> String {
         format!("http://{}/api/v1/write", self.address())
     }
-}
-
-/// Connects until nobody else can; for as long as nobody accepts.
-fn fill_backlog(address: SocketAddr) -> Vec<TcpStream> {
-    let mut waiting = Vec::new();
-    // Linux drops what comes when the backlog is full, so a connect times out.
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-        waiting.push(stream);
-        assert!(waiting.len() < 10_000, "the backlog has an end");
-    }
-    waiting
 }
 
 /// Waits until somebody waits for a connection to `address`.

@@ -1,11 +1,10 @@
 //! Runs over a window of a series' grid, and what they should have stored in a real receiver.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::cmd::Cmd;
 use super::library::{empty_environment, only_samples, plan};
-use super::process::{self, BINARY, Run, Running};
+use super::process::{Run, Running};
 use super::real_receiver::RealReceiver;
 use super::time::{now_ms, seconds};
 
@@ -112,18 +111,6 @@ impl Window {
     /// Pushes it to `url` by the live verb.
     pub(crate) fn live(&self, url: &str) -> Run {
         self.cmd("").flag("url", url).run()
-    }
-
-    /// Backfills it with more flags, and without a target.
-    pub(crate) fn export(&self, flags: &[&str]) -> Run {
-        self.cmd("backfill").and(flags).run()
-    }
-
-    /// Returns it as `sh` runs it: `"$@"` in `script` is the export with these flags.
-    pub(crate) fn export_in_shell(&self, script: &str, flags: &[&str]) -> Command {
-        let mut shell = process::shell(script);
-        shell.args(["sh", BINARY]).args(self.cmd("backfill").and(flags).args());
-        shell
     }
 
     /// Runs a verb over these ticks.
