@@ -134,3 +134,45 @@ fn a_live_run_waits_for_its_verdict() {
     let in_order = ["judging", "starting", "summary", "verify_summary", "waiting", "verdict"];
     assert!(in_order.map(place).is_sorted(), "{events:?}");
 }
+
+/// A good rule, one whose `for` is too long, and one that fires on anything.
+const RULES: &str = r#"
+groups:
+  - name: verdict
+    rules:
+      - {alert: Good, expr: cpu > 20}
+      - {alert: Deaf, expr: cpu > 20, for: 1m}
+      - {alert: Hasty, expr: max(cpu) > 0}
+"#;
+
+#[test]
+fn rules_of_a_prometheus_are_judged() {
+    let Some(receiver) = RealReceiver::prometheus3().rules(RULES).start() else { return };
+    let flat = "--noise-std=0 --seasonality=none --trend-coefficient=0 --flat-base=1";
+    let flat: Vec<&str> = flat.split(' ').collect();
+    let alerts = ["--verify", "--alert", "Good"];
+    let terms = ["--fires-within", "8s", "--resolves-within", "5s"];
+    let cmd = Cmd::to(&receiver.write_url()).ticks(50, 200);
+    let cmd = cmd.flag("start-epoch", seconds(now_ms())).and(&flat).and(&terms);
+    let cmd = cmd.flag("incident", "shift@5s+4s=40");
+    let run = cmd.clone().and(&alerts).run();
+    run.assert_code(0);
+    let log = run.log();
+    let line = log.only("alert");
+    assert_eq!(line.get("outcome").text(), "detected");
+    let verify = |alert: &str| {
+        let window = log.only("window");
+        let time = |name: &str| seconds(window.get(name).number());
+        let cmd = cmd.clone().verb("verify").without("interval").without("duration");
+        let cmd = cmd.flag("step-size", "200ms").flag("start-epoch", time("start"));
+        cmd.flag("end-epoch", time("end")).flag("alert", alert).run()
+    };
+    let good = verify("Good");
+    good.assert_code(0);
+    assert_eq!(good.log().only("alert").get("delay_s"), line.get("delay_s"));
+    let deaf = verify("Deaf");
+    assert_eq!(shown(&deaf), "missed 1 0; 0 1 0 0 5");
+    let hint = "'Deaf' was pending and never fired: is its 'for' too long?";
+    assert!(deaf.stderr.contains(hint), "{}", deaf.stderr);
+    assert_eq!(shown(&verify("Hasty")), "already_firing 1 0; 1 0 0 0 0");
+}

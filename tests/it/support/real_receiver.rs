@@ -77,9 +77,16 @@ pub(crate) struct RealSetup {
     flags: Vec<String>,
     external_labels: String,
     out_of_order_time_window: Option<String>,
+    rules: Option<String>,
 }
 
 impl RealSetup {
+    /// Has Prometheus evaluate these groups of rules, in YAML, every second.
+    pub(crate) fn rules(mut self, groups: &str) -> RealSetup {
+        self.rules = Some(groups.to_owned());
+        self
+    }
+
     /// Adds a command-line flag.
     pub(crate) fn flag(mut self, flag: &str) -> RealSetup {
         self.flags.push(flag.to_owned());
@@ -138,7 +145,8 @@ impl RealReceiver {
 
     fn of(kind: Kind) -> RealSetup {
         let external_labels = String::new();
-        RealSetup { kind, flags: Vec::new(), external_labels, out_of_order_time_window: None }
+        let (out_of_order_time_window, rules) = (None, None);
+        RealSetup { kind, flags: Vec::new(), external_labels, out_of_order_time_window, rules }
     }
 
     /// Returns the base URL, without a slash at the end.
@@ -294,8 +302,15 @@ impl RealReceiver {
             Some(window) => format!("storage:\n  tsdb:\n    out_of_order_time_window: {window}\n"),
             None => String::new(),
         };
-        let global = &self.setup.external_labels;
-        let config = format!("global: {{{global}}}\n{storage}");
+        let rule_files = match &self.setup.rules {
+            Some(rules) => {
+                let file = self.folder.write("rules.yml", rules);
+                format!("rule_files: ['{}']\n", file.display())
+            }
+            None => String::new(),
+        };
+        let global = format!("evaluation_interval: 1s, {}", self.setup.external_labels);
+        let config = format!("global: {{{global}}}\n{rule_files}{storage}");
         let config = self.folder.write("prometheus.yml", config);
         vec![
             format!("--config.file={}", config.display()),
