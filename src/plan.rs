@@ -93,11 +93,6 @@ impl Plan {
         }
     }
 
-    /// Returns the step of its grid, as a flag takes it.
-    pub fn step(&self) -> String {
-        show_duration(Duration::from_millis(self.model.grid.step_ms))
-    }
-
     /// Returns the time from the first tick to behind the last one, end excluded.
     pub fn times(&self) -> Range<TimestampMs> {
         let grid = self.model.grid;

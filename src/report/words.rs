@@ -12,11 +12,7 @@ pub fn in_words(duration_ms: u64) -> String {
 
 /// Returns a step after "per": "minute", "second", "15 minutes".
 pub fn step_in_words(step_ms: u64) -> String {
-    match step_ms {
-        60_000 => "minute".to_owned(),
-        1000 => "second".to_owned(),
-        step_ms => in_words(step_ms),
-    }
+    in_words(step_ms).trim_start_matches("1 ").to_owned()
 }
 
 /// Returns a count with its noun: "1 datapoint", "30 datapoints".
@@ -25,14 +21,11 @@ pub fn count_of(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// Returns a wait in seconds: rounded up from ten seconds on, hundredths below.
+/// Returns a wait: in whole seconds, rounded up, from ten seconds on.
 pub fn rounded_seconds(duration_ms: u64) -> String {
-    if duration_ms >= 10_000 {
-        return count_of(duration_ms.div_ceil(1000), "second");
-    }
-    match (duration_ms + 5) / 10 {
-        100 => count_of(1, "second"),
-        hundredths => format!("{} seconds", hundredths as f64 / 100.0),
+    match duration_ms {
+        10_000.. => count_of(duration_ms.div_ceil(1000), "second"),
+        _ => in_words(duration_ms),
     }
 }
 
@@ -47,26 +40,19 @@ pub fn offset_in_words(offset_seconds: i32) -> String {
     }
 }
 
-/// Returns `text` in lines of `columns` characters, broken at spaces where there are any.
+/// Returns `text` in lines of `columns` characters, broken at spaces; a longer word is a line.
 pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<Vec<char>> = vec![Vec::new()];
+    let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
-        let mut word: Vec<char> = word.chars().collect();
-        loop {
-            let line = lines.last_mut().expect("there is always one");
-            let gap = (!line.is_empty()).then_some(' ');
-            if line.len() + gap.iter().len() + word.len() <= columns {
-                line.extend(gap);
-                line.append(&mut word);
-                break;
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
             }
-            if line.is_empty() {
-                line.extend(word.drain(..columns));
-            }
-            lines.push(Vec::new());
+            _ => lines.push(word.to_owned()),
         }
     }
-    lines.into_iter().map(String::from_iter).collect()
+    lines
 }
 
 #[cfg(test)]
@@ -93,7 +79,7 @@ mod tests {
     fn waits_are_rounded_to_what_a_reader_needs() {
         assert_eq!(rounded_seconds(59_980), "60 seconds");
         assert_eq!(rounded_seconds(59_020), "60 seconds");
-        assert_eq!(rounded_seconds(980), "0.98 seconds");
+        assert_eq!(rounded_seconds(980), "980 ms");
         assert_eq!(rounded_seconds(1000), "1 second");
     }
 
@@ -118,7 +104,6 @@ mod tests {
         }
         check("", &[""]);
         check("a bc def", &["a bc", "def"]);
-        check("abcdefghijklm no", &["abcdef", "ghijkl", "m no"]);
-        check("a abcdefgh", &["a", "abcdef", "gh"]);
+        check("a abcdefgh", &["a", "abcdefgh"]);
     }
 }
