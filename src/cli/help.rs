@@ -134,22 +134,25 @@ ENVIRONMENT
                               not used for loopback
 ";
 
-/// Returns one screen of help.
-pub(super) fn short(verb: Verb) -> String {
+/// Returns the purpose and the examples of a verb; for live the examples of every verb.
+fn texts(verb: Verb) -> (&'static str, String) {
     match verb {
-        Verb::Live => short_of_live(),
-        Verb::Backfill => short_of(verb, BACKFILL_PURPOSE, BACKFILL_EXAMPLES),
-        Verb::Preview => short_of(verb, PREVIEW_PURPOSE, PREVIEW_EXAMPLES),
-        Verb::Verify => short_of(verb, VERIFY_PURPOSE, VERIFY_EXAMPLES),
+        Verb::Live => {
+            (PURPOSE, [EXAMPLES, BACKFILL_EXAMPLES, PREVIEW_EXAMPLES, VERIFY_EXAMPLES].concat())
+        }
+        Verb::Backfill => (BACKFILL_PURPOSE, format!("EXAMPLES{BACKFILL_EXAMPLES}")),
+        Verb::Preview => (PREVIEW_PURPOSE, format!("EXAMPLES{PREVIEW_EXAMPLES}")),
+        Verb::Verify => (VERIFY_PURPOSE, format!("EXAMPLES{VERIFY_EXAMPLES}")),
     }
 }
 
-fn short_of(verb: Verb, purpose: &str, examples: &str) -> String {
-    let name = verb.name();
-    format!("{purpose}\nEXAMPLES{examples}\nEvery flag: push-live-metrics {name} --help\n")
-}
-
-fn short_of_live() -> String {
+/// Returns one screen of help.
+pub(super) fn short(verb: Verb) -> String {
+    let (purpose, examples) = texts(verb);
+    if verb != Verb::Live {
+        let name = verb.name();
+        return format!("{purpose}\n{examples}\nEvery flag: push-live-metrics {name} --help\n");
+    }
     let required = "\
 FLAGS
   --metric-name NAME         name of the metric (required)
@@ -159,30 +162,27 @@ FLAGS
   --dry-run                  show what would be sent
   --help, help [VERB]        every verb, flag, variable and exit status
 ";
-    let one = EXAMPLES.split("\n\n").take(2).collect::<Vec<_>>().join("\n\n");
-    format!("{PURPOSE}\n{one}\n\n{required}")
+    let two = EXAMPLES.split("\n\n").take(2).collect::<Vec<_>>().join("\n\n");
+    format!("{purpose}\n{two}\n\n{required}")
 }
 
 /// Returns all of the help of a verb; for live that of every verb.
 pub(super) fn long(verb: Verb) -> String {
-    let (purpose, examples) = match verb {
-        Verb::Live => {
-            (PURPOSE, [EXAMPLES, BACKFILL_EXAMPLES, PREVIEW_EXAMPLES, VERIFY_EXAMPLES].concat())
-        }
-        Verb::Backfill => (BACKFILL_PURPOSE, format!("EXAMPLES{BACKFILL_EXAMPLES}")),
-        Verb::Preview => (PREVIEW_PURPOSE, format!("EXAMPLES{PREVIEW_EXAMPLES}")),
-        Verb::Verify => (VERIFY_PURPOSE, format!("EXAMPLES{VERIFY_EXAMPLES}")),
-    };
+    let (purpose, examples) = texts(verb);
     let mut text = format!("{purpose}\n{USAGE}");
     for (heading, flags) in SECTIONS {
         text.push_str(&format!("\n{heading}\n"));
         let is_shown = |flag: &&Flag| verb == Verb::Live || flag.verbs.contains(&verb);
         flags.iter().filter(is_shown).for_each(|flag| text.push_str(&describe(flag)));
     }
-    text.push_str("  -h\n      Print one screen of help.\n");
-    text.push_str("  --help\n      Print all of the help.\n");
-    text.push_str("  -V\n      Print the version.\n");
-    text.push_str("  --version\n      Print the version.\n");
+    for (name, does) in [
+        ("-h", "Print one screen of help."),
+        ("--help", "Print all of the help."),
+        ("-V", "Print the version."),
+        ("--version", "Print the version."),
+    ] {
+        text.push_str(&format!("  {name}\n{INDENT}{does}\n"));
+    }
     format!("{text}\n{NOTATION}\n{EXIT_STATUS}\n{ENVIRONMENT}\n{examples}")
 }
 
