@@ -16,23 +16,30 @@ pub(super) fn rerun(
     grid: Grid,
 ) -> Rerun {
     let url = shown_url(name, target);
-    let note = note(args, name, target);
     let [verify_args, args] =
-        [Verb::Verify, verb].map(|verb| kept(verb, args, name, url.as_deref()));
+        [Verb::Verify, verb].map(|verb| repeated(verb, args, name, url.as_deref()));
+    let mut notes = Vec::new();
+    if let (Name::Url(Setting { place, .. }), None) = (name, &url) {
+        notes.push(format!("the address comes from {place}, as in this run"));
+    }
+    if args.iter().chain(&verify_args).any(|arg| arg.contains(REDACTED)) {
+        notes.push(format!("replace {REDACTED} by your secret"));
+    }
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
     Rerun { args, verify_args, note, is_live: verb == Verb::Live, grid, is_readable: false }
 }
 
 /// Returns the arguments of `verb` that were typed, but for its window.
-fn kept(verb: Verb, args: &Args, name: &Name, url: Option<&str>) -> Vec<String> {
-    let mut kept: Vec<String> =
+fn repeated(verb: Verb, args: &Args, name: &Name, url: Option<&str>) -> Vec<String> {
+    let mut repeated: Vec<String> =
         Some(verb.word()).filter(|word| !word.is_empty()).into_iter().map(Into::into).collect();
     // Alerts are judged once, at the end, by whoever verifies all of it.
-    let is_kept = |flag: &&Flag| {
+    let is_repeated = |flag: &&Flag| {
         flag.rerun
             && flag.verbs.contains(&verb)
             && (verb == Verb::Verify || !VERDICT.contains(flag))
     };
-    for flag in flags::flags().filter(is_kept) {
+    for flag in flags::flags().filter(is_repeated) {
         let values: Vec<String> = match (flag.name, name) {
             ("url", Name::Url(_)) => url.into_iter().map(Into::into).collect(),
             ("env", Name::Preset(env)) => vec![env.value.clone()],
@@ -45,12 +52,12 @@ fn kept(verb: Verb, args: &Args, name: &Name, url: Option<&str>) -> Vec<String> 
             let flag = format!("--{}", flag.name);
             // A value that looks like a flag belongs to its own by the sign alone.
             match value.starts_with("--") {
-                true => kept.push(format!("{flag}={value}")),
-                false => kept.extend([flag].into_iter().chain((!is_switch).then_some(value))),
+                true => repeated.push(format!("{flag}={value}")),
+                false => repeated.extend([flag].into_iter().chain((!is_switch).then_some(value))),
             }
         }
     }
-    kept
+    repeated
 }
 
 /// Returns the URL as a command names it; none where it has a secret and came from a variable,
@@ -63,41 +70,13 @@ fn shown_url(name: &Name, target: &Target) -> Option<String> {
     }
 }
 
-/// Says what a command lacks because it may be a secret, and where it comes from.
-fn note(args: &Args, name: &Name, target: &Target) -> Option<String> {
-    let mut notes = Vec::new();
-    let mut blanks = Vec::new();
-    if let Name::Url(Setting { source, place, .. }) = name
-        && target.shown_url() != target.url
-    {
-        match source {
-            Source::Flag => blanks.push("--url".to_owned()),
-            _ => notes.push(format!("the address comes from {place}, as in this run")),
-        }
-    }
-    for name in ["read-url", "alert-url"] {
-        let urls = args.all(name).filter(|url| redacted(url) != **url);
-        blanks.extend(urls.map(|_| format!("--{name}")));
-    }
-    let headers = args.all("header").filter_map(secret_header);
-    blanks.extend(headers.map(|name| format!("--header '{name}'")));
-    if !blanks.is_empty() {
-        notes.push(format!("fill in what stands for {REDACTED}, in {}", blanks.join(" and ")));
-    }
-    (!notes.is_empty()).then(|| notes.join("; "))
-}
-
 fn shown_header(typed: &str) -> String {
-    match secret_header(typed) {
-        Some(name) => format!("{name}: {REDACTED}"),
-        None => typed.into(),
+    match typed.split_once(':') {
+        Some((name, value)) if looks_secret(name) && !value.trim().starts_with('@') => {
+            format!("{name}: {REDACTED}")
+        }
+        _ => typed.into(),
     }
-}
-
-/// Returns the name of a header whose value is secret and was typed.
-fn secret_header(typed: &str) -> Option<&str> {
-    let (name, value) = typed.split_once(':')?;
-    (looks_secret(name) && !value.trim().starts_with('@')).then_some(name)
 }
 
 #[cfg(test)]
@@ -152,15 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_left_out_and_the_note_says_which() {
+    fn secrets_are_left_out_and_the_note_says_so() {
         let flags =
             ["--url", "https://h/?tenant=a&api_key=s3cret", "--header", "X-Api-Key: s3cret"];
         let setup = Setup::default().flags(&flags).flags(&["--header", "X-Scope-OrgID: demo"]);
         let url = "--url 'https://h/?tenant=a&api_key=REDACTED'";
         let headers = "--header 'X-Api-Key: REDACTED' --header 'X-Scope-OrgID: demo'";
         check(&setup, &format!("{url} {headers}"));
-        let expected = "fill in what stands for REDACTED, in --url and --header 'X-Api-Key'";
-        assert_eq!(note(&setup).as_deref(), Some(expected));
+        assert_eq!(note(&setup).as_deref(), Some("replace REDACTED by your secret"));
         let setup = Setup::default().file("key", "s3cret\n");
         let header = format!("X-Api-Key: @{}", setup.path("key"));
         let setup = setup.flags(&["--url=http://localhost/", "--header", &header]);
@@ -170,13 +148,6 @@ mod tests {
             .flags(&["--url=https://h/s3cret-t0ken/w"])
             .variable("REMOTE_WRITE_TOKEN", "s3cret-t0ken");
         check(&setup, "--url https://h/REDACTED/w");
-    }
-
-    #[test]
-    fn blanks_are_named_together() {
-        let flags = ["--url=https://h/?sig=s3cret", "--read-url=https://r/?jwt=s3cret"];
-        let expected = "fill in what stands for REDACTED, in --url and --read-url";
-        assert_eq!(note(&Setup::default().flags(&flags)).as_deref(), Some(expected));
     }
 
     #[test]

@@ -242,7 +242,7 @@ fn values_of_a_query_are_not_shown_and_the_log_says_what_to_fill_in() {
         let run = log(Cmd::to(&receiver.url()).ticks(3, 20)).run();
         run.assert_code(1).assert_says("REDACTED'");
         assert_nothing_shown(&run);
-        run.assert_says("Hint: fill in what stands for REDACTED, in --url");
+        run.assert_says("Hint: replace REDACTED by your secret");
         assert!(receiver.requests()[0].line.contains(SECRET), "the receiver gets it");
     });
 }
@@ -280,6 +280,6 @@ fn headers_that_are_secret_by_name_are_not_in_the_printed_commands() {
         run.assert_code(1);
         assert_nothing_shown(&run);
         assert!(run.summary().commands[0].contains(&format!("'{name}: REDACTED'")));
-        run.assert_says(&format!("fill in what stands for REDACTED, in --header '{name}'"));
+        run.assert_says("replace REDACTED by your secret");
     });
 }
