@@ -169,41 +169,38 @@ impl Template {
         let mut rest = Some(text);
         while let Some(text) = rest {
             let pair = Pair::split(text)?;
-            template.add(&pair, warnings)?;
+            template.add(&pair, warnings).map_err(|error| at_pair(error, pair.typed))?;
             rest = pair.rest;
         }
         for (name, _) in template.labels.iter().filter(|(_, value)| value.is_empty()) {
             warn(warnings, format!("label '{name}' has an empty value and is left out"));
         }
-        let kept = template.labels.iter().filter(|(_, value)| !value.is_empty()).count() + 1;
-        if kept > LABEL_COUNT_USUAL {
-            let limit = LABEL_COUNT_USUAL;
-            let what =
-                format!("{kept} labels, the name included; by default receivers take {limit}");
-            warn(warnings, what);
+        let count = template.labels.iter().filter(|(_, value)| !value.is_empty()).count() + 1;
+        if count > LABEL_COUNT_USUAL {
+            let limit = format!("by default receivers take {LABEL_COUNT_USUAL}");
+            warn(warnings, format!("{count} labels, the name included; {limit}"));
         }
         Ok(template)
     }
 
     fn add(&mut self, pair: &Pair<'_>, warnings: &mut Vec<String>) -> Result<(), BadInput> {
         if pair.name.is_empty() {
-            return Err(bad_pair(pair.typed, "has no name", "write name=value"));
+            return Err(unusable("has no name", "write name=value"));
         }
         let name = sanitise(pair.name, |_| false);
         if pair.name.starts_with("__") || name.starts_with("__") {
             let hint = "choose another; names that begin with __ are Prometheus's own";
-            return Err(bad_pair(pair.typed, &format!("is for label '{name}'"), hint));
+            return Err(unusable(format!("is for label '{name}'"), hint));
         }
-        if let Some((first, _)) = self.labels.iter().find(|(first, _)| *first == name) {
-            let problem = format!("gives label '{first}' a second time");
-            return Err(bad_pair(pair.typed, &problem, "leave one of them out"));
+        if self.labels.iter().any(|(other, _)| *other == name) {
+            return Err(unusable(format!("gives label '{name}' again"), "leave one of them out"));
         }
         for (what, text, bytes_max) in
             [("name", pair.name, NAME_BYTES_MAX), ("value", &pair.value, VALUE_BYTES_MAX)]
         {
             if text.len() > bytes_max {
                 let problem = format!("has a {what} longer than the {bytes_max} bytes Mimir takes");
-                return Err(bad_pair(pair.typed, &problem, "shorten it"));
+                return Err(unusable(problem, "shorten it"));
             }
         }
         if name != pair.name {
@@ -211,12 +208,11 @@ impl Template {
             warn(warnings, format!("label name '{typed}' is sent as '{name}'"));
         }
         if !pair.quoted
-            && let Some(range) = Range::find(&pair.value)
-                .map_err(|error| error.at("--labels pair", Some(pair.typed)))?
+            && let Some(range) = Range::find(&pair.value)?
             && self.fan_out.replace((self.labels.len(), range)).is_some()
         {
-            let hint = "fan out one label a set, or quote the other value";
-            return Err(bad_pair(pair.typed, "is the second with a range", hint));
+            let hint = "use one range in each --labels, or quote the other value";
+            return Err(unusable("has the second range", hint));
         }
         self.labels.push((name, pair.value.clone()));
         Ok(())
@@ -254,30 +250,29 @@ impl<'a> Pair<'a> {
     fn split(text: &'a str) -> Result<Pair<'a>, BadInput> {
         let plain = text.split(',').next().expect("split gives at least one part");
         let Some((name, value)) = plain.split_once('=') else {
-            return Err(bad_pair(plain.trim(), "has no '='", "write name=value,name=value"));
+            let error = unusable("has no '='", "write name=value,name=value");
+            return Err(at_pair(error, plain.trim()));
         };
         let name = name.trim();
         if !value.trim_start().starts_with('"') {
-            let rest = text.get(plain.len() + 1..);
-            let value = value.trim().to_string();
+            let (value, rest) = (value.trim().to_owned(), text.get(plain.len() + 1..));
             return Ok(Pair { typed: plain.trim(), name, value, quoted: false, rest });
         }
         let (_, quoted) = text.split_once('"').expect("the value starts with a quote");
-        let (value, after) =
-            unquote(quoted).map_err(|error| error.at("--labels pair", Some(text.trim())))?;
+        let (value, after) = unquote(quoted).map_err(|error| at_pair(error, text.trim()))?;
         let typed = text[..text.len() - after.len()].trim();
-        let rest = match after.trim_start() {
-            "" => None,
-            after => Some(after.strip_prefix(',').ok_or_else(|| {
-                bad_pair(typed, "has text after its closing quote", "put a comma there")
-            })?),
-        };
+        let after = after.trim_start();
+        let rest = after.strip_prefix(',');
+        if rest.is_none() && !after.is_empty() {
+            let error = unusable("has text after its closing quote", "put a comma there");
+            return Err(at_pair(error, typed));
+        }
         Ok(Pair { typed, name, value, quoted: true, rest })
     }
 }
 
-fn bad_pair(typed: &str, problem: &str, hint: &str) -> BadInput {
-    BadInput::new("--labels pair", Some(typed), problem, hint)
+fn at_pair(error: BadInput, typed: &str) -> BadInput {
+    error.at("--labels pair", Some(typed))
 }
 
 /// Takes what follows an opening quote; returns the value and what follows the closing one.
@@ -322,14 +317,12 @@ impl Range {
                 return Err(unusable("has a number that is too big for a range", hint));
             };
             if first > last {
-                return Err(unusable(
-                    "has a range that counts down",
-                    "put the smaller number first",
-                ));
+                let hint = "put the smaller number first";
+                return Err(unusable("has a range that counts down", hint));
             }
             let (before, after) = (value[..open].to_string(), after.to_string());
             if found.replace(Range { before, first, last, width, after }).is_some() {
-                return Err(unusable("has two ranges", "fan out once a set"));
+                return Err(unusable("has two ranges", "use one range in each --labels"));
             }
         }
         Ok(found)
@@ -432,7 +425,7 @@ mod tests {
         check("=1", "--labels pair '=1': has no name; write name=value");
         check(
             "a.b=1,a-b=2",
-            "--labels pair 'a-b=2': gives label 'a_b' a second time; leave one of them out",
+            "--labels pair 'a-b=2': gives label 'a_b' again; leave one of them out",
         );
         let reserved = "choose another; names that begin with __ are Prometheus's own";
         check(
@@ -482,12 +475,12 @@ mod tests {
         );
         check(
             "a={1..2}{1..2}",
-            "--labels pair 'a={1..2}{1..2}': has two ranges; fan out once a set",
+            "--labels pair 'a={1..2}{1..2}': has two ranges; use one range in each --labels",
         );
         check(
             "a={1..2},b={1..2}",
-            "--labels pair 'b={1..2}': is the second with a range; \
-             fan out one label a set, or quote the other value",
+            "--labels pair 'b={1..2}': has the second range; \
+             use one range in each --labels, or quote the other value",
         );
         check(
             "a={1..9999999999}",

@@ -93,7 +93,7 @@ fn a_bad_label_is_named_with_its_pair() {
     for (labels, pair, wrong) in [
         ("a=1,cpu", "cpu", "has no '='"),
         ("=x", "=x", "has no name"),
-        ("a.b=1,a_b=2", "a_b=2", "gives label 'a_b' a second time"),
+        ("a.b=1,a_b=2", "a_b=2", "gives label 'a_b' again"),
         ("__name__=x", "__name__=x", "is for label '__name__'"),
         ("a=\"x,b=1", "a=\"x,b=1", "has a quote that is not closed"),
     ] {
