@@ -76,16 +76,13 @@ impl Route {
     /// Returns the route to the host of a URL.
     pub(super) fn new(target: &Target, proxy: Option<&Proxy>) -> Self {
         let uri: Option<Uri> = target.url.parse().ok();
-        let name_hint = target.name_hint.clone();
         let host = uri.as_ref().and_then(host_and_port);
         let host = host.map_or(String::new(), |(host, port)| format!("{host}:{port}"));
-        match proxy {
-            None => Self { whole: host.clone(), first: host, name_hint },
-            Some(proxy) => {
-                let first = format!("proxy {}:{}", proxy.host(), proxy.port());
-                Self { whole: format!("{host} through {first}"), first, name_hint: String::new() }
-            }
-        }
+        let Some(proxy) = proxy else {
+            return Self { whole: host.clone(), first: host, name_hint: target.name_hint.clone() };
+        };
+        let first = format!("proxy {}:{}", proxy.host(), proxy.port());
+        Self { whole: format!("{host} through {first}"), first, name_hint: String::new() }
     }
 
     /// Returns the outcome of a CONNECT that a proxy did not grant.

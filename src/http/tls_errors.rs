@@ -78,18 +78,19 @@ fn not_accepted(problem: &str) -> String {
 /// Source: RFC 8446, section 6.2.
 fn received(alert: &str) -> (bool, String) {
     match alert {
-        "CertificateRequired"
-        | "BadCertificate"
+        "CertificateRequired" => {
+            (true, "it asks for a client certificate: give --client-cert and --client-key".into())
+        }
+        "BadCertificate"
         | "NoCertificate"
         | "UnsupportedCertificate"
-        | "CertificateUnknown" => {
-            let words = "it asks for a client certificate, or does not accept our client \
-                         certificate: check --client-cert and --client-key";
-            (true, words.into())
-        }
-        "UnknownCA" => (true, "it does not know the issuer of our client certificate".into()),
-        "CertificateExpired" | "CertificateRevoked" | "AccessDenied" => {
-            (true, format!("it does not accept our client certificate ({alert})"))
+        | "CertificateUnknown"
+        | "UnknownCA"
+        | "CertificateExpired"
+        | "CertificateRevoked"
+        | "AccessDenied" => {
+            let words = "it does not accept our client certificate, or wants one";
+            (true, format!("{words} ({alert}): check --client-cert and --client-key"))
         }
         "HandshakeFailure" | "ProtocolVersion" | "InsufficientSecurity" => {
             (false, NOTHING_IN_COMMON.into())

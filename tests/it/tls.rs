@@ -166,7 +166,7 @@ fn a_client_certificate_that_is_required_is_shown() {
         };
         check_refused(&receiver, sender(&receiver, certificates), "asks for a client certificate");
         // Signed by another authority, and not made for clients.
-        check_refused(&receiver, with("other-client"), "does not know the issuer");
+        check_refused(&receiver, with("other-client"), "does not accept our client certificate");
         check_refused(&receiver, with("server"), "our client certificate");
         with("client").run().assert_all_delivered(&receiver);
     }
