@@ -172,7 +172,7 @@ fn batches(
         let samples: Vec<Vec<Sample>> = iters.iter_mut().map(take).collect();
         let series = plan.label_sets.iter().zip(&samples);
         let series: Vec<TimeSeries<'_>> =
-            series.map(|(labels, samples)| TimeSeries { labels, samples }).collect();
+            series.map(|(labels, samples)| TimeSeries { labels, samples, starts: None }).collect();
         series.chunks(BATCH_SIZE).try_for_each(&mut each)?;
     }
     Ok(())

@@ -226,21 +226,27 @@ def write_ln():
 # ---- remote write messages, from the official protobuf runtime
 
 HELP = "Live metric data"
-GAUGE = 2
+COUNTER, GAUGE = 1, 2
 
 
-def series(labels, samples, help_text=HELP):
-    """One series of a case: label pairs in wire order, (f64 bits, ms) samples; help None = none."""
+def series(labels, samples, help_text=HELP, starts=None):
+    """One series of a case: label pairs in wire order, (f64 bits, ms) samples; help None = none.
+
+    A counter has the start timestamp of each sample.
+    """
     to_bits = lambda value: value if isinstance(value, int) else int(bits(value), 16)
     return dict(
         labels=sorted(labels.items()),
         samples=[(to_bits(value), ms) for value, ms in samples],
         help=help_text,
+        type=GAUGE if starts is None else COUNTER,
+        starts=starts or [None] * len(samples),
     )
 
 
 CPU = {"__name__": "cpu", "uuid": "device-456", "tenant_uuid": "abc123", "cpu": "lina_cp_avg"}
 UNICODE = {"__name__": "temp:c", "city": "Zürich", "emoji": "🚀 up", "quote": 'a"b\\c,d=e {x}'}
+TOTAL = CPU | {"__name__": "requests_total"}
 MESSAGES = {
     "plain": [series(CPU, [(12.45, LIVE_MS)])],
     "name_only": [series({"__name__": "up"}, [(1.0, LIVE_MS)])],
@@ -264,6 +270,22 @@ MESSAGES = {
     "empty_help": [series(CPU, [(12.45, LIVE_MS)], "")],
     "long_help": [series(CPU, [(12.45, LIVE_MS)], "0123456789 ünïcode " * 60 + "end")],
     "long_value": [series(CPU | {"uuid": "x" * 3000}, [(12.45, LIVE_MS)])],
+    "counter": [
+        series(TOTAL, [(i * 0.7, LIVE_MS + i) for i in range(3)], starts=[LIVE_MS] * 3)
+    ],
+    "counter_reset": [
+        series(
+            TOTAL,
+            [(i % 3 * 1.5, LIVE_MS + i * 60_000) for i in range(9)],
+            starts=[LIVE_MS + i // 3 * 180_000 for i in range(9)],
+        )
+    ],
+    "counters": [
+        series(TOTAL | {"uuid": f"device-{k:03}"}, [(k / 7, LIVE_MS)], starts=[LIVE_MS - 1])
+        for k in range(1, 41)
+    ],
+    "counter_before_1970": [series(TOTAL, [(0.0, -5), (2.5, 0)], starts=[-5, -5])],
+    "counter_stale": [series(TOTAL, [(STALE_NAN, LIVE_MS + 1)], starts=[LIVE_MS])],
     "no_samples": [series(CPU, [])],
     "empty_request": [],
 }
@@ -279,6 +301,7 @@ def encode_v1(case):
     from opentelemetry.exporter.prometheus_remote_write.gen import remote_pb2, types_pb2
 
     assert types_pb2.MetricMetadata.MetricType.Value("GAUGE") == GAUGE
+    assert types_pb2.MetricMetadata.MetricType.Value("COUNTER") == COUNTER
     request = remote_pb2.WriteRequest()
     for one in case:
         written = request.timeseries.add()
@@ -288,12 +311,15 @@ def encode_v1(case):
             set_value(written.samples.add(timestamp=ms), value_bits)
         if one["help"] is not None:
             name = dict(one["labels"])["__name__"]
-            request.metadata.add(type=GAUGE, metric_family_name=name, help=one["help"])
+            request.metadata.add(type=one["type"], metric_family_name=name, help=one["help"])
     return request.SerializeToString(deterministic=True), []
 
 
 def v2_request_class():
-    """Builds io.prometheus.write.v2.Request at run time, as far as a gauge needs it."""
+    """Builds io.prometheus.write.v2.Request at run time, as far as a gauge or counter needs it.
+
+    Source: Remote-Write 2.0 specification (rc.4), "Protobuf Message".
+    """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field = descriptor_pb2.FieldDescriptorProto
@@ -309,6 +335,7 @@ def v2_request_class():
         "Sample": [
             ("value", 1, field.TYPE_DOUBLE, False),
             ("timestamp", 2, field.TYPE_INT64, False),
+            ("start_timestamp", 3, field.TYPE_INT64, False),
         ],
         "Metadata": [  # the type is an enum, which is the same varint on the wire
             ("type", 1, field.TYPE_INT32, False),
@@ -337,10 +364,10 @@ def encode_v2(case):
     for one in case:
         written = request.timeseries.add()
         written.labels_refs.extend(ref(text) for pair in one["labels"] for text in pair)
-        for value_bits, ms in one["samples"]:
-            set_value(written.samples.add(timestamp=ms), value_bits)
+        for (value_bits, ms), start in zip(one["samples"], one["starts"]):
+            set_value(written.samples.add(timestamp=ms, start_timestamp=start), value_bits)
         if one["help"] is not None:
-            written.metadata.type = GAUGE
+            written.metadata.type = one["type"]
             written.metadata.help_ref = ref(one["help"])
     request.symbols.extend(table)
     return request.SerializeToString(deterministic=True), list(table)
@@ -363,8 +390,10 @@ def write_messages(file_name, encode, form=lambda case: case):
             lines.append("series")
             lines += [f"label {key} {value}" for key, value in one["labels"]]
             if one["help"] is not None:
-                lines.append(f"metadata {GAUGE} {dict(one['labels'])['__name__']} {one['help']}")
-            lines += [f"sample {value_bits:016x} {ms}" for value_bits, ms in one["samples"]]
+                name = dict(one["labels"])["__name__"]
+                lines.append(f"metadata {one['type']} {name} {one['help']}")
+            for (value_bits, ms), start in zip(one["samples"], one["starts"]):
+                lines.append(f"sample {value_bits:016x} {ms}{'' if start is None else f' {start}'}")
         lines += [f"symbol {text}" for text in symbols]
         lines += [f"bytes {encoded.hex()}", ""]
     write(file_name, lines[:-1])

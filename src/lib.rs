@@ -9,6 +9,7 @@
 //! main.rs                      arguments -> run -> exit code
 //!
 //! series/mod.rs                the series and its iterator: curves, noise, incidents
+//! series/counter.rs            the type of a metric, and when a counter starts from 0
 //! series/grid.rs               which index stands at which time
 //! series/trend.rs              the line
 //! series/seasonality.rs        the curves of the day and of the week

@@ -6,19 +6,34 @@ use std::fmt::Write as _;
 
 use crate::labels::LabelSet;
 use crate::remote_write::Metadata;
-use crate::series::Sample;
+use crate::series::{MetricType, Sample};
 
 /// The last line of a complete exposition.
 pub const END: &str = "# EOF\n";
 
-/// Returns the lines in front of a gauge's samples.
+/// What the samples of a counter have after the name of their family.
+const TOTAL: &str = "_total";
+
+/// Returns the name of a metric family, or none of a counter whose samples cannot be one's.
+pub fn family_name(metric_name: &str, metric_type: MetricType) -> Option<&str> {
+    match metric_type {
+        MetricType::Gauge => Some(metric_name),
+        MetricType::Counter => metric_name.strip_suffix(TOTAL).filter(|name| !name.is_empty()),
+    }
+}
+
+/// Returns the lines in front of a metric's samples.
+///
+/// # Panics
+/// When the metric has no `family_name`.
 pub fn header(metadata: Metadata<'_>) -> String {
-    let name = metadata.metric_name;
+    let Metadata { metric_name, metric_type, .. } = metadata;
+    let name = family_name(metric_name, metric_type).expect("it is checked");
     let mut text = String::new();
     if !metadata.help.is_empty() {
         let _ = writeln!(text, "# HELP {name} {}", escaped(metadata.help));
     }
-    let _ = writeln!(text, "# TYPE {name} gauge");
+    let _ = writeln!(text, "# TYPE {name} {}", metric_type.name());
     text
 }
 
@@ -94,11 +109,23 @@ mod tests {
 
     #[test]
     fn the_header_names_help_and_type() {
-        let metadata = |help| Metadata { metric_name: "cpu", help };
+        let metric_type = MetricType::Gauge;
+        let metadata = |help| Metadata { metric_name: "cpu", metric_type, help };
         assert_eq!(
             header(metadata("it's\n\"x\"")),
             "# HELP cpu it's\\n\\\"x\\\"\n# TYPE cpu gauge\n"
         );
         assert_eq!(header(metadata("")), "# TYPE cpu gauge\n");
+        let (metric_name, metric_type) = ("cpu_s_total", MetricType::Counter);
+        let counter = header(Metadata { metric_name, metric_type, help: "x" });
+        assert_eq!(counter, "# HELP cpu_s x\n# TYPE cpu_s counter\n");
+    }
+
+    #[test]
+    fn a_family_of_counters_has_a_name_without_total() {
+        assert_eq!(family_name("a_total", MetricType::Counter), Some("a"));
+        assert_eq!(family_name("a_total", MetricType::Gauge), Some("a_total"));
+        let not_a_counter = ["a", "total", "_total", "a_total_s", "a_totals"];
+        assert!(not_a_counter.iter().all(|n| family_name(n, MetricType::Counter).is_none()));
     }
 }

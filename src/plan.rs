@@ -6,8 +6,10 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::labels::LabelSet;
-use crate::remote_write::Metadata;
-use crate::series::{Incident, Incidents, Schedule, Series, SeriesIter, TimestampMs};
+use crate::remote_write::{Metadata, TimeSeries};
+use crate::series::{
+    Incident, Incidents, MetricType, Sample, Schedule, Series, SeriesIter, Starts, TimestampMs,
+};
 
 /// What a run is about: some series, and a window of their grid.
 #[derive(Clone, Debug)]
@@ -93,6 +95,27 @@ impl Plan {
         }
     }
 
+    /// Returns when the values of series `k` start from 0, if it is a counter.
+    pub fn starts(&self, k: usize) -> Option<Starts<'_>> {
+        let is_counter = self.model.metric_type == MetricType::Counter && k < self.own_count();
+        let incidents = self.by_series.get(k).map_or(&[][..], |own| own);
+        is_counter.then_some(Starts { grid: self.model.grid, incidents })
+    }
+
+    /// Returns what a message has of these series; those without a sample are left out.
+    pub fn time_series<'a>(
+        &'a self,
+        series: Range<usize>,
+        samples: impl Iterator<Item = &'a [Sample]>,
+    ) -> Vec<TimeSeries<'a>> {
+        let with_samples = series.zip(samples).filter(|(_, samples)| !samples.is_empty());
+        let time_series = |(k, samples)| {
+            let (labels, starts) = (&self.label_sets[k], self.starts(k));
+            TimeSeries { labels, samples, starts }
+        };
+        with_samples.map(time_series).collect()
+    }
+
     /// Returns the time from the first tick to behind the last one, end excluded.
     pub fn times(&self) -> Range<TimestampMs> {
         let grid = self.model.grid;
@@ -101,9 +124,13 @@ impl Plan {
 
     /// Returns what stands before the samples of each metric.
     pub fn metadata(&self) -> Vec<Metadata<'_>> {
-        let own = Metadata { metric_name: &self.metric_name, help: &self.description };
-        let truth = self.truth.iter();
-        let truth = truth.map(|Truth { metric_name, help }| Metadata { metric_name, help });
+        let (metric_name, help) = (self.metric_name.as_str(), self.description.as_str());
+        let own = Metadata { metric_name, metric_type: self.model.metric_type, help };
+        let truth = self.truth.iter().map(|Truth { metric_name, help }| Metadata {
+            metric_name,
+            metric_type: MetricType::Gauge,
+            help,
+        });
         [own].into_iter().chain(truth).collect()
     }
 }

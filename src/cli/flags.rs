@@ -118,6 +118,9 @@ const SERIES: &[Flag] = &[
          to hold commas. {1..500} or {001..500} in a value without quotes makes that many series, \
          10000 in all.").repeatable(),
     KEPT.flag("description", "TEXT", "HELP of the metric.").default("Live metric data"),
+    KEPT.flag("type", "gauge|counter",
+        "Type of the metric. The curve of a counter is its rate per second, 0 where it is \
+         negative: a datapoint is the sum since the origin or the last reset.").default("gauge"),
     KEPT.flag("trend-coefficient", "X", "How much the trend grows per trend unit.").default("0.1"),
     KEPT.flag("flat-base", "X", "Value of the trend at the origin.").default("5"),
     KEPT.flag("trend-unit", "DURATION",
@@ -140,7 +143,7 @@ const SERIES: &[Flag] = &[
         "Known trouble, as in shift@10m+5m=40. Repeatable. The full form is \
          KIND@AT+LENGTH[/EVERY][=VALUE][,LABEL=VALUE...]. KIND is shift, ramp, spike, scale, \
          noise, flat or gap; AT is a DURATION after the origin or a TIME; labels restrict it to \
-         the series that have them.").repeatable(),
+         the series that have them. reset@AT[/EVERY] starts a counter from 0 again.").repeatable(),
     KEPT.flag("truth-metric", "NAME",
         "Beside each series push one more, of this name and with its labels: 1 inside its \
          incidents, gaps included, and 0 outside."),

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! KIND@AT+LENGTH[/EVERY][=VALUE][,LABEL=VALUE...]
+//! reset@AT[/EVERY][,LABEL=VALUE...]
 //! ```
 
 use std::collections::HashMap;
@@ -12,11 +13,11 @@ use super::values;
 use crate::error::{BadInput, Escaped, unusable};
 use crate::labels::Selector;
 use crate::plan::{Named, Plan};
-use crate::series::{Effect, Grid, Incident, Incidents, Kind, Series, TimestampMs};
+use crate::series::{Effect, Grid, Incident, Incidents, Kind, MetricType, Series, TimestampMs};
 
 /// Most incidents of a command.
 const COUNT_MAX: usize = 1_000;
-/// Every kind; the last one is for counters.
+/// Every kind.
 const KINDS: [&str; 8] = ["shift", "ramp", "spike", "scale", "noise", "flat", "gap", "reset"];
 const FORM: &str = "write KIND@AT+LENGTH[/EVERY][=VALUE][,LABEL=VALUE...]";
 
@@ -82,7 +83,7 @@ fn parse(
         Some(comma) => (&text[..comma], Some(&text[comma + 1..])),
         None => (text, None),
     };
-    let incident = incident(number, head.trim(), model.grid.origin).map_err(|e| bad(text, e))?;
+    let incident = incident(number, head.trim(), model).map_err(|e| bad(text, e))?;
     if matches!(incident.kind, Kind::Noise(_)) && model.noise.std == 0.0 {
         let problem = "is a noise, and --noise-std is 0";
         return Err(bad(text, unusable(problem, "give another kind, or a larger --noise-std")));
@@ -106,8 +107,9 @@ fn comma_outside_quotes(text: &str) -> Option<usize> {
     })
 }
 
-/// Parses `KIND@AT+LENGTH[/EVERY][=VALUE]`.
-fn incident(number: u16, head: &str, origin: TimestampMs) -> Result<Incident, BadInput> {
+/// Parses `KIND@AT+LENGTH[/EVERY][=VALUE]`, or `reset@AT[/EVERY]`.
+fn incident(number: u16, head: &str, model: &Series) -> Result<Incident, BadInput> {
+    let Grid { origin, step_ms } = model.grid;
     let (when, value) = split_once_if(head, head.find('='));
     let Some((name, times)) = when.split_once('@') else {
         return Err(unusable("has no '@'", FORM));
@@ -117,25 +119,28 @@ fn incident(number: u16, head: &str, origin: TimestampMs) -> Result<Incident, Ba
     let (span, every) = split_once_if(times, times.rfind('/'));
     let (at, length) = split_once_if(span, span.rfind('+'));
     let is_time = |text: &str| values::time(text).is_ok();
-    if name == "reset" {
-        return Err(match length {
-            Some(_) if !is_time(span) => {
-                unusable("has a length, which a reset does not take", "leave out + and LENGTH")
-            }
-            _ => unusable("is a reset, which needs --type counter", "give another kind"),
-        });
-    }
     let length = length.filter(|_| !is_time(span));
-    let Some(length) = length else {
-        start_ms(span, origin)?;
-        return Err(unusable("has no length", "write +LENGTH after AT, as in +5m"));
+    let (start_ms, length_ms, shortest) = match (name, length) {
+        ("reset", Some(_)) => {
+            let problem = "has a length, which a reset does not take";
+            return Err(unusable(problem, "leave out + and LENGTH"));
+        }
+        ("reset", None) if model.metric_type == MetricType::Gauge => {
+            return Err(unusable("is a reset, which needs --type counter", "give another kind"));
+        }
+        // It covers one tick, wherever it is.
+        ("reset", None) => (start_ms(span, origin)?, step_ms, "the step"),
+        (_, Some(length)) => (start_ms(at, origin)?, duration_ms("LENGTH", length)?, "LENGTH"),
+        (_, None) => {
+            start_ms(span, origin)?;
+            return Err(unusable("has no length", "write +LENGTH after AT, as in +5m"));
+        }
     };
-    let start_ms = start_ms(at, origin)?;
-    let length_ms = duration_ms("LENGTH", length)?;
     let every_ms = every.map(|every| duration_ms("EVERY", every)).transpose()?;
     if every_ms.is_some_and(|every_ms| every_ms < length_ms) {
-        let problem = format!("has EVERY '{}', which is shorter than LENGTH", every.unwrap_or(""));
-        return Err(unusable(problem, "give an EVERY of at least the LENGTH"));
+        let every = every.unwrap_or("");
+        let problem = format!("has EVERY '{every}', which is shorter than {shortest}");
+        return Err(unusable(problem, "give a longer one"));
     }
     let kind = kind(name, value)?;
     Ok(Incident { number, kind, start_ms, length_ms, every_ms })
@@ -159,7 +164,7 @@ fn check_name(name: &str) -> Result<(), BadInput> {
         .filter(|(distance, kind)| *distance <= kind.len() / 2);
     let hint = match near {
         Some((_, kind)) => format!("did you mean {kind}?"),
-        None => format!("give one of {}", KINDS[..7].join(", ")),
+        None => format!("give one of {}", KINDS.join(", ")),
     };
     Err(unusable(format!("has kind '{}', which is unknown", Escaped(name)), hint))
 }
@@ -169,13 +174,12 @@ fn kind(name: &str, value: Option<&str>) -> Result<Kind, BadInput> {
     let value = value.map(|text| parser(text).map_err(|e| of("VALUE", text, e))).transpose()?;
     let with_value: fn(f64) -> Kind = match name {
         "flat" => return Ok(Kind::Flat(value)),
-        "gap" if value.is_some() => {
-            return Err(unusable(
-                "has a value, which a gap does not take",
-                "leave out = and VALUE",
-            ));
+        "gap" | "reset" if value.is_some() => {
+            let problem = format!("has a value, which a {name} does not take");
+            return Err(unusable(problem, "leave out = and VALUE"));
         }
         "gap" => return Ok(Kind::Gap),
+        "reset" => return Ok(Kind::Reset),
         "shift" => Kind::Shift,
         "ramp" => Kind::Ramp,
         "spike" => Kind::Spike,
@@ -246,7 +250,16 @@ mod tests {
 
     /// Returns a plan of four series with these incidents, and the warnings.
     fn added(typed: &[&str], noise_std: f64) -> (Result<Plan, BadInput>, Vec<String>) {
+        added_of(MetricType::Gauge, typed, noise_std)
+    }
+
+    fn added_of(
+        metric_type: MetricType,
+        typed: &[&str],
+        noise_std: f64,
+    ) -> (Result<Plan, BadInput>, Vec<String>) {
         let mut plan = start().plan("preview").unwrap();
+        plan.model.metric_type = metric_type;
         let sets = labels::parse(&["host=web-{1..3},env=ci", "uuid=\"a,b\""], "cpu").unwrap();
         plan.label_sets = sets.label_sets;
         plan.model.grid = Grid { origin: TimestampMs(ORIGIN_MS), step_ms: 60_000 };
@@ -259,7 +272,17 @@ mod tests {
     /// Shows kind, start, length, repetition, how many of the four series, and warnings.
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let (added, warnings) = added(&[text], 3.0);
+        check_of(MetricType::Gauge, text, expected);
+    }
+
+    #[track_caller]
+    fn check_counter(text: &str, expected: &str) {
+        check_of(MetricType::Counter, text, expected);
+    }
+
+    #[track_caller]
+    fn check_of(metric_type: MetricType, text: &str, expected: &str) {
+        let (added, warnings) = added_of(metric_type, &[text], 3.0);
         let shown = match added {
             Ok(Plan { incidents: all, by_series, .. }) => {
                 let Named { incident, series_count, .. } = &all[0];
@@ -326,7 +349,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_a_hint() {
         check_error("shfit@1h+5m=1", "has kind 'shfit', which is unknown; did you mean shift?");
-        let kinds = "give one of shift, ramp, spike, scale, noise, flat, gap";
+        let kinds = "give one of shift, ramp, spike, scale, noise, flat, gap, reset";
         check_error("outage@1h+5m", &format!("has kind 'outage', which is unknown; {kinds}"));
         check_error("@1h+5m", &format!("has kind '', which is unknown; {kinds}"));
         check_error("gap", &format!("has no '@'; {FORM}"));
@@ -346,7 +369,7 @@ mod tests {
         check_error("gap@1h+5m/", &format!("has EVERY '', which is not a duration; {form}"));
         check_error(
             "gap@1h+5m/4m",
-            "has EVERY '4m', which is shorter than LENGTH; give an EVERY of at least the LENGTH",
+            "has EVERY '4m', which is shorter than LENGTH; give a longer one",
         );
         let at = "give a DURATION after the origin, as in 10m, or a TIME, as in \
                   2026-01-01T00:00:00Z";
@@ -379,13 +402,26 @@ mod tests {
     }
 
     #[test]
-    fn resets_wait_for_counters() {
-        let counter = "is a reset, which needs --type counter; give another kind";
-        check_error("reset@1h", counter);
-        check_error("reset@2025-12-17T13:00:00+01:00", counter);
+    fn resets_are_of_counters_and_cover_a_step() {
+        let gauge = "is a reset, which needs --type counter; give another kind";
+        check_error("reset@1h", gauge);
+        check_error("reset@2025-12-17T13:00:00+01:00", gauge);
         let length = "has a length, which a reset does not take; leave out + and LENGTH";
         check_error("reset@1h+5m", length);
         check_error("reset@2025-12-17T13:00:00+01:00+5m", length);
+        check_counter("reset@1h", "reset 3600000+60000 of 4");
+        check_counter(" reset@90s/61s,env=ci ", "reset 90000+60000/61000 of 3");
+        check_counter("reset@2025-12-17T13:00:00+01:00/1d", "reset 3600000+60000/86400000 of 4");
+        let error = |text: &str, expected: &str| {
+            check_counter(text, &format!("--incident '{text}': {expected}"));
+        };
+        error("reset@1h/59s", "has EVERY '59s', which is shorter than the step; give a longer one");
+        error("reset@1h=3", "has a value, which a reset does not take; leave out = and VALUE");
+        error("reset@1h+5m", length);
+        error(
+            "reset@59",
+            "is before the origin, 1765969200; give a later AT, or an earlier --origin",
+        );
     }
 
     #[test]

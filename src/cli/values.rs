@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::{BadInput, unusable};
 use crate::remote_write::Protocol;
-use crate::series::{Period, Seasonality, TimestampMs, WEEKDAYS};
+use crate::series::{MetricType, Period, Seasonality, TimestampMs, WEEKDAYS};
 
 /// Longest duration: ten years with their leap days.
 pub(super) const DURATION_MS_MAX: u64 = 3653 * 24 * 3_600_000;
@@ -33,6 +33,15 @@ pub(super) fn positive_number(text: &str) -> Result<f64, BadInput> {
     match number(text)? {
         number if number < 0.0 => Err(unusable("is negative", "give 0 or more")),
         number => Ok(number),
+    }
+}
+
+/// Parses the type of a metric.
+pub(super) fn metric_type(text: &str) -> Result<MetricType, BadInput> {
+    match text {
+        "gauge" => Ok(MetricType::Gauge),
+        "counter" => Ok(MetricType::Counter),
+        _ => Err(unusable("is not a type of metrics", "give gauge or counter")),
     }
 }
 

@@ -9,17 +9,22 @@ use super::incidents;
 use super::values;
 use crate::error::BadInput;
 use crate::labels;
+use crate::openmetrics;
 use crate::plan::{Plan, Truth, Window};
-use crate::series::{Grid, Incidents, NoiseParams, Schedule, Seed, Series, TimestampMs, Trend};
+use crate::series::{
+    Grid, Incidents, MetricType, NoiseParams, Schedule, Seed, Series, TimestampMs, Trend,
+};
 
 /// What a preview shows where nothing else is said.
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Most datapoints of a window, for each series.
 const TICK_COUNT_MAX: u64 = 1_000_000_000_000;
-/// Most deviates of noise that are drawn, and thrown away, before the first datapoint.
-const SKIPPED_MAX: u64 = 1_000_000_000;
-/// About what one of them takes, in nanoseconds.
-const SKIPPED_NS: u64 = 12;
+/// Most that what comes before the first datapoint may take, in nanoseconds: 10^9 deviates.
+const SKIPPED_NS_MAX: u64 = 1_000_000_000 * DEVIATE_NS;
+/// About what a deviate of noise takes that is drawn and thrown away, in nanoseconds.
+const DEVIATE_NS: u64 = 12;
+/// About what a value takes that a counter sums, in nanoseconds.
+const SUMMED_NS: u64 = 50;
 
 /// Returns what the flags of `verb` are about.
 ///
@@ -40,6 +45,7 @@ pub(super) fn plan(
     warnings.append(&mut parsed.warnings);
     let trend_unit = args.parsed("trend-unit", values::duration)?;
     let model = Series {
+        metric_type: args.parsed("type", values::metric_type)?,
         trend: Trend {
             flat_base: args.parsed("flat-base", values::number)?,
             coefficient: args.parsed("trend-coefficient", values::number)?,
@@ -62,7 +68,6 @@ pub(super) fn plan(
     let begins_now = verb == Verb::Live && args.has("resume");
     let due = if begins_now { grid.index_at_or_before(now) } else { None };
     let index = window.first_index.max(due.unwrap_or(0).min(window.end_index()));
-    check_skipped(args, index, label_sets.len())?;
     let (incidents, by_series) = (Vec::new(), Vec::new());
     let (truth, schedule) = (None, Schedule::default());
     let mut plan = Plan {
@@ -76,10 +81,28 @@ pub(super) fn plan(
         schedule,
         window,
     };
+    check_name(&plan, args, warnings)?;
     incidents::add(&mut plan, &args.all("incident").collect::<Vec<_>>(), warnings)?;
+    check_skipped(args, index, &plan)?;
     add_truth(&mut plan, args, warnings)?;
     plan.schedule = plan.schedule_of(0..plan.label_sets.len());
     Ok(plan)
+}
+
+/// Checks that the metric has the name of a counter, if it is one.
+fn check_name(plan: &Plan, args: &Args, warnings: &mut Vec<String>) -> Result<(), BadInput> {
+    let (name, metric_type) = (&plan.metric_name, plan.model.metric_type);
+    if openmetrics::family_name(name, metric_type).is_some() {
+        return Ok(());
+    }
+    let problem = "does not end in _total, as the name of a counter has to";
+    let hint = format!("give {name}_total");
+    let error = args.bad("metric-name", problem, &hint);
+    if args.has("output") {
+        return Err(error);
+    }
+    warnings.push(error.to_string());
+    Ok(())
 }
 
 /// Adds the series of `--truth-metric`, if it is given.
@@ -136,15 +159,26 @@ fn check_seeds(args: &Args, seed: Seed, series_count: usize) -> Result<(), BadIn
     Err(args.bad("seed", &problem, "give a smaller one"))
 }
 
-fn check_skipped(args: &Args, index: u64, series_count: usize) -> Result<(), BadInput> {
-    let skipped = index.saturating_mul(series_count as u64);
-    if skipped <= SKIPPED_MAX {
+/// Checks what it takes to begin at the tick `index`: of a counter the values since its last
+/// start are summed, of a gauge only the noise is drawn.
+fn check_skipped(args: &Args, index: u64, plan: &Plan) -> Result<(), BadInput> {
+    let series_count = plan.own_count();
+    let cost_ns = |k| {
+        let start = plan.starts(k).map_or(index, |starts| starts.tick(index));
+        start.saturating_mul(DEVIATE_NS).saturating_add((index - start).saturating_mul(SUMMED_NS))
+    };
+    let cost_ns = (0..series_count).map(cost_ns).fold(0, u64::saturating_add);
+    if cost_ns <= SKIPPED_NS_MAX {
         return Ok(());
     }
-    let seconds = skipped.saturating_mul(SKIPPED_NS) / 1_000_000_000;
+    let work = match plan.model.metric_type {
+        MetricType::Gauge => "noise to draw",
+        MetricType::Counter => "values to sum",
+    };
     let problem = format!(
         "is {index} datapoints of {series_count} series before the window, \
-         about {seconds} s of noise to draw first"
+         about {} s of {work} first",
+        cost_ns / 1_000_000_000
     );
     Err(args.bad("origin", &problem, "give a nearer one"))
 }

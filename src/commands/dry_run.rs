@@ -4,15 +4,15 @@ use crate::delivery::{Cut, DeliveryConfig};
 use crate::error::{Error, Escaped, Exit};
 use crate::http::Target;
 use crate::plan::Plan;
-use crate::remote_write::{self, Body, TimeSeries, Version};
+use crate::remote_write::{self, Body, Version};
 use crate::report::words::{count_of, step_in_words};
 use crate::report::{Report, stdout};
 use crate::series::{Sample, TimestampMs};
 
 /// Samples that are shown from the window's start; after them its last one.
 const FIRST_SAMPLES: usize = 3;
-/// Of a longer window the last one is shown by its time alone: its noise takes a second to draw.
-const LAST_DRAWN_MAX: u64 = 100_000_000;
+/// Of a longer window the last one is shown by its time alone: its value takes a second to make.
+const LAST_DRAWN_MAX: u64 = 20_000_000;
 
 /// Everything that is known of a run that is not to take place.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
         None => lines.push("POST to no target: none is named".into()),
     }
     lines.push(String::new());
-    lines.extend(content(&config.plan, report));
+    lines.extend(content(&config.plan, version, report));
     lines.push(String::new());
     lines.extend(sizes(config, version));
     let parts = lines.into_iter().map(|line| line + "\n");
@@ -57,20 +57,25 @@ fn request_head(version: Version, target: &Target) -> Vec<String> {
 }
 
 /// Returns the labels, the metadata and the samples, as the message holds them.
-fn content(plan: &Plan, report: &Report) -> Vec<String> {
+fn content(plan: &Plan, version: Version, report: &Report) -> Vec<String> {
     let window = plan.window;
     let count = plan.label_sets.len() as u64;
     let of = if count == 1 { String::new() } else { format!(" of the first of {count} series") };
     let mut lines = vec![format!("Labels{of}, in the order of the message:")];
     let pairs = plan.label_sets[0].pairs().iter();
     lines.extend(pairs.map(|(name, value)| format!("  {name}=\"{}\"", Escaped(value))));
-    lines.push(format!("Metadata: gauge, help \"{}\"", Escaped(&plan.description)));
+    let metric_type = plan.model.metric_type.name();
+    lines.push(format!("Metadata: {metric_type}, help \"{}\"", Escaped(&plan.description)));
     let step = step_in_words(plan.model.grid.step_ms);
     let (series, planned) = (plan.series(0), plan.schedule_of(0..1));
     let sample_count = planned.count(window.ticks());
     lines.push(format!("Samples{of}: {sample_count}, 1 per {step}"));
     let at = |time: TimestampMs| format!("  {} ({})", time.0, report.local_time(time));
-    let line = |sample: Sample| format!("{} {:?}", at(sample.timestamp), sample.value);
+    let starts = plan.starts(0).filter(|_| version == Version::V2);
+    let line = |Sample { timestamp, value }: Sample| {
+        let start = starts.map(|starts| format!(", since {}", starts.time(timestamp).0));
+        format!("{} {value:?}{}", at(timestamp), start.unwrap_or_default())
+    };
     let Some(last) = planned.planned(window.ticks()).last().map(|ticks| ticks.end - 1) else {
         return lines;
     };
@@ -111,7 +116,7 @@ fn sizes(config: &DryRunConfig, version: Version) -> Vec<String> {
     let end = window.end_index().min(start + ticks_per_request);
     let samples = part.clone().map(|k| plan.iter_from(k, start).before(end).collect());
     let samples: Vec<Vec<Sample>> = samples.collect();
-    let first = TimeSeries::with_samples(&plan.label_sets[part], samples.iter().map(Vec::as_slice));
+    let first = plan.time_series(part, samples.iter().map(Vec::as_slice));
     let mut body = Body::default();
     let snappy_bytes = body.encode(version, &first, &plan.metadata()).len();
     let sample_count = samples.iter().map(Vec::len).sum::<usize>() as u64;

@@ -7,8 +7,8 @@ use crate::remote_write::label_bytes;
 
 /// A message is not larger than this before it is compressed: half of what Prometheus takes.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
-/// A sample in a message: 22 bytes at most, and what 2.0 has in a series besides.
-const SAMPLE_BYTES_MAX: usize = 32;
+/// A sample in a message: 33 bytes at most, and what 2.0 has in a series besides.
+const SAMPLE_BYTES_MAX: usize = 43;
 
 /// How the samples of a run are cut into requests.
 #[derive(Debug, PartialEq, Eq)]

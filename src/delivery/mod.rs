@@ -191,7 +191,7 @@ impl<'a> Delivery<'a> {
         'a: 's,
     {
         let samples = samples[part.clone()].iter().map(Option::as_slice);
-        TimeSeries::with_samples(&self.plan.label_sets[part], samples)
+        self.plan.time_series(part, samples)
     }
 
     /// Sends `series` in one request, and again until its fate is known, the time for it is over,

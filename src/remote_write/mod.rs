@@ -12,7 +12,7 @@ pub use protocol::{Protocol, headers, is_conflict, post, rejection_hint, samples
 pub use v1::label_bytes;
 
 use crate::labels::LabelSet;
-use crate::series::Sample;
+use crate::series::{MetricType, Sample, Starts};
 
 /// The value of a stale marker: one NaN of all, never sent as anything else.
 /// Source: Remote-Write 1.0 specification, "Stale Markers"; prometheus model/value/value.go.
@@ -34,24 +34,28 @@ pub struct TimeSeries<'a> {
     pub labels: &'a LabelSet,
     /// At least one sample.
     pub samples: &'a [Sample],
+    /// When its values start from 0, if it is a counter.
+    pub starts: Option<Starts<'a>>,
 }
 
-impl<'a> TimeSeries<'a> {
-    /// Pairs label sets with their samples; leaves out those without any.
-    pub fn with_samples(
-        labels: &'a [LabelSet],
-        samples: impl Iterator<Item = &'a [Sample]>,
-    ) -> Vec<Self> {
-        let all = labels.iter().zip(samples).filter(|(_, samples)| !samples.is_empty());
-        all.map(|(labels, samples)| TimeSeries { labels, samples }).collect()
-    }
-}
-
-/// HELP of a metric; its type is gauge.
+/// Type and HELP of a metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metadata<'a> {
     /// The metric name.
     pub metric_name: &'a str,
+    /// Its type.
+    pub metric_type: MetricType,
     /// The help text; may be empty.
     pub help: &'a str,
+}
+
+impl Metadata<'_> {
+    /// Returns the number of its type, which is the same in both versions.
+    /// Source: prometheus prompb/types.proto, `MetricMetadata.MetricType`.
+    fn type_number(&self) -> i32 {
+        match self.metric_type {
+            MetricType::Counter => 1,
+            MetricType::Gauge => 2,
+        }
+    }
 }

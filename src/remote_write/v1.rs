@@ -24,8 +24,6 @@ const SAMPLE_TIMESTAMP: u32 = 2 << 3;
 const METADATA_TYPE: u32 = 1 << 3;
 const METADATA_METRIC_FAMILY_NAME: u32 = 2 << 3 | 2;
 const METADATA_HELP: u32 = 4 << 3 | 2;
-/// `MetricMetadata.MetricType.GAUGE`.
-const METRIC_TYPE_GAUGE: i32 = 2;
 
 /// Every tag above fits one byte.
 const TAG_BYTES: usize = 1;
@@ -130,11 +128,11 @@ impl MessageWrite for Metadata<'_> {
     fn get_size(&self) -> usize {
         let name = TAG_BYTES + sizeof_len(self.metric_name.len());
         let help = if self.help.is_empty() { 0 } else { TAG_BYTES + sizeof_len(self.help.len()) };
-        TAG_BYTES + sizeof_varint(METRIC_TYPE_GAUGE as u64) + name + help
+        TAG_BYTES + 1 + name + help
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
-        writer.write_with_tag(METADATA_TYPE, |w| w.write_enum(METRIC_TYPE_GAUGE))?;
+        writer.write_with_tag(METADATA_TYPE, |w| w.write_enum(self.type_number()))?;
         writer.write_with_tag(METADATA_METRIC_FAMILY_NAME, |w| {
             w.write_string(self.metric_name) //
         })?;

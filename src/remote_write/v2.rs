@@ -11,7 +11,7 @@ use quick_protobuf::{MessageWrite, Result, Writer, WriterBackend};
 
 use super::v1::{append, sizes, write_each};
 use super::{Metadata, TimeSeries};
-use crate::labels::LabelSet;
+use crate::series::{Sample, Starts};
 
 /// Tags: field number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited).
 const REQUEST_SYMBOLS: u32 = 4 << 3 | 2;
@@ -19,17 +19,19 @@ const REQUEST_TIMESERIES: u32 = 5 << 3 | 2;
 const TIME_SERIES_LABELS_REFS: u32 = 1 << 3 | 2;
 const TIME_SERIES_SAMPLES: u32 = 2 << 3 | 2;
 const TIME_SERIES_METADATA: u32 = 5 << 3 | 2;
+const SAMPLE_START_TIMESTAMP: u32 = 3 << 3;
 const METADATA_TYPE: u32 = 1 << 3;
 const METADATA_HELP_REF: u32 = 3 << 3;
-/// `Metadata.MetricType.METRIC_TYPE_GAUGE`.
-const METRIC_TYPE_GAUGE: i32 = 2;
 
 /// Every tag above fits one byte.
 const TAG_BYTES: usize = 1;
 
 /// Appends the encoded message, without a length in front, to `out`.
 ///
-/// The metadata stands in every series. No start timestamp: a gauge has none.
+/// The metadata stands in every series. Each sample of a counter has its start timestamp.
+///
+/// # Panics
+/// When there is no metadata.
 pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Vec<u8>) {
     let mut symbols = Symbols::default();
     symbols.reference("");
@@ -37,12 +39,19 @@ pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Ve
         .iter()
         .map(|series| {
             let pairs = series.labels.pairs().iter();
+            let own = |m: &&Metadata<'_>| m.metric_name == series.labels.metric_name();
+            let metadata = match metadata {
+                [only] => only,
+                several => several.iter().find(own).expect("a series has metadata"),
+            };
             SeriesRefs {
                 labels: pairs
                     .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
                     .collect(),
                 series: *series,
-                help: symbols.reference(help_of(series.labels, metadata)),
+                started: series.starts.map(|starts| started(series.samples, starts)),
+                metric_type: metadata.type_number(),
+                help: symbols.reference(metadata.help),
             }
         })
         .collect();
@@ -50,10 +59,32 @@ pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Ve
     append(&request, out);
 }
 
-/// The help of a series' metric.
-fn help_of<'a>(labels: &LabelSet, metadata: &[Metadata<'a>]) -> &'a str {
-    let is_own = |m: &&Metadata<'_>| metadata.len() == 1 || m.metric_name == labels.metric_name();
-    metadata.iter().find(is_own).map_or("", |own| own.help)
+/// Adds to samples when their values start.
+fn started(samples: &[Sample], starts: Starts<'_>) -> Vec<Started> {
+    // 0 would be unset, so 1970 is a millisecond earlier.
+    // Source: Remote-Write 2.0 specification, "Samples and Histogram Samples".
+    let start_ms = |sample: &Sample| match starts.time(sample.timestamp).0 {
+        0 => -1,
+        start_ms => start_ms,
+    };
+    samples.iter().map(|sample| Started { sample: *sample, start_ms: start_ms(sample) }).collect()
+}
+
+/// A sample of a counter.
+struct Started {
+    sample: Sample,
+    start_ms: i64,
+}
+
+impl MessageWrite for Started {
+    fn get_size(&self) -> usize {
+        self.sample.get_size() + TAG_BYTES + sizeof_varint(self.start_ms.cast_unsigned())
+    }
+
+    fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        self.sample.write_message(writer)?;
+        writer.write_with_tag(SAMPLE_START_TIMESTAMP, |w| w.write_int64(self.start_ms))
+    }
 }
 
 /// The strings of a message, each once.
@@ -81,6 +112,9 @@ struct SeriesRefs<'a> {
     /// Name and value of each label, by turns.
     labels: Vec<u32>,
     series: TimeSeries<'a>,
+    /// The samples of a counter.
+    started: Option<Vec<Started>>,
+    metric_type: i32,
     /// 0 is unset.
     help: u32,
 }
@@ -113,11 +147,11 @@ impl SeriesRefs<'_> {
 impl MessageWrite for SeriesRefs<'_> {
     fn get_size(&self) -> usize {
         let labels = sizeof_len(self.labels.iter().map(sizeof_reference).sum());
-        TAG_BYTES
-            + labels
-            + sizes(self.series.samples)
-            + TAG_BYTES
-            + sizeof_len(self.metadata_size())
+        let samples = match &self.started {
+            Some(started) => sizes(started),
+            None => sizes(self.series.samples),
+        };
+        TAG_BYTES + labels + samples + TAG_BYTES + sizeof_len(self.metadata_size())
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
@@ -128,11 +162,14 @@ impl MessageWrite for SeriesRefs<'_> {
             write,
             &sizeof_reference,
         )?;
-        // The same fields as in 1.0; the start timestamp stays unset.
-        write_each(writer, TIME_SERIES_SAMPLES, self.series.samples)?;
+        // The same fields as in 1.0, and one more of a counter.
+        match &self.started {
+            Some(started) => write_each(writer, TIME_SERIES_SAMPLES, started)?,
+            None => write_each(writer, TIME_SERIES_SAMPLES, self.series.samples)?,
+        }
         writer.write_tag(TIME_SERIES_METADATA)?;
         writer.write_varint(self.metadata_size() as u64)?;
-        writer.write_with_tag(METADATA_TYPE, |w| w.write_enum(METRIC_TYPE_GAUGE))?;
+        writer.write_with_tag(METADATA_TYPE, |w| w.write_enum(self.metric_type))?;
         if self.help != 0 {
             writer.write_with_tag(METADATA_HELP_REF, |w| w.write_uint32(self.help))?;
         }

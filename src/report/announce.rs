@@ -7,7 +7,7 @@ use super::{Field, Report, times};
 use crate::error::Escaped;
 use crate::http::Target;
 use crate::plan::{Named, Plan};
-use crate::series::{Kind, Occurrence};
+use crate::series::{Kind, MetricType, Occurrence};
 
 /// Maximum number of label sets in the log.
 const LABEL_SETS_MAX: usize = 3;
@@ -21,8 +21,10 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
     let duration_ms = end.0.abs_diff(start.0);
     let duration_s = [("duration_s", Field::Value(duration_ms as f64 / 1000.0))];
     report.info("duration", &duration_s, &format!("Duration: {}", in_words(duration_ms)));
-    let metric = [("metric", Field::Text(&plan.metric_name))];
-    report.info("metric", &metric, &format!("Metric: {}", plan.metric_name));
+    let (name, metric_type) = (&plan.metric_name, plan.model.metric_type);
+    let kind = if metric_type == MetricType::Counter { " (counter)" } else { "" };
+    let fields = [("metric", Field::Text(name)), ("type", Field::Text(metric_type.name()))];
+    report.info("metric", &fields, &format!("Metric: {name}{kind}"));
     for labels in plan.label_sets.iter().take(LABEL_SETS_MAX) {
         report.info("labels", &[("labels", Field::Labels(labels))], &format!("Labels: {labels}"));
     }

@@ -24,6 +24,8 @@ pub enum Kind {
     Flat(Option<f64>),
     /// Leaves the datapoints out, whatever the other kinds say.
     Gap,
+    /// Starts a counter from 0 again; it covers one tick.
+    Reset,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             Self::Noise(_) => "noise",
             Self::Flat(_) => "flat",
             Self::Gap => "gap",
+            Self::Reset => "reset",
         }
     }
 
@@ -48,7 +51,7 @@ impl Kind {
             | Self::Scale(value)
             | Self::Noise(value) => Some(value),
             Self::Flat(value) => value,
-            Self::Gap => None,
+            Self::Gap | Self::Reset => None,
         }
     }
 }
@@ -99,6 +102,14 @@ impl Incident {
         let start_ms = self.start_ms.checked_add(number.checked_mul(every_ms)?)?;
         let skipped = self.skipped_from(start_ms, every_ms, step_ms)?;
         self.coverage(start_ms.checked_add(skipped.checked_mul(every_ms)?)?, step_ms)
+    }
+
+    /// Returns the first tick of the last occurrence that has begun by the tick at `index`, on a
+    /// grid of this step. It may be one that covers no tick, unless its length is the step.
+    pub(super) fn begun_by(&self, index: u64, step_ms: u64) -> Option<u64> {
+        let since_ms = index.checked_mul(step_ms)?.checked_sub(self.start_ms)?;
+        let repeated_ms = self.every_ms.map_or(0, |every_ms| since_ms / every_ms * every_ms);
+        Some((self.start_ms + repeated_ms).div_ceil(step_ms))
     }
 
     /// Returns how many occurrences, from the one at `start_ms` on, cover no tick; `None` when

@@ -3,13 +3,16 @@
 //! ```text
 //! t(i) = origin + i * step
 //! plain(i) = trend(t(i) - origin) + day(t(i)) + week(t(i)) + noise(seed, i)
-//! value(i) = plain(i), but for the ticks that incidents cover
+//! curve(i) = plain(i), but for the ticks that incidents cover
+//! value(i) = curve(i) of a gauge; of a counter the sum of max(0, curve(j)) * step in seconds, in
+//!            the order of the grid, over start < j <= i: the start is the origin or the last reset
 //! ```
 //!
 //! The same bits on every host and in every build: IEEE operations in a fixed order and a
 //! logarithm of our own. Must never see a clock, a socket, a file, a global or std's mathematics
 //! (sqrt, which IEEE 754 defines to the bit, excepted).
 
+mod counter;
 mod grid;
 mod incidents;
 mod ln;
@@ -21,6 +24,7 @@ mod seasonality;
 mod timeline;
 mod trend;
 
+pub use counter::{MetricType, Starts};
 pub use grid::{Grid, TimestampMs};
 pub use incidents::{Effect, Incident, Incidents, Kind};
 pub use noise::{NoiseParams, Seed};
@@ -39,6 +43,8 @@ use timeline::Timeline;
 /// A series: what its value is at each index of its grid. A clone is cheap.
 #[derive(Clone, Debug)]
 pub struct Series {
+    /// Whether the curves are the values, or what they grow by.
+    pub metric_type: MetricType,
     /// The trend.
     pub trend: Trend,
     /// The daily curve, if there is one.
@@ -99,27 +105,39 @@ pub struct Occurrence {
 }
 
 impl Series {
-    /// Returns the ticks from `index` on. Costs `index` deviates of noise (docs/design.md, "The
-    /// series").
+    /// Returns the ticks from `index` on. Costs `index` deviates of noise, and of a counter the
+    /// values since its last start (docs/design.md, "The series").
     ///
     /// # Panics
     /// When the trend's unit or the grid's step is 0, and where `Grid::time_of(index)` does.
     pub fn iter_from(&self, index: u64) -> SeriesIter {
         let mut deviates = Deviates::new(self.noise.seed);
         let mut skipped = 0;
-        let timeline = (!self.incidents.is_empty()).then(|| {
-            let mut timeline = Timeline::new(self.incidents.clone(), self.grid.step_ms, index);
+        let is_counter = self.metric_type == MetricType::Counter;
+        let start = if is_counter { self.starts().tick(index) } else { index };
+        let timeline = (is_counter || !self.incidents.is_empty()).then(|| {
+            let mut timeline = Timeline::new(self.incidents.clone(), self.grid.step_ms, start);
             // What is held since before is met on the way, so it costs nothing.
-            for (first, held) in timeline.held_since_before(index) {
+            for (first, held) in timeline.held_since_before(start) {
                 deviates.skip(first - skipped);
                 skipped = first;
                 let noise = self.noise.value(deviates.clone().next());
                 *held = Some(Curves::new(self, first).next_sum().1 + noise);
             }
-            Box::new(timeline)
+            Box::new(if is_counter { timeline.of_counter() } else { timeline })
         });
-        deviates.skip(index - skipped);
-        SeriesIter { curves: Curves::new(self, index), noise: self.noise, deviates, timeline }
+        deviates.skip(start - skipped);
+        let curves = Curves::new(self, start);
+        let mut iter = SeriesIter { curves, noise: self.noise, deviates, timeline };
+        while iter.index() < index {
+            iter.next();
+        }
+        iter
+    }
+
+    /// Returns when its values start from 0, if it is a counter.
+    pub fn starts(&self) -> Starts<'_> {
+        Starts { grid: self.grid, incidents: &self.incidents }
     }
 
     /// Returns ticks from `index` on that are 1 where incidents cover them, gaps too, and 0
@@ -212,7 +230,7 @@ pub struct SeriesIter {
     curves: Curves,
     noise: NoiseParams,
     deviates: Deviates,
-    /// There when there are incidents.
+    /// There when there are incidents, and of a counter.
     timeline: Option<Box<Timeline>>,
 }
 

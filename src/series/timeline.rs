@@ -20,6 +20,8 @@ pub(super) struct Timeline {
     is_gap: bool,
     /// Whether its values tell if incidents cover the tick.
     is_truth: bool,
+    /// Of a counter, the value at the last tick.
+    sum: Option<f64>,
     /// What the noise's standard deviation is multiplied by.
     noise_factor: Option<f64>,
 }
@@ -45,6 +47,7 @@ impl Timeline {
             active: Vec::new(),
             is_gap: false,
             is_truth: false,
+            sum: None,
             noise_factor: None,
         };
         timeline.advance(index);
@@ -54,6 +57,11 @@ impl Timeline {
     /// The same one, whose values are 1 where incidents cover the tick and 0 elsewhere.
     pub(super) fn of_truth(self) -> Self {
         Self { is_truth: true, ..self }
+    }
+
+    /// The same one, whose values are those of a counter that starts at its tick.
+    pub(super) fn of_counter(self) -> Self {
+        Self { sum: Some(0.0), ..self }
     }
 
     /// Returns the next tick at which an incident begins or is over.
@@ -121,8 +129,8 @@ impl Timeline {
         held
     }
 
-    /// Returns the value at the tick `index`, to which the timeline was advanced, made of the
-    /// plain series' curves and its deviate; none in a gap.
+    /// Goes on to the tick `index` and returns the value there, made of the plain series' curves
+    /// and its deviate; none in a gap. A counter goes on from tick to tick.
     // Kept out of the loop of a series without incidents, which it would slow.
     #[inline(never)]
     pub(super) fn value(
@@ -136,9 +144,22 @@ impl Timeline {
         if self.is_truth {
             return Some(f64::from(u8::from(!self.active.is_empty())));
         }
+        let mut value = self.curve(index, curves, noise, deviate);
+        if let Some(sum) = &mut self.sum {
+            let is_reset = |active: &Active| active.incident.kind == Kind::Reset;
+            let is_start = index == 0 || self.active.iter().any(is_reset);
+            let growth = value.max(0.0) * (self.step_ms as f64 / 1000.0);
+            *sum = if is_start { 0.0 } else { bounded(*sum + growth) };
+            value = *sum;
+        }
+        (!self.is_gap).then_some(value)
+    }
+
+    /// Returns what the incidents make of the plain series at the tick `index`, gaps apart.
+    fn curve(&mut self, index: u64, curves: f64, noise: NoiseParams, deviate: f64) -> f64 {
         let plain = curves + noise.value(deviate);
         if self.active.is_empty() {
-            return Some(plain);
+            return plain;
         }
         let mut value = match self.noise_factor {
             Some(factor) => {
@@ -152,7 +173,7 @@ impl Timeline {
             value = active.applied(time_ms, value, plain);
         }
         // No value is -0.0.
-        (!self.is_gap).then_some(0.0 + value)
+        0.0 + value
     }
 }
 
@@ -170,7 +191,7 @@ impl Active {
             Kind::Flat(Some(held)) => held,
             // The first tick comes first: here, or when the iterator began.
             Kind::Flat(None) => *self.held.get_or_insert(plain),
-            Kind::Noise(_) | Kind::Gap => value,
+            Kind::Noise(_) | Kind::Gap | Kind::Reset => value,
         })
     }
 }

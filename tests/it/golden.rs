@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use push_live_metrics::series::{
-    Grid, Incidents, NoiseParams, Period, Seasonality, Seed, Series, Tick, TimestampMs, Trend,
+    Grid, Incidents, MetricType, NoiseParams, Period, Seasonality, Seed, Series, Tick, TimestampMs,
+    Trend,
 };
 
 use crate::support::{in_root, text_of};
@@ -42,6 +43,7 @@ impl Golden {
         };
         Self {
             series: Series {
+                metric_type: MetricType::Gauge,
                 trend,
                 seasonality: seasonality(Period::Day, header["knots"]),
                 weekly_seasonality: seasonality(Period::Week, header["weekly_knots"]),
@@ -136,6 +138,7 @@ fn series_has_the_bits_of_mockseries() {
 
 fn default_series() -> Series {
     Series {
+        metric_type: MetricType::Gauge,
         trend: Trend::default(),
         seasonality: Some(Seasonality::default()),
         weekly_seasonality: None,
@@ -185,6 +188,7 @@ fn series_of_a_fan_out_take_the_next_seeds() {
 fn no_value_is_negative_zero() {
     let knots = [(600, 1.0 / 3.0), (660, -0.0), (720, -1.0), (780, -21.0)];
     let series = Series {
+        metric_type: MetricType::Gauge,
         trend: Trend { flat_base: -0.0, coefficient: -0.0, unit_us: 1 },
         seasonality: Some(Seasonality::new(Period::Day, &knots).unwrap()),
         weekly_seasonality: None,

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use fastrand::Rng;
 use push_live_metrics::series::{
-    Effect, Grid, Incident, Incidents, Kind, NoiseParams, Occurrence, Period, Schedule,
+    Effect, Grid, Incident, Incidents, Kind, MetricType, NoiseParams, Occurrence, Period, Schedule,
     Seasonality, Seed, Series, TimestampMs, Trend,
 };
 
@@ -16,9 +16,9 @@ fn planned_ranges(series: &Series, ticks: Range<u64>) -> Vec<Range<u64>> {
 }
 
 /// Ticks whose plain values are known.
-const TICK_COUNT: usize = 300;
+pub(crate) const TICK_COUNT: usize = 300;
 /// Incidents of each kind.
-const ROUNDS: usize = 10_000;
+pub(crate) const ROUNDS: usize = 10_000;
 
 /// Returns a number between -100 and 100.
 fn value(rng: &mut Rng) -> f64 {
@@ -26,7 +26,7 @@ fn value(rng: &mut Rng) -> f64 {
 }
 
 /// Returns what is short or long, on a grid of this step or beside it.
-fn time_ms(rng: &mut Rng, step_ms: u64) -> u64 {
+pub(crate) fn time_ms(rng: &mut Rng, step_ms: u64) -> u64 {
     match rng.u64(..4) {
         0 => rng.u64(..40) * step_ms,
         1 => rng.u64(..step_ms),
@@ -35,7 +35,7 @@ fn time_ms(rng: &mut Rng, step_ms: u64) -> u64 {
     }
 }
 
-fn random_incident(rng: &mut Rng, name: &str, step_ms: u64) -> Incident {
+pub(crate) fn random_incident(rng: &mut Rng, name: &str, step_ms: u64) -> Incident {
     let value = value(rng);
     let kind = match name {
         "shift" => Kind::Shift(value),
@@ -53,8 +53,8 @@ fn random_incident(rng: &mut Rng, name: &str, step_ms: u64) -> Incident {
 }
 
 /// The plain series, and what it is made of at each tick.
-struct Plain {
-    series: Series,
+pub(crate) struct Plain {
+    pub(crate) series: Series,
     values: Vec<f64>,
     /// Without noise.
     curves: Vec<f64>,
@@ -62,10 +62,11 @@ struct Plain {
 }
 
 impl Plain {
-    fn new(step_ms: u64) -> Self {
+    pub(crate) fn new(step_ms: u64) -> Self {
         let week: Vec<(u32, f64)> = (0..).step_by(1440).zip([0.0, 1.0, -2.0]).collect();
         let noise = NoiseParams { mean: 0.7, std: 3.3, seed: Seed(7) };
         let series = Series {
+            metric_type: MetricType::Gauge,
             trend: Trend::default(),
             seasonality: Some(Seasonality::default()),
             weekly_seasonality: Some(Seasonality::new(Period::Week, &week).unwrap()),
@@ -87,16 +88,16 @@ impl Plain {
         Self { series, values, curves, deviates }
     }
 
-    fn with(&self, incidents: &[Incident]) -> Series {
+    pub(crate) fn with(&self, incidents: &[Incident]) -> Series {
         Series { incidents: Incidents::new(incidents.to_vec()), ..self.series.clone() }
     }
 
-    fn step_ms(&self) -> u64 {
+    pub(crate) fn step_ms(&self) -> u64 {
         self.series.grid.step_ms
     }
 
     /// Returns the start of the occurrence that covers a tick.
-    fn start_of(&self, incident: &Incident, index: usize) -> Option<u64> {
+    pub(crate) fn start_of(&self, incident: &Incident, index: usize) -> Option<u64> {
         let since_ms = (index as u64 * self.step_ms()).checked_sub(incident.start_ms)?;
         let number = incident.every_ms.map_or(0, |every_ms| since_ms / every_ms);
         let start_ms = incident.start_ms + number * incident.every_ms.unwrap_or(0);
@@ -104,7 +105,7 @@ impl Plain {
     }
 
     /// Returns what is at a tick, by the definitions of the kinds; `None` in a gap.
-    fn expected(&self, incidents: &[Incident], index: usize) -> Option<f64> {
+    pub(crate) fn expected(&self, incidents: &[Incident], index: usize) -> Option<f64> {
         let covering: Vec<(&Incident, u64)> =
             incidents.iter().filter_map(|i| Some((i, self.start_of(i, index)?))).collect();
         if covering.is_empty() {
@@ -132,7 +133,7 @@ impl Plain {
                 Kind::Ramp(v) => value += v * u,
                 Kind::Spike(v) => value += v * (1.0 - f64::abs(2.0 * u - 1.0)),
                 Kind::Scale(x) => value *= x,
-                Kind::Noise(_) => {}
+                Kind::Noise(_) | Kind::Reset => {}
                 Kind::Flat(Some(v)) => value = v,
                 Kind::Flat(None) => {
                     let is_first = |i: &usize| *i as u64 * self.step_ms() >= start_ms;

@@ -1,7 +1,7 @@
 //! The preview verb and `--dry-run`: what is shown, and that nothing is sent.
 
 use push_live_metrics::series::{
-    Grid, Incidents, NoiseParams, Sample, Seasonality, Series, Tick, TimestampMs, Trend,
+    Grid, Incidents, MetricType, NoiseParams, Sample, Seasonality, Series, Tick, TimestampMs, Trend,
 };
 
 use crate::support::cmd::Cmd;
@@ -63,6 +63,7 @@ fn default_series(step_ms: u64) -> impl Iterator<Item = Sample> {
     let (trend, noise) = (Trend::default(), NoiseParams::default());
     let seasonality = Some(Seasonality::default());
     let series = Series {
+        metric_type: MetricType::Gauge,
         trend,
         seasonality,
         weekly_seasonality: None,

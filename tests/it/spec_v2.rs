@@ -235,12 +235,56 @@ fn must_2_11_leave_the_reference_of_an_empty_help_out() {
     assert!(receiver.requests().iter().all(|request| request.content.metadata[0].help.is_empty()));
 }
 
-#[test]
-fn may_2_14_leave_the_start_timestamp_out() {
-    // A gauge has none; the receiver refuses fields 3 of a sample and 6 of a series.
-    let (run, requests) = V2.run([]);
+/// Runs a counter with this flag; returns the start timestamp of each sample, tick by tick. The
+/// receiver refuses a counter's sample without one, and field 6 of a series.
+#[track_caller]
+fn starts(flag: &str, value: &str) -> Vec<Vec<i64>> {
+    let (run, requests) = V2.run_with([], |cmd| {
+        let cmd = cmd.flag("metric-name", "requests_total").flag("type", "counter");
+        cmd.flag("start-epoch", "1700000000").flag(flag, value)
+    });
     run.assert_code(0);
-    assert_eq!(requests.len(), 10);
+    assert!(requests.iter().all(|request| request.content.metadata[0].kind == 1));
+    let starts = requests.iter().map(|request| request.content.starts.iter().flatten());
+    starts.map(|starts| starts.copied().collect()).collect()
+}
+
+#[test]
+fn should_2_14_give_the_start_timestamp_of_a_counter() {
+    assert_eq!(starts("origin", "1699999999.990"), vec![vec![1_699_999_999_990; 3]; 10]);
+    // Ticks are 20 ms apart; of the second series the one that is due at 100 ms is a reset.
+    let (first, reset) = (1_700_000_000_000, 1_700_000_000_100);
+    let mut expected = vec![vec![first; 3]; 5];
+    expected.extend(vec![vec![first, reset, first]; 5]);
+    assert_eq!(starts("incident", "reset@90ms,k=2"), expected);
+}
+
+#[test]
+fn must_2_14_stand_for_1970_by_a_millisecond_beside_it() {
+    assert_eq!(starts("start-epoch", "0"), vec![vec![-1; 3]; 10]);
+}
+
+#[test]
+fn may_2_14_leave_the_start_timestamp_of_a_gauge_out() {
+    let (run, requests) = V2.run_with([], |cmd| cmd.flag("incident", "gap@20ms+20ms"));
+    run.assert_code(0);
+    assert_eq!(requests.len(), 9);
+    assert!(requests.iter().all(|request| request.content.starts == [None; 3]));
+}
+
+/// It ends each series, which starts where its last sample did; the truth beside is a gauge.
+#[test]
+fn should_2_14_give_the_start_timestamp_of_a_stale_marker() {
+    let script = Script::new([]).v2(Messages::V2, 2);
+    let receiver = script.allow(|allowed| allowed.stale_marker = true).start();
+    let cmd = V2.cmd(&receiver).flag("metric-name", "requests_total").flag("type", "counter");
+    let cmd = cmd.flag("start-epoch", "1700000000").switch("stale-marker").without("labels");
+    let run = cmd.flag("labels", "k=1").flag("truth-metric", "t").run();
+    run.assert_code(0);
+    let requests = receiver.requests();
+    let starts = |request: &Request| request.content.starts.clone();
+    let expected = [Some(1_700_000_000_000), None];
+    assert!(requests.len() == 11 && requests.iter().all(|request| starts(request) == expected));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use push_live_metrics::labels::LabelSet;
 use push_live_metrics::remote_write::{Metadata, TimeSeries, v1, v2};
-use push_live_metrics::series::{Sample, TimestampMs};
+use push_live_metrics::series::{Grid, Incident, Kind, MetricType, Sample, Starts, TimestampMs};
 
 use crate::support::text_of;
 
@@ -13,7 +13,9 @@ type Label = (String, String);
 struct Case {
     name: String,
     series: Vec<(Vec<Label>, Vec<Sample>)>,
-    metadata: Vec<(String, String)>,
+    /// Start timestamps, in order.
+    starts: Vec<i64>,
+    metadata: Vec<(MetricType, String, String)>,
     bytes: Vec<u8>,
 }
 
@@ -29,14 +31,20 @@ impl Case {
             }
             "metadata" => {
                 let mut fields = rest.splitn(3, ' ');
-                assert_eq!(fields.next(), Some("2"), "a gauge");
+                let metric_type = match fields.next() {
+                    Some("1") => MetricType::Counter,
+                    Some("2") => MetricType::Gauge,
+                    other => panic!("type {other:?}"),
+                };
                 let family = fields.next().unwrap().into();
-                self.metadata.push((family, fields.next().unwrap_or_default().into()));
+                let help = fields.next().unwrap_or_default().into();
+                self.metadata.push((metric_type, family, help));
             }
             "sample" => {
-                let (bits, timestamp_ms) = rest.split_once(' ').unwrap();
-                let value = f64::from_bits(u64::from_str_radix(bits, 16).unwrap());
-                let timestamp = TimestampMs(timestamp_ms.parse().unwrap());
+                let fields: Vec<&str> = rest.split(' ').collect();
+                let value = f64::from_bits(u64::from_str_radix(fields[0], 16).unwrap());
+                let timestamp = TimestampMs(fields[1].parse().unwrap());
+                self.starts.extend(fields.get(2).map(|start| start.parse::<i64>().unwrap()));
                 self.series.last_mut().unwrap().1.push(Sample { timestamp, value });
             }
             "symbol" => {}
@@ -48,14 +56,28 @@ impl Case {
     /// Checks that `encode` gives the case's bytes.
     fn check(&self, encode: fn(&[TimeSeries<'_>], &[Metadata<'_>], &mut Vec<u8>)) {
         let labels: Vec<LabelSet> = self.series.iter().map(|(pairs, _)| label_set(pairs)).collect();
+        let first = self.starts.first().copied().map(TimestampMs);
+        let reset = |start: &i64| Incident {
+            number: 1,
+            kind: Kind::Reset,
+            start_ms: start.abs_diff(self.starts[0]),
+            length_ms: 1,
+            every_ms: None,
+        };
+        let incidents: Vec<Incident> = self.starts.iter().map(reset).collect();
+        let starts =
+            first.map(|origin| Starts { grid: Grid { origin, step_ms: 1 }, incidents: &incidents });
         let series: Vec<TimeSeries<'_>> = labels
             .iter()
             .zip(&self.series)
-            .map(|(labels, (_, samples))| TimeSeries { labels, samples })
+            .map(|(labels, (_, samples))| TimeSeries { labels, samples, starts })
             .collect();
-        let metadata = self.metadata.iter();
-        let metadata: Vec<_> =
-            metadata.map(|(name, help)| Metadata { metric_name: name, help }).collect();
+        let metadata = self.metadata.iter().map(|(metric_type, metric_name, help)| Metadata {
+            metric_name,
+            metric_type: *metric_type,
+            help,
+        });
+        let metadata: Vec<_> = metadata.collect();
         let mut bytes = Vec::new();
         encode(&series, &metadata, &mut bytes);
         assert_eq!(hex(&bytes), hex(&self.bytes), "case {}", self.name);

@@ -16,7 +16,6 @@ use crate::delivery::{Delivery, Ending, Summary};
 use crate::error::Exit;
 use crate::plan::{Plan, Window};
 use crate::read_back::ReadError;
-use crate::remote_write::TimeSeries;
 use crate::report::announce::{announce_plan, announce_target};
 use crate::report::progress::Progress;
 use crate::report::words::count_of;
@@ -166,7 +165,7 @@ impl Batches<'_> {
     /// Sends the ticks that were generated, in one request, unless all are in a gap.
     fn send_batch(&mut self, ticks: Range<u64>) -> Result<(), Ending> {
         let samples = self.samples.iter().map(Vec::as_slice);
-        let series = TimeSeries::with_samples(&self.plan.label_sets, samples);
+        let series = self.plan.time_series(0..self.samples.len(), samples);
         if series.is_empty() {
             return Ok(());
         }

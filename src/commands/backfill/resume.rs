@@ -5,6 +5,7 @@
 //! request of a sender that was killed may have been stored meanwhile; and then it is sent in
 //! parts, because a Prometheus refuses all series of a request for one whose samples are too old.
 
+use std::iter;
 use std::mem;
 use std::ops::Range;
 use std::time::Duration;
@@ -231,10 +232,10 @@ impl Batch<'_, '_> {
         if self.delivery.is_over() {
             return Delivered::Settled(Fate::Undelivered);
         }
-        let label_sets = &self.rest.verify().plan.label_sets;
-        let request =
-            |k: &usize| TimeSeries { labels: &label_sets[*k], samples: &self.samples[*k] };
-        let request: Vec<TimeSeries<'_>> = series.iter().map(request).collect();
+        let plan = self.rest.verify().plan;
+        let samples = |k: usize| iter::once(self.samples[k].as_slice());
+        let request = series.iter().flat_map(|k| plan.time_series(*k..*k + 1, samples(*k)));
+        let request: Vec<TimeSeries<'_>> = request.collect();
         self.delivery.send(&request)
     }
 

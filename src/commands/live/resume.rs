@@ -5,7 +5,6 @@
 
 use std::iter;
 
-use crate::commands::verify::compare::compare;
 use crate::commands::verify::{Comparison, Findings, ShowWait, Verify};
 use crate::delivery::Summary;
 use crate::error::Exit;
@@ -120,7 +119,7 @@ fn compare_newest(comparison: &Comparison<'_>, k: usize, findings: &mut Findings
     // A VictoriaMetrics may have several at this time.
     let found = samples.iter().filter(|found| found.timestamp == expected.timestamp);
     let found: Vec<_> = found.copied().collect();
-    compare(iter::once(expected), &found, comparison.reader.tolerance(), |finding| {
+    comparison.compare(k, iter::once(expected), &found, |finding| {
         findings.note(&plan.label_sets[k], finding);
     });
 }

@@ -371,7 +371,7 @@ fn fits(alert: &Labels, ours: &LabelSet) -> bool {
 mod tests {
     use super::*;
     use crate::plan::{Named, Window};
-    use crate::series::{Grid, Incidents, Kind, NoiseParams, Schedule, Series, Trend};
+    use crate::series::{Grid, Incidents, Kind, MetricType, NoiseParams, Schedule, Series, Trend};
 
     const MINUTE_MS: i64 = 60_000;
 
@@ -386,6 +386,7 @@ mod tests {
     fn plan(hosts: &[&str], incidents: &[&str]) -> Plan {
         let grid = Grid { origin: TimestampMs(0), step_ms: 60_000 };
         let model = Series {
+            metric_type: MetricType::Gauge,
             trend: Trend::default(),
             seasonality: None,
             weekly_seasonality: None,

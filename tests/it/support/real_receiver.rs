@@ -207,6 +207,18 @@ impl RealReceiver {
         samples
     }
 
+    /// Returns what a query of one series gives at a time.
+    pub(crate) fn query(&self, query: &str, time_ms: i64) -> f64 {
+        let path = format!("/api/v1/query?query={}", percent_encoded(query));
+        let (status, body) = self.get(&format!("{path}&time={}&nocache=1", seconds(time_ms)));
+        assert_eq!(status, 200, "query {query}: {body}");
+        let json = Json::parse(&body).unwrap_or_else(|error| panic!("{error} in {body:.300}"));
+        match json.get("data").get("result").array() {
+            [series] => series.get("value").array()[1].text().parse().unwrap(),
+            all => panic!("query {query}: {} series", all.len()),
+        }
+    }
+
     /// Returns status and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         get(self.address, path).unwrap_or_else(|error| {

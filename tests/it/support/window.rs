@@ -11,11 +11,12 @@ use super::time::{now_ms, seconds};
 /// A million samples take minutes on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_secs(1800);
 
-/// A window of the series `cpu`, and how it is pushed or read.
+/// A window of a series, and how it is pushed or read.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     /// The target; empty for none.
     pub(crate) url: String,
+    pub(crate) name: &'static str,
     pub(crate) labels: String,
     pub(crate) origin_ms: i64,
     pub(crate) start_ms: i64,
@@ -36,7 +37,7 @@ impl Window {
     pub(crate) fn from(start_ms: i64, count: i64, step_ms: i64) -> Window {
         let (url, labels, flags) = (String::new(), "a=b".into(), Vec::new());
         let end_ms = start_ms + count * step_ms;
-        Window { url, labels, origin_ms: start_ms, start_ms, end_ms, step_ms, flags }
+        Window { url, name: "cpu", labels, origin_ms: start_ms, start_ms, end_ms, step_ms, flags }
     }
 
     /// Returns a window of so many ticks, some seconds apart, that ends at the last whole minute.
@@ -67,6 +68,11 @@ impl Window {
         self
     }
 
+    /// The same of a counter.
+    pub(crate) fn of_counter(self) -> Window {
+        Window { name: "requests_total", ..self }.and(&["--type", "counter"])
+    }
+
     /// Returns how many ticks it has.
     pub(crate) fn count(&self) -> usize {
         usize::try_from((self.end_ms - self.start_ms) / self.step_ms).expect("it is positive")
@@ -79,7 +85,7 @@ impl Window {
             .verb(verb)
             .limit(LIMIT)
             .env("TZ", "UTC")
-            .flag("metric-name", "cpu")
+            .flag("metric-name", self.name)
             .flag("labels", &self.labels)
             .flag("start-epoch", seconds(self.start_ms))
             .flag("end-epoch", seconds(self.end_ms))
@@ -142,12 +148,16 @@ impl Window {
         samples
     }
 
-    /// Returns what a receiver has of it, if it is of one series.
-    pub(crate) fn stored(&self, receiver: &RealReceiver) -> Vec<(i64, f64)> {
+    /// Returns the selector of its series, if it is one.
+    pub(crate) fn selector(&self) -> String {
         let pairs = self.labels.split(',').filter_map(|pair| pair.split_once('='));
         let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-        let selector = format!("cpu{{{}}}", pairs.join(","));
-        receiver.samples(&selector, self.start_ms, self.end_ms - 1)
+        format!("{}{{{}}}", self.name, pairs.join(","))
+    }
+
+    /// Returns what a receiver has of it, if it is of one series.
+    pub(crate) fn stored(&self, receiver: &RealReceiver) -> Vec<(i64, f64)> {
+        receiver.samples(&self.selector(), self.start_ms, self.end_ms - 1)
     }
 }
 

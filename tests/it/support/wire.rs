@@ -27,6 +27,8 @@ pub(crate) struct Metadata {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WriteRequest {
     pub(crate) points: Vec<Point>,
+    /// The start timestamp of each point, where it has one.
+    pub(crate) starts: Vec<Option<i64>>,
     pub(crate) metadata: Vec<Metadata>,
 }
 
@@ -73,8 +75,11 @@ fn time_series(bytes: &[u8]) -> Result<Vec<Point>, String> {
     if samples.is_empty() {
         return Err(format!("series {labels:?} has no sample"));
     }
-    let point = |(timestamp_ms, bits)| Point { timestamp_ms, labels: labels.clone(), bits };
-    Ok(samples.into_iter().map(point).collect())
+    let point = |sample| match sample {
+        (timestamp_ms, bits, None) => Ok(Point { timestamp_ms, labels: labels.clone(), bits }),
+        (.., Some(start_ms)) => Err(format!("Sample has a start timestamp {start_ms}")),
+    };
+    samples.into_iter().map(point).collect()
 }
 
 fn label(bytes: &[u8]) -> Result<(String, String), String> {
@@ -89,19 +94,24 @@ fn label(bytes: &[u8]) -> Result<(String, String), String> {
     Ok((name.ok_or("a label has no name")?, value.ok_or("a label has no value")?))
 }
 
-pub(super) fn sample(bytes: &[u8]) -> Result<(i64, u64), String> {
-    let (mut bits, mut timestamp_ms) = (None, None);
+/// Returns timestamp, bits of the value and start timestamp.
+pub(super) fn sample(bytes: &[u8]) -> Result<(i64, u64, Option<i64>), String> {
+    let (mut bits, mut timestamp_ms, mut start_ms) = (None, None, None);
     for field in Fields(bytes) {
         match field? {
             (1, Payload::Fixed64(value)) if bits.is_none() => bits = Some(value),
             (2, Payload::Varint(value)) if timestamp_ms.is_none() => {
                 timestamp_ms = Some(value.cast_signed());
             }
+            // 0 is unset, and left out.
+            (3, Payload::Varint(value)) if start_ms.is_none() && value != 0 => {
+                start_ms = Some(value.cast_signed());
+            }
             other => return Err(format!("Sample has a field {other:?}")),
         }
     }
     // Proto3 leaves zeros out.
-    Ok((timestamp_ms.unwrap_or(0), bits.unwrap_or(0)))
+    Ok((timestamp_ms.unwrap_or(0), bits.unwrap_or(0), start_ms))
 }
 
 fn metadata(bytes: &[u8]) -> Result<Metadata, String> {

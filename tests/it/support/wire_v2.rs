@@ -38,6 +38,10 @@ pub(crate) fn request(message: &[u8]) -> Result<WriteRequest, String> {
     }
 }
 
+/// `Metadata.MetricType`.
+const COUNTER: u64 = 1;
+const GAUGE: u64 = 2;
+
 /// The table of a message's strings.
 struct Symbols {
     texts: Vec<String>,
@@ -72,7 +76,6 @@ impl Symbols {
                 (1, Payload::Bytes(bytes)) if labels.is_none() => {
                     labels = Some(self.labels(bytes)?);
                 }
-                // The start timestamp, field 3, is refused there.
                 (2, Payload::Bytes(bytes)) => samples.push(wire::sample(bytes)?),
                 (5, Payload::Bytes(bytes)) if metadata.is_none() => {
                     metadata = Some(self.metadata(bytes)?);
@@ -87,8 +90,17 @@ impl Symbols {
         let mut metadata = metadata.ok_or(format!("series {labels:?} has no metadata"))?;
         let name = labels.iter().find(|(name, _)| name == "__name__");
         metadata.metric_family_name = name.map(|(_, value)| value.clone()).unwrap_or_default();
-        let point = |(timestamp_ms, bits)| Point { timestamp_ms, labels: labels.clone(), bits };
-        request.points.extend(samples.into_iter().map(point));
+        for (timestamp_ms, bits, start_ms) in samples {
+            // Of a counter each sample has one, of a gauge none.
+            if start_ms.is_some() != (metadata.kind == COUNTER) {
+                return Err(format!("start timestamp {start_ms:?} of type {}", metadata.kind));
+            }
+            if start_ms.is_some_and(|start_ms| start_ms > timestamp_ms) {
+                return Err(format!("start timestamp {start_ms:?} after {timestamp_ms}"));
+            }
+            request.points.push(Point { timestamp_ms, labels: labels.clone(), bits });
+            request.starts.push(start_ms);
+        }
         request.metadata.push(metadata);
         Ok(())
     }
@@ -113,8 +125,8 @@ impl Symbols {
                 other => return Err(format!("Metadata has a field {other:?}")),
             }
         }
-        if metadata.kind != 2 {
-            return Err(format!("metadata of type {}, which is no gauge", metadata.kind));
+        if ![COUNTER, GAUGE].contains(&metadata.kind) {
+            return Err(format!("metadata of type {}, which is neither", metadata.kind));
         }
         Ok(metadata)
     }
@@ -167,12 +179,17 @@ mod tests {
         check(&SYMBOLS, &[&SAMPLE, &METADATA], "no labels_refs");
         check(&SYMBOLS, &[&LABELS, &METADATA], "no sample");
         check(&SYMBOLS[..5], &[&LABELS, &SAMPLE], "no metadata");
-        let counter = [5 << 3 | 2, 4, 1 << 3, 1, 3 << 3, 5];
-        check(&SYMBOLS, &[&LABELS, &SAMPLE, &counter], "no gauge");
+        let histogram = [5 << 3 | 2, 4, 1 << 3, 3, 3 << 3, 5];
+        check(&SYMBOLS, &[&LABELS, &SAMPLE, &histogram], "neither");
         let unit = [5 << 3 | 2, 6, 1 << 3, 2, 3 << 3, 5, 4 << 3, 5];
         check(&SYMBOLS, &[&LABELS, &SAMPLE, &unit], "Metadata has a field");
-        let start_timestamp = [2 << 3 | 2, 4, 2 << 3, 7, 3 << 3, 7];
-        check(&SYMBOLS, &[&LABELS, &start_timestamp, &METADATA], "Sample has a field");
+        let counter = [5 << 3 | 2, 4, 1 << 3, 1, 3 << 3, 5];
+        let started = |start_ms| [2 << 3 | 2, 4, 2 << 3, 7, 3 << 3, start_ms];
+        check(&SYMBOLS, &[&LABELS, &started(7), &counter], "");
+        check(&SYMBOLS, &[&LABELS, &started(8), &counter], "Some(8) after 7");
+        check(&SYMBOLS, &[&LABELS, &started(0), &counter], "Sample has a field");
+        check(&SYMBOLS, &[&LABELS, &started(7), &METADATA], "Some(7) of type 2");
+        check(&SYMBOLS, &[&LABELS, &SAMPLE, &counter], "None of type 1");
         let created_timestamp = [6 << 3, 7];
         check(
             &SYMBOLS,
