@@ -428,6 +428,44 @@ mod tests {
         assert_eq!(shown(&[field(1, &[]), field(1, &[])].concat(), &[]), none);
     }
 
+    /// Shows all series of a result, with the times of their samples.
+    fn shown_all(message: &[u8]) -> String {
+        let mut found = AllSeries::new();
+        if let Err(error) = decode_all(message, RANGE, &mut found) {
+            return error.to_string();
+        }
+        let shown = found.iter().map(|(labels, samples)| {
+            let labels: Vec<String> =
+                labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let times: Vec<String> =
+                samples.iter().map(|sample| sample.timestamp.0.to_string()).collect();
+            format!("{}: {}", labels.join(","), times.join(" "))
+        });
+        shown.collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn all_series_are_read_with_their_labels() {
+        let alert = |host| [("__name__", "ALERTS"), ("host", host)];
+        let stale = f64::from_bits(STALE_NAN_BITS);
+        let all = [
+            series(&alert("a"), &[(999, 1.0), (1000, 1.0), (2000, stale), (2001, 1.0)]),
+            series(&alert("b"), &[(1500, f64::NAN)]),
+            // A part that a receiver shows by itself.
+            series(&[&alert("a")[..], &[("__type__", "gauge")]].concat(), &[(1500, 1.0)]),
+        ];
+        let expected = "__name__=ALERTS,host=a: 1000 2000 1500; __name__=ALERTS,host=b: 1500";
+        assert_eq!(shown_all(&field(1, &all.concat())), expected);
+        assert_eq!(shown_all(&field(1, &[])), "");
+        let none = "the answer cannot be read: it does not hold the one result that was asked for";
+        assert_eq!(shown_all(&[]), none);
+        let whole = field(1, &all.concat());
+        let malformed = "the answer cannot be read: its protobuf message is malformed";
+        for length in 1..whole.len() {
+            assert_eq!(shown_all(&whole[..length]), malformed, "{length} bytes");
+        }
+    }
+
     #[test]
     fn malformed_answers_are_refused() {
         let malformed = "its protobuf message is malformed";
@@ -475,6 +513,7 @@ mod tests {
             }
             let message = if round % 2 == 0 { Ok(bytes) } else { unpack(&bytes) };
             let Ok(message) = message else { continue };
+            let _ = decode_all(&message, RANGE, &mut AllSeries::new());
             readable += u32::from(decode(&message, query, &mut samples).is_ok());
         }
         assert!(readable > 1000, "{readable}: mutations that go unnoticed are in the values");

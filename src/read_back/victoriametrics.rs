@@ -272,6 +272,57 @@ mod tests {
         }
     }
 
+    fn shown_all(json: &str) -> String {
+        let mut found = AllSeries::new();
+        if let Err(error) = parse_json_lines(json.as_bytes(), RANGE, &mut found) {
+            return error.to_string();
+        }
+        let shown = found.iter().map(|(labels, samples)| {
+            let samples: Vec<String> = samples
+                .iter()
+                .map(|sample| format!("{}={}", sample.timestamp.0, sample.value))
+                .collect();
+            format!("{labels:?} {}", samples.join(" "))
+        });
+        shown.collect::<Vec<_>>().join("; ")
+    }
+
+    const LINE: &str = r#"{"metric":{"__name__":"A","b":"c"},"values":[1,null,0.5],"timestamps":[1500,1600,2001]}"#;
+
+    #[test]
+    fn json_lines_are_read_as_series() {
+        assert_eq!(shown_all(""), "");
+        let one = r#"{"__name__": "A", "b": "c"} 1500=1 1600=NaN"#;
+        assert_eq!(shown_all(LINE), one);
+        // Block by block.
+        let more = LINE.replace("1500", "1700");
+        assert_eq!(shown_all(&format!("{LINE}\n{more}\n")), format!("{one} 1700=1 1600=NaN"));
+        let odd =
+            r#"{"metric":{"a":"é\"\\,}]\n\u003c"},"values":["Infinity"],"timestamps":[1500]}"#;
+        assert_eq!(shown_all(odd), r#"{"a": "é\"\\,}]\n<"} 1500=inf"#);
+        let none = r#"{"metric":{},"values":[1e3],"timestamps":[2000]}"#;
+        assert_eq!(shown_all(none), "{} 2000=1000");
+    }
+
+    #[test]
+    fn other_json_is_refused() {
+        let error = "the answer cannot be read: it is not a list of series in JSON";
+        for length in 1..LINE.len() {
+            assert_eq!(shown_all(&LINE[..length]), error, "{length} bytes");
+        }
+        for (old, new) in [
+            ("[1,null,0.5]", "[1,null]"),
+            ("[1,null,0.5]", "[1,true,0.5]"),
+            ("1600", "16.5"),
+            (r#""b":"c""#, r#""b":1"#),
+            (r#""b":"c""#, r#""b":"\ud800""#),
+            ("metric", "error"),
+            ("]}", "]}}"),
+        ] {
+            assert_eq!(shown_all(&LINE.replace(old, new)), error, "{new}");
+        }
+    }
+
     #[test]
     fn names_of_labels_are_read() {
         let shown = |json: &str| match parse_label_names(json.as_bytes()) {
@@ -315,6 +366,7 @@ mod tests {
         for _ in 0..100_000 {
             let csv = random.mutated("1600,1.5\n1700,-2e9\n");
             let _ = shown(&csv);
+            let _ = shown_all(&random.mutated(LINE));
             let json = random.mutated(r#"{"status":"success","data":["a","b"]}"#);
             let _ = parse_label_names(json.as_bytes());
         }

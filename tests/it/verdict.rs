@@ -2,9 +2,14 @@
 //! that hold alerts of any shape, and against ones that answer as a script says.
 
 use crate::support::cmd::Cmd;
+use crate::support::json::Json;
 use crate::support::process::Run;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::scripted_receiver::{Script, ScriptedReceiver};
+use crate::support::step::{Answer, Step};
 use crate::support::time::{now_ms, seconds};
+use crate::support::window::Window;
+use crate::verify::series_of;
 
 /// Seconds from one datapoint to the next.
 const STEP: i64 = 10;
@@ -54,7 +59,7 @@ impl Hour {
 /// Shows outcome, incident and delay of each line of a verdict, and the counts.
 fn shown(run: &Run) -> String {
     let log = run.log();
-    let line = |line: &&crate::support::json::Json| {
+    let line = |line: &&Json| {
         let number = |name: &str| line.find(name).map_or(0, |number| number.number());
         let outcome = line.get("outcome").text();
         format!("{outcome} {} {}", number("incident"), number("delay_s"))
@@ -128,7 +133,7 @@ fn a_live_run_waits_for_its_verdict() {
     run.assert_code(0);
     assert_eq!(shown(&run), "detected 1 0, detected 2 0; 2 0 0 0 0");
     let log = run.log();
-    let event = |line: &crate::support::json::Json| line.get("event").text().to_owned();
+    let event = |line: &Json| line.get("event").text().to_owned();
     let events: Vec<String> = log.0.iter().map(event).collect();
     let place = |name: &str| events.iter().position(|event| event == name).expect(name);
     let in_order = ["judging", "starting", "summary", "verify_summary", "waiting", "verdict"];
@@ -175,4 +180,158 @@ fn rules_of_a_prometheus_are_judged() {
     let hint = "'Deaf' was pending and never fired: is its 'for' too long?";
     assert!(deaf.stderr.contains(hint), "{}", deaf.stderr);
     assert_eq!(shown(&verify("Hasty")), "already_firing 1 0; 1 0 0 0 0");
+}
+
+/// Ten ticks a second apart, each with the value 1, some time ago.
+fn ten_ticks() -> Window {
+    let flat = ["--noise-std=0", "--seasonality=none", "--trend-coefficient=0", "--flat-base=1"];
+    let series = series_of("", 100_000);
+    Window { step_ms: 1000, ..series }.and(&flat).and(&["--log-format", "json"])
+}
+
+fn body(text: impl AsRef<[u8]>) -> Answer {
+    Answer::status(200).body(text)
+}
+
+/// Returns an alert 'A' that fires at these seconds of a window, with more labels, as a
+/// VictoriaMetrics tells.
+fn firing(window: &Window, labels: &str, at: &[i64]) -> Step {
+    let values = vec!["1"; at.len()].join(",");
+    let times: Vec<String> = at.iter().map(|s| (window.origin_ms + s * 1000).to_string()).collect();
+    let (head, times) = (r#"{"metric":{"__name__":"ALERTS","alertname":"A""#, times.join(","));
+    let tail = format!(r#"}},"values":[{values}],"timestamps":[{times}]}}"#);
+    body(format!("{head}{labels}{tail}\n")).into()
+}
+
+/// Answers as a VictoriaMetrics with the datapoints of a window first, then with these steps.
+fn victoriametrics(window: &Window, steps: Vec<Step>) -> ScriptedReceiver {
+    let line = |n: i64| format!("{},1\n", window.origin_ms + n * 1000);
+    let csv = body((0..10).map(line).collect::<String>());
+    let names = body(r#"{"status":"success","data":["__name__","cpu"]}"#);
+    // It asks again without the labels that others might have.
+    let ours = [csv.clone(), names.clone(), csv, names].map(Step::from);
+    let steps = ours.into_iter().chain(steps);
+    Script::new(steps).unchecked().otherwise(body("")).start()
+}
+
+/// Judges 'A' in these ticks.
+fn judge(window: &Window, receiver: &ScriptedReceiver, flags: &[&str]) -> Run {
+    let window = Window { url: receiver.url(), ..window.clone() };
+    let terms = ["--alert=A", "--fires-within=3s", "--resolves-within=2s"];
+    window.ticks(0, 10).cmd("verify").and(&terms).and(flags).run()
+}
+
+const VICTORIAMETRICS: &str = "--read-api=victoriametrics";
+
+#[test]
+fn without_incidents_any_firing_is_a_false_alarm() {
+    let window = ten_ticks();
+    let receiver = victoriametrics(&window, vec![firing(&window, "", &[3, 4])]);
+    let run = judge(&window, &receiver, &[VICTORIAMETRICS]);
+    assert_eq!(shown(&run), "false_alarm 0 0; 0 0 0 1 5");
+    let expected = "no incident is given, so whatever fires is a false alarm";
+    assert!(run.log().only("judging").get("message").text().contains(expected));
+    let run = judge(&window, &victoriametrics(&window, vec![]), &[VICTORIAMETRICS]);
+    assert_eq!(shown(&run), "; 0 0 0 0 0");
+    assert!(run.stderr.contains("no incident in the window, no false alarm"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_missing_is_said_before_the_verdict() {
+    let empty = snap::raw::Encoder::new().compress_vec(&[10, 0]).unwrap();
+    let receiver = Script::new([]).unchecked().otherwise(body(empty)).start();
+    let run = judge(&ten_ticks(), &receiver, &["--incident=shift@2s+2s=1"]);
+    assert_eq!(shown(&run), "missed 1 0; 0 1 0 0 5");
+    let log = run.log();
+    let events: Vec<&str> = log.0.iter().map(|line| line.get("event").text()).collect();
+    let place = |name: &str| events.iter().position(|event| *event == name).expect(name);
+    assert!(place("missing") < place("verdict"), "{events:?}");
+    // The verdict is good, and the datapoints are not.
+    let run = judge(&ten_ticks(), &receiver, &[]);
+    assert_eq!(shown(&run), "; 0 0 0 0 0");
+    run.assert_code(5);
+}
+
+/// A receiver names labels as it likes.
+#[test]
+fn odd_labels_of_alerts_break_no_line() {
+    let window = ten_ticks();
+    let odd =
+        r#","a\"\n\u001b[31m":"b\"\n\u001b[31m","a__n__\u001b[31m":"c","e":"","__name-_":"x""#;
+    for format in ["--log-format=json", "--log-format=text"] {
+        let receiver = victoriametrics(&window, vec![firing(&window, odd, &[3])]);
+        let mut window = window.clone();
+        window.flags.retain(|flag| !["--log-format", "json"].contains(&flag.as_str()));
+        let run = judge(&window, &receiver, &[VICTORIAMETRICS, format]);
+        run.assert_code(5);
+        let is_json = format.ends_with("json");
+        assert!(run.stderr.lines().all(|line| line.starts_with(if is_json { '{' } else { '[' })));
+        assert!(!run.stderr.contains('\u{1b}'), "{:?}", run.stderr);
+        if is_json {
+            assert_eq!(shown(&run), "false_alarm 0 0; 0 0 0 1 5");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_too_large_is_asked_for_in_parts() {
+    let window = ten_ticks();
+    let (large, empty) = (body(vec![b' '; 3 << 20]), body(""));
+    // From 5 minutes before to 3 seconds after, in halves, in quarters, of which the last one.
+    let steps = [&large, &large, &empty, &empty, &empty].map(|answer| answer.clone().into());
+    let steps = steps.into_iter().chain([firing(&window, "", &[3])]).collect();
+    let receiver = victoriametrics(&window, steps);
+    let run = judge(&window, &receiver, &[VICTORIAMETRICS, "--incident=shift@2s+2s=0"]);
+    assert_eq!(shown(&run), "detected 1 1; 1 0 0 0 0");
+}
+
+#[test]
+fn alerts_that_cannot_be_read_have_their_codes() {
+    let window = ten_ticks();
+    let run = |alert_url: &str| {
+        let flags = [VICTORIAMETRICS, "--flush-timeout=0s", "--alert-url", alert_url];
+        judge(&window, &victoriametrics(&window, vec![]), &flags)
+    };
+    for (status, hint) in [(401, "check ALERT_URL_TOKEN, "), (404, "check --alert-url: ")] {
+        let refusing = Script::new([]).unchecked().otherwise(Step::status(status)).start();
+        let run = run(&refusing.url());
+        run.assert_code(3);
+        assert!(run.log().only("hint").get("message").text().contains(hint), "{}", run.stderr);
+        assert_eq!(refusing.requests().len(), 1);
+    }
+    run("http://127.0.0.1:9/api/v1/read").assert_code(4);
+}
+
+/// Neither a bearer token nor a secret header of the target is for whoever has the alerts.
+#[test]
+fn the_secrets_of_the_target_do_not_go_to_the_alerts() {
+    let window = ten_ticks();
+    let receiver = victoriametrics(&window, vec![]);
+    let alerts = Script::new([]).unchecked().otherwise(body("")).start();
+    let window = Window { url: receiver.url(), ..window };
+    let headers = ["--header", "X-Api-Key: s3cret-key", "--header", "X-Scope-OrgID: demo"];
+    let cmd = window.ticks(0, 10).cmd("verify").and(&headers).and(&[VICTORIAMETRICS]);
+    let cmd = cmd.flag("alert", "A").flag("alert-url", alerts.url());
+    let cmd = cmd.env("REMOTE_WRITE_TOKEN", "s3cret-ours").env("ALERT_URL_TOKEN", "s3cret-theirs");
+    let run = cmd.run();
+    run.assert_code(0);
+    assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
+    let heads = |receiver: &ScriptedReceiver| format!("{:?}", receiver.requests());
+    let (ours, theirs) = (heads(&receiver), heads(&alerts));
+    assert!(ours.contains("s3cret-ours") && ours.contains("s3cret-key"), "{ours}");
+    assert!(!ours.contains("s3cret-theirs"), "{ours}");
+    assert!(theirs.contains("s3cret-theirs") && theirs.contains("demo"), "{theirs}");
+    assert!(!theirs.contains("s3cret-ours") && !theirs.contains("s3cret-key"), "{theirs}");
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_alerts() {
+    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
+    let flags = ["--verify", "--alert", "A", "--incident", "shift@100ms+100ms=1"];
+    let run = Cmd::to(&receiver.write_url()).starting_now().ticks(5, 100).and(&flags).start();
+    run.wait_for(r#""event":"waiting""#, 1);
+    run.signal("INT");
+    let run = run.wait();
+    run.assert_code(130);
+    assert_eq!(run.log().only("interrupted").get("exit_code").number(), 130);
 }

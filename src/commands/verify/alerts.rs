@@ -207,8 +207,8 @@ impl Judging<'_> {
                 reader.read_all(&alert.labels(), range, &mut found).map(|()| found)
             };
             let found: Vec<AllSeries> = match alerts.iter().map(read_one).collect() {
-                Err(ReadError::TooLarge) if chunk_ms > 1 => {
-                    chunk_ms /= 2;
+                Err(ReadError::TooLarge) if end.0 - start.0 > 1 => {
+                    chunk_ms = (end.0 - start.0) / 2;
                     continue;
                 }
                 found => found?,

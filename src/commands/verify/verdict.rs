@@ -169,11 +169,15 @@ pub(super) fn quoted(name: &str) -> String {
     format!("'{}'", Escaped(name))
 }
 
-/// Returns the labels of an alert's series that tell it from the others of that alert.
+/// Returns the labels of an alert's series that tell it from the others of that alert, with plain
+/// names.
 pub(super) fn shown_labels(labels: &Labels) -> LabelSet {
-    let is_shown = |(name, value): &(&String, &String)| {
+    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    let plain = labels.iter().map(|(name, value)| (name.replace(is_odd, "_"), value.clone()));
+    let is_shown = |(name, value): &(String, String)| {
         !OF_THE_ALERT.contains(&name.as_str()) && !value.is_empty()
     };
-    let shown = labels.iter().filter(is_shown);
-    LabelSet::new("ALERTS", shown.map(|(name, value)| (name.clone(), value.clone())).collect())
+    // Two may have become one.
+    let shown: Labels = plain.filter(is_shown).collect();
+    LabelSet::new("ALERTS", shown.into_iter().collect())
 }
