@@ -3,7 +3,7 @@
 //! `BACKFILL_SAMPLES=1000000` has the runs that something dies in be as long as that.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::proxy::Proxy;
 use crate::support::proxy::fault::Fault;
@@ -29,31 +29,21 @@ fn wide_open(setup: RealSetup) -> RealSetup {
     setup.out_of_order_time_window("3000d")
 }
 
-fn report_time(what: &str, past: &Window, took: Duration) {
-    println!("{what}: {} samples in {:.3} s", past.count(), took.as_secs_f64());
-}
-
 /// Pushes 21 days at 15 minutes and at one minute.
 #[track_caller]
 fn check_21_days(setup: impl Fn() -> RealSetup, relative_error_max: f64) {
     for step in [15 * 60, 60] {
         let Some(receiver) = setup().start() else { return };
         let past = Window::past(21 * DAY / step, step);
-        let start = Instant::now();
         past.backfill(&receiver.write_url()).assert_code(0);
-        report_time("21 days", &past, start.elapsed());
         let (stored, planned) = (past.stored(&receiver), past.planned());
         assert_within(&stored, &planned, relative_error_max);
     }
 }
 
 #[test]
-fn victoriametrics_has_21_days_within_its_precision() {
+fn each_receiver_has_21_days() {
     check_21_days(RealReceiver::victoriametrics, 2e-12);
-}
-
-#[test]
-fn prometheus3_has_21_days_to_the_bit() {
     check_21_days(|| RealReceiver::prometheus3().out_of_order_time_window("30d"), 0.0);
 }
 
@@ -88,14 +78,11 @@ fn trend_and_season_have_no_step_where_the_interval_changes() {
 fn check_killed_receiver(setup: RealSetup) {
     let Some(mut receiver) = setup.start() else { return };
     let past = long_past().and(&["--batch-size", "100"]);
-    let start = Instant::now();
     let run = past.start_backfill(&receiver.write_url());
     wait_for_samples(&receiver, 0.1 * past.count() as f64);
     receiver.kill();
     receiver.restart();
     let run = run.wait();
-    report_time("receiver killed", &past, start.elapsed());
-    println!("exit {}, {} unconfirmed", run.code, run.count("unconfirmed"));
     run.assert_says("Push failed: ");
     // One that had stored the batch in flight, and takes nothing older than its newest, cannot
     // say so; all the same it is there.
@@ -109,25 +96,7 @@ fn check_killed_receiver(setup: RealSetup) {
 #[test]
 fn all_is_there_once_after_the_receiver_was_killed() {
     check_killed_receiver(wide_open(RealReceiver::prometheus3()));
-}
-
-#[test]
-fn all_is_there_once_after_the_receiver_was_killed_that_takes_nothing_older() {
     check_killed_receiver(RealReceiver::prometheus3());
-}
-
-#[test]
-fn the_continuation_completes_what_a_killed_sender_left() {
-    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let past = long_past().and(&["--batch-size", "100"]);
-    let run = past.start_backfill(&receiver.write_url());
-    wait_for_samples(&receiver, 0.1 * past.count() as f64);
-    assert_eq!(run.kill().code, -9);
-    let stored = past.stored(&receiver);
-    assert!(!stored.is_empty() && stored.len() < past.count(), "it was killed in the middle");
-    // Its last request may be stored only now.
-    past.clone().and(&["--resume"]).backfill(&receiver.write_url()).assert_code(0);
-    assert_same_bits(&past.stored(&receiver), &past.planned());
 }
 
 /// Loses something of the third request; returns what ten batches of 100 came to.
@@ -150,23 +119,16 @@ fn check_lost(setup: RealSetup, fault: Fault, code: i32, unconfirmed: usize) {
     assert_same_bits(&past.stored(&receiver), &past.planned());
 }
 
+/// Where nothing older is taken, what may be stored is unconfirmed.
 #[test]
-fn a_batch_that_was_lost_on_the_way_is_sent_again() {
+fn a_batch_that_is_lost_is_sent_again_and_counted_as_the_receiver_takes_it() {
     check_lost(RealReceiver::prometheus3(), Fault::LoseRequest, 0, 0);
-}
-
-#[test]
-fn a_batch_whose_answer_was_lost_is_unconfirmed_where_nothing_older_is_taken() {
+    check_lost(wide_open(RealReceiver::prometheus3()), Fault::LoseAnswer, 0, 0);
     let faults = [Fault::LoseAnswer, Fault::StoreThen(500), Fault::StoreThen(503)];
     side_by_side(faults, |fault| {
         check_lost(RealReceiver::prometheus3(), fault, 1, 100);
         check_lost(RealReceiver::prometheus2(), fault, 1, 100);
     });
-}
-
-#[test]
-fn a_batch_whose_answer_was_lost_is_confirmed_where_it_is_taken_twice() {
-    check_lost(wide_open(RealReceiver::prometheus3()), Fault::LoseAnswer, 0, 0);
 }
 
 #[test]

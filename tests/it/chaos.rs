@@ -125,22 +125,3 @@ fn a_fan_out_over_two_requests_loses_nothing() {
     let (_, answer) = receiver.get(&format!("/api/v1/query?query={query}&time={time}"));
     assert!(answer.contains("\"2001\"]"), "whole series: {answer}");
 }
-
-#[test]
-fn an_outage_in_mid_run_delays_and_loses_nothing() {
-    let Some(mut receiver) = RealReceiver::prometheus2().start() else { return };
-    let window = Window::now(receiver.write_url(), "run=outage", 300, 20);
-    let push = window.start(&[]);
-    push.wait_for("[5/300]", 1);
-    receiver.stop();
-    thread::sleep(Duration::from_secs(3));
-    receiver.restart();
-    let run = push.wait();
-    run.assert_code(0);
-
-    let log = &run.stderr;
-    println!("{}", tail(log, 3));
-    assert!(log.contains("✗ Push failed: "), "the outage was noticed");
-    assert!(log.contains("300 planned = 300 accepted + 0 rejected"), "{}", tail(log, 30));
-    assert_same_bits(&window.stored(&receiver), &window.planned());
-}

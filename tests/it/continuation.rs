@@ -78,19 +78,6 @@ fn an_interrupted_run_continues_by_the_command_that_it_prints() {
     check_stored(&receiver, &window);
 }
 
-#[test]
-fn two_runs_of_one_origin_at_the_same_time_do_no_harm() {
-    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
-    // One that is an interval late is refused: they have seconds to start, and between two.
-    let window = Window::now(receiver.write_url(), "run=twice", 3, 4000);
-    let window = window.starting(now_ms() / 1000 * 1000 + 4000);
-    let runs: Vec<Running> = (0..4).map(|_| window.start(&[])).collect();
-    for run in runs {
-        run.wait().assert_code(0).assert_says("3 planned = 3 accepted");
-    }
-    check_stored(&receiver, &window);
-}
-
 /// At this pace one run can fall behind the other, which is then refused as out of order:
 /// said in its counts, without harm to what is stored.
 #[test]

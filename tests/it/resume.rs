@@ -38,26 +38,24 @@ fn check_whole(series: &Window, planned: usize) {
     series.check(TICKS, 0, &sum);
 }
 
+/// Nothing, a part, and all of it is there.
 #[test]
 fn what_is_missing_is_sent_and_no_more() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
-    let series = series(&receiver, "a=b");
-    series.push(0, 250);
-    let run = resume(&series);
-    run.assert_code(0).assert_says("Resuming: 750 of 1000 datapoints are missing");
-    run.assert_says("Summary: 750 planned = 750 accepted + 0 rejected");
-    check_whole(&series, 1000);
-    let run = resume(&series.clone().and(&["--log-format", "json"]));
-    run.assert_code(0).assert_says("Resuming: 0 of 1000 datapoints are missing");
-    assert_eq!(run.summary().counts(), [0; 5], "{}", run.stderr);
-}
-
-#[test]
-fn nothing_there_is_a_plain_backfill() {
-    let Some(receiver) = RealReceiver::prometheus3().start() else { return };
-    let series = series(&receiver, "a=b");
-    resume(&series).assert_code(0).assert_says("Summary: 1000 planned = 1000 accepted");
-    check_whole(&series, 1000);
+    for there in [0, 250] {
+        let series = series(&receiver, &format!("there={there}"));
+        if there > 0 {
+            series.push(0, there);
+        }
+        let missing = TICKS - there;
+        let run = resume(&series);
+        run.assert_code(0);
+        run.assert_says(&format!("Resuming: {missing} of 1000 datapoints are missing"));
+        run.assert_says(&format!("Summary: {missing} planned = {missing} accepted + 0 rejected"));
+        check_whole(&series, 1000);
+        let run = resume(&series.clone().and(&["--log-format", "json"]));
+        run.assert_ends(0, [0; 5]).assert_says("Resuming: 0 of 1000 datapoints are missing");
+    }
 }
 
 #[test]
@@ -117,6 +115,7 @@ fn holes_are_filled_where_late_samples_are_taken() {
             assert_eq!(run_printed_commands(&run), command_count, "{}", run.stderr);
             let resuming = run.stderr.matches(" --resume\n").count();
             assert_eq!(resuming, command_count, "{}", run.stderr);
+            run.assert_says("out_of_order_time_window");
         }
         check_whole(&series, 1000);
     });

@@ -62,20 +62,6 @@ fn verify_finds_what_differs_in_each_receiver() {
 }
 
 #[test]
-fn gaps_are_repaired_where_late_samples_are_taken() {
-    let setup = RealReceiver::prometheus3().out_of_order_time_window("1h");
-    let Some(receiver) = setup.start() else { return };
-    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
-    for first in [1, 20, 40] {
-        series.push(first, first + 10);
-    }
-    let run = series.check(60, 5, "60 planned = 30 matching + 30 missing + 0 different;");
-    run.assert_says("out_of_order_time_window");
-    assert_eq!(run_printed_commands(&run), 4, "{}", run.stderr);
-    series.check(60, 0, "60 planned = 60 matching");
-}
-
-#[test]
 fn samples_off_the_grid_are_unexpected_and_stale_markers_are_not() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
     let mut series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
@@ -171,18 +157,6 @@ fn check_resume(setup: RealSetup) {
 #[test]
 fn resume_after_twenty_kills_has_all_of_the_window() {
     side_by_side([RealReceiver::prometheus2(), RealReceiver::prometheus3()], check_resume);
-}
-
-#[test]
-fn resume_has_nothing_to_do_when_all_is_there() {
-    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
-    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
-    series.push(0, TICKS);
-    let run = series.clone().and(&["--resume", "--verify"]).run("", 0, TICKS);
-    run.assert_code(0).assert_says("Resuming: 0 of 100 datapoints are left");
-    run.assert_says("all 100 datapoints match");
-    let run = series.and(&["--resume", "--log-format", "json"]).run("", 0, TICKS);
-    assert_eq!(run.assert_code(0).summary().counts(), [0; 5], "{}", run.stderr);
 }
 
 /// The newest sample of the window is of another seed: in the middle, and at its end.
