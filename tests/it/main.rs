@@ -11,6 +11,7 @@
 )]
 
 mod accounting;
+mod alerts;
 mod backfill;
 mod bad_input;
 mod blocks;

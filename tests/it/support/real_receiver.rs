@@ -164,6 +164,18 @@ impl RealReceiver {
         self.address
     }
 
+    /// Returns whether it is a VictoriaMetrics.
+    pub(crate) fn is_victoriametrics(&self) -> bool {
+        self.setup.kind == Kind::VictoriaMetrics
+    }
+
+    /// Returns the promtool of its version, or else an older one; None, said aloud, when there is
+    /// none.
+    pub(crate) fn promtool(&self) -> Option<PathBuf> {
+        let is_own = self.setup.kind == Kind::Prometheus3 && in_bin("promtool3").is_file();
+        brought(if is_own { "promtool3" } else { "promtool2" })
+    }
+
     /// Returns where Prometheus has its blocks.
     pub(crate) fn data_folder(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -384,7 +396,7 @@ fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
 }
 
 /// Encodes `text` for a query string.
-fn percent_encoded(text: &str) -> String {
+pub(super) fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
@@ -392,7 +404,7 @@ fn percent_encoded(text: &str) -> String {
 }
 
 /// Reads `1700000000`, `1700000000.5` or `1700000000.123` as milliseconds, without a float.
-fn ms(seconds: &str) -> i64 {
+pub(super) fn ms(seconds: &str) -> i64 {
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     format!("{whole}{fraction:0<3}").parse().expect("milliseconds")
 }
