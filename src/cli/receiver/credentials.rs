@@ -37,37 +37,32 @@ pub(super) fn url_auth(
             check_trust(url, source, &place)?;
         }
     }
-    let [token, username, password] =
-        ["TOKEN", "USERNAME", "PASSWORD"].map(|name| format!("{prefix}_{name}"));
-    let without = |name: &str| format!("is set without {name}");
-    let unpaired = [without(&password), without(&username)];
-    let token = secret(&token, settings, check_token)?;
-    let username = settings.get(&username)?;
-    let password = secret(&password, settings, check_text)?;
-    match (token, username, password) {
-        (None, None, None) => Ok((Auth::None, String::new())),
-        (Some((place, token)), None, None) => Ok((Auth::Bearer(token), place)),
-        (None, Some(username), Some((place, password))) => {
-            check_text(&username.value)
-                .and(if username.value.contains(':') { Err("has a ':' in it") } else { Ok(()) })
-                .map_err(|problem| {
-                    BadInput::new(&username.place, None, problem, "set another one")
-                })?;
-            Ok((Auth::Basic { username: username.value, password }, place))
+    let token = secret(&format!("{prefix}_TOKEN"), settings, check_token)?;
+    let username = settings.get(&format!("{prefix}_USERNAME"))?;
+    let password = secret(&format!("{prefix}_PASSWORD"), settings, check_text)?;
+    let (place, problem, hint) = match (token, username, password) {
+        (None, None, None) => return Ok((Auth::None, String::new())),
+        (Some((place, token)), None, None) => return Ok((Auth::Bearer(token), place)),
+        (None, Some(Setting { place: name, value: username, .. }), Some((place, password))) => {
+            check_text(&username)
+                .and(if username.contains(':') { Err("has a ':' in it") } else { Ok(()) })
+                .map_err(|problem| BadInput::new(&name, None, problem, "set another one"))?;
+            return Ok((Auth::Basic { username, password }, place));
         }
-        (Some((place, _)), Some(Setting { place: other, .. }), _)
-        | (Some((place, _)), None, Some((other, _))) => {
-            let problem = format!("is set together with {other}");
-            Err(BadInput::new(&place, None, &problem, "keep the token or the password, not both")
-                .into())
+        (Some((place, _)), username, password) => {
+            let other =
+                username.map(|username| username.place).or(password.map(|(place, _)| place));
+            let problem = format!("is set together with {}", other.unwrap_or_default());
+            (place, problem, "keep the token or the password, not both")
         }
         (None, Some(Setting { place, .. }), None) => {
-            Err(BadInput::new(&place, None, &unpaired[0], "set both or none").into())
+            (place, format!("is set without {prefix}_PASSWORD"), "set both or none")
         }
         (None, None, Some((place, _))) => {
-            Err(BadInput::new(&place, None, &unpaired[1], "set both or none").into())
+            (place, format!("is set without {prefix}_USERNAME"), "set both or none")
         }
-    }
+    };
+    Err(BadInput::new(&place, None, &problem, hint).into())
 }
 
 /// Refuses to send a secret that was asked for to a URL that was only found.
