@@ -171,12 +171,9 @@ impl Report {
         fields: &[(&str, Field<'_>)],
         (message, command): (&str, &str),
     ) {
-        if !self.is_logged(level) {
-            return;
-        }
         let fields = [fields, &[("command", Field::Text(command))]].concat();
         let separator = if self.config.json { " " } else { "\n" };
-        self.put(self.line(level, event, &fields, &format!("{message}{separator}{command}")));
+        self.log(level, event, &fields, &format!("{message}{separator}{command}"));
     }
 
     fn line(
