@@ -211,10 +211,10 @@ pub struct Missing<'a> {
 impl Missing<'_> {
     /// Logs each range with the command that sends or verifies it; `what` says what became of it.
     pub fn print(&self, report: &Report, level: Level, what: impl Fn(&IndexRange) -> &'static str) {
-        if self.ranges.kept().is_empty() {
+        if self.ranges.listed().is_empty() {
             return;
         }
-        for range in self.ranges.kept() {
+        for range in self.ranges.listed() {
             let count = self.schedule.count(range.first..range.last + 1);
             let [first, last] = [range.first, range.last].map(|tick| self.rerun.grid.time_of(tick));
             let fields = [
@@ -257,7 +257,7 @@ impl Missing<'_> {
 
     /// Returns the ranges with their commands as a JSON array.
     pub fn json(&self) -> String {
-        let ranges = self.ranges.kept().iter().map(|range| {
+        let ranges = self.ranges.listed().iter().map(|range| {
             format!(
                 r#"{{"first":{},"last":{},"command":{}}}"#,
                 self.rerun.grid.time_of(range.first).0,

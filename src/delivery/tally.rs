@@ -21,7 +21,7 @@ pub enum Fate {
     Unconfirmed,
 }
 
-/// Ranges beyond this many are counted, not kept.
+/// Ranges beyond this many are counted, not listed.
 const RANGE_COUNT_MAX: usize = 10;
 
 /// A contiguous range of grid indices, both ends included.
@@ -44,10 +44,10 @@ pub enum Remedy {
     Verify,
 }
 
-/// Ranges of ticks, of which the first ten are kept and the others counted.
+/// Ranges of ticks, of which the first ten are listed and the others counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges {
-    kept: Vec<IndexRange>,
+    listed: Vec<IndexRange>,
     count: u64,
     last: Option<Last>,
 }
@@ -64,27 +64,28 @@ struct Last {
 impl Ranges {
     /// Adds a range, which joins the one before where it follows it; ranges come in order.
     pub fn add(&mut self, range: IndexRange) {
-        let index = self.last.map_or(range.last, |last| last.index.max(range.last));
-        let before = self.last.replace(Last { index, remedy: range.remedy, next: index + 1 });
-        let joins = before.is_some_and(|before| match range.first {
-            first if first <= before.index => true,
-            first => first <= before.next && range.remedy == before.remedy,
-        });
-        if !joins {
-            self.count += 1;
-            if self.kept.len() < RANGE_COUNT_MAX {
-                self.kept.push(range);
+        let IndexRange { first, last, remedy } = range;
+        match &mut self.last {
+            Some(before)
+                if first <= before.index || (first <= before.next && remedy == before.remedy) =>
+            {
+                before.index = before.index.max(last);
+                before.next = before.index + 1;
+                // Of one tick, whose requests fared differently, the worse.
+                before.remedy = before.remedy.max(remedy);
+                if self.count == self.listed.len() as u64
+                    && let Some(range) = self.listed.last_mut()
+                {
+                    (range.last, range.remedy) = (before.index, before.remedy);
+                }
             }
-            return;
-        }
-        if let (Some(before), Some(last)) = (before, &mut self.last) {
-            // Of one tick, whose requests fared differently, the worse.
-            last.remedy = last.remedy.max(before.remedy);
-        }
-        if self.count <= RANGE_COUNT_MAX as u64
-            && let (Some(current), Some(last)) = (self.kept.last_mut(), self.last)
-        {
-            (current.last, current.remedy) = (last.index, last.remedy);
+            _ => {
+                self.count += 1;
+                if self.listed.len() < RANGE_COUNT_MAX {
+                    self.listed.push(range);
+                }
+                self.last = Some(Last { index: last, remedy, next: last + 1 });
+            }
         }
     }
 
@@ -100,20 +101,20 @@ impl Ranges {
         self.last.is_some_and(|last| last.index >= index)
     }
 
-    /// Returns the ranges that were kept.
-    pub fn kept(&self) -> &[IndexRange] {
-        &self.kept
+    /// Returns the ranges that are listed.
+    pub fn listed(&self) -> &[IndexRange] {
+        &self.listed
     }
 
     /// Returns the ticks from the first in any range to the last.
     pub fn span(&self) -> Option<Range<u64>> {
-        let first = self.kept.first()?.first;
+        let first = self.listed.first()?.first;
         self.last.map(|last| first..last.index + 1)
     }
 
-    /// Returns how many ranges there are beside those kept.
+    /// Returns how many ranges there are besides those listed.
     pub fn more_count(&self) -> u64 {
-        self.count - self.kept.len() as u64
+        self.count - self.listed.len() as u64
     }
 }
 
@@ -344,7 +345,7 @@ impl Tally {
 
     /// Tells whether a tick that wants sending again is older than one that was accepted.
     pub fn is_older_missing(&self) -> bool {
-        let mut to_send = self.missing.kept.iter().filter(|range| range.remedy == Remedy::Send);
+        let mut to_send = self.missing.listed.iter().filter(|range| range.remedy == Remedy::Send);
         let is_older = match (to_send.next(), self.last_accepted) {
             (Some(range), Some(accepted)) => range.first < accepted,
             _ => false,
@@ -393,20 +394,20 @@ mod tests {
         }
         tally.give_up_before(107);
         let expected = [range(101, 101), doubtful(102, 102), range(104, 109)];
-        assert_eq!(tally.missing().kept(), expected);
+        assert_eq!(tally.missing().listed(), expected);
         assert_eq!((tally.undelivered, tally.not_yet_due()), (3, 3));
     }
 
     #[test]
-    fn ten_ranges_are_kept_and_the_others_counted() {
+    fn ten_ranges_are_listed_and_the_others_counted() {
         let mut tally = new(0, 60, 1);
         for index in 0..60 {
             let fate = if index % 2 == 0 { Fate::Accepted } else { Fate::Rejected };
             tally.settle(index, 1, fate);
         }
         let ranges = tally.missing();
-        assert_eq!((ranges.kept().len(), ranges.more_count()), (10, 20));
-        assert_eq!(ranges.kept()[9], range(19, 19));
+        assert_eq!((ranges.listed().len(), ranges.more_count()), (10, 20));
+        assert_eq!(ranges.listed()[9], range(19, 19));
     }
 
     #[test]
@@ -417,7 +418,7 @@ mod tests {
         tally.settle(1, 3, Fate::Rejected);
         tally.settle(1, 2, Fate::Accepted);
         assert_eq!((tally.accepted, tally.not_yet_due()), (7, 5));
-        assert_eq!(tally.missing().kept(), [range(1, 2)]);
+        assert_eq!(tally.missing().listed(), [range(1, 2)]);
         tally.give_up_before(3);
         assert_eq!((tally.undelivered, tally.not_yet_due()), (5, 0));
     }
@@ -435,7 +436,7 @@ mod tests {
         tally.settle_open();
         assert_eq!((tally.accepted, tally.unconfirmed, tally.not_yet_due()), (3, 3, 2));
         assert!(!tally.is_older_missing());
-        assert_eq!(tally.missing().kept(), [doubtful(1, 2), range(3, 3)]);
+        assert_eq!(tally.missing().listed(), [doubtful(1, 2), range(3, 3)]);
         tally.leave_open(100);
         tally.settle_open();
         assert_eq!((tally.unconfirmed, tally.not_yet_due()), (5, 0));
@@ -447,7 +448,7 @@ mod tests {
         tally.settle_part(&[(0..10, 1)], 4, Fate::Rejected);
         assert_eq!((tally.accepted, tally.rejected), (4, 6));
         tally.settle_part(&[(10..20, 1)], 9, Fate::Unconfirmed);
-        assert_eq!(tally.missing().kept(), [range(0, 5), doubtful(10, 10)]);
+        assert_eq!(tally.missing().listed(), [range(0, 5), doubtful(10, 10)]);
         assert!(tally.is_older_missing());
         assert_eq!(tally.last_accepted_if_newest(), Some(19));
     }
@@ -459,7 +460,7 @@ mod tests {
         tally.settle_part(&[(10..20, 2)], 13, Fate::Rejected);
         (20..30).for_each(|index| tally.settle(index, 2, Fate::Accepted));
         assert_eq!((tally.accepted, tally.rejected), (33, 27));
-        assert_eq!(tally.missing().kept(), [range(0, 9), doubtful(10, 19)]);
+        assert_eq!(tally.missing().listed(), [range(0, 9), doubtful(10, 19)]);
     }
 
     #[test]
@@ -468,10 +469,10 @@ mod tests {
         for fate in [Fate::Rejected, Fate::Unconfirmed, Fate::Rejected] {
             tally.settle(0, 2, Fate::Rejected);
             tally.settle(0, 2, fate);
-            assert_eq!(tally.missing.kept().len(), 1);
+            assert_eq!(tally.missing.listed().len(), 1);
             tally = Tally { missing: tally.missing, ..new(0, 3, 4) };
         }
-        assert_eq!(tally.missing.kept(), [doubtful(0, 0)]);
+        assert_eq!(tally.missing.listed(), [doubtful(0, 0)]);
     }
 
     #[test]
@@ -483,10 +484,10 @@ mod tests {
         let mut given_up = tally.clone();
         given_up.give_up_before(110);
         assert_eq!((given_up.undelivered, given_up.not_yet_due()), (7, 0));
-        assert_eq!(given_up.missing().kept(), [range(102, 109)]);
+        assert_eq!(given_up.missing().listed(), [range(102, 109)]);
         // All of it is settled before the window ends.
         tally.settle(104, 7, Fate::Accepted);
-        assert_eq!((tally.exit(), tally.missing().kept()), (Exit::Success, &[][..]));
+        assert_eq!((tally.exit(), tally.missing().listed()), (Exit::Success, &[][..]));
     }
 
     #[test]

@@ -40,7 +40,7 @@ enum Dot {
     Line,
 }
 
-/// What is kept of some samples.
+/// A summary of some samples.
 #[derive(Clone, Copy)]
 pub(super) struct Extent {
     pub(super) min: f64,

@@ -202,7 +202,7 @@ impl Findings {
         }
         let Plan { model, window, .. } = verify.plan;
         let age_ms = verify.clock.now().0 - model.grid.time_of(window.first_index).0;
-        let oldest = self.missing_ticks.kept().first().map(|range| range.first);
+        let oldest = self.missing_ticks.listed().first().map(|range| range.first);
         if self.is_lossy && age_ms > RETENTION_MIN_MS && oldest == Some(window.first_index) {
             let text = "The oldest datapoints are missing: VictoriaMetrics drops what is older \
                         than its -retentionPeriod, by default a month";
@@ -238,7 +238,7 @@ impl Findings {
     }
 
     fn is_older_missing(&self) -> bool {
-        let first = self.missing_ticks.kept().first();
+        let first = self.missing_ticks.listed().first();
         first.zip(self.last_there).is_some_and(|(range, last)| range.first < last)
     }
 }
