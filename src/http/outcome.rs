@@ -7,7 +7,7 @@ use ureq::http::Uri;
 use ureq::{Proxy, Timeout};
 
 use super::resolver::host_and_port;
-use super::tls_errors::{BROKEN_TLS, tls_problem};
+use super::tls_errors::{BROKEN_TLS, TlsProblem, tls_problem};
 use super::{Secrets, Target};
 use crate::error::Escaped;
 
@@ -116,43 +116,41 @@ pub(super) fn failure(
 ) -> Outcome {
     let text = secrets.hide(&error.to_string());
     let text = text.strip_prefix("io: ").unwrap_or(&text);
-    let mut peer = if is_begun { &route.whole } else { &route.first };
-    let problem = if let Some(tls) = tls_problem(text) {
-        peer = &route.whole;
-        match tls.is_certificate {
-            true => return Outcome::Blocked { reason: format!("{peer}: {}", Escaped(&tls.words)) },
-            false if is_begun => BROKEN_TLS.into(),
-            false => tls.words,
-        }
-    } else {
-        match error {
-            ureq::Error::ConnectProxyFailed(_) => return route.not_connected(text),
-            // From our resolver.
-            ureq::Error::Other(reason) => format!("{reason}{}", route.name_hint),
-            ureq::Error::HostNotFound => {
-                format!("the host name has no address{}", route.name_hint)
-            }
-            ureq::Error::Timeout(Timeout::Resolve) => "timed out looking up the host name".into(),
-            ureq::Error::Io(error) => io_words(error),
-            error => {
-                peer = &route.whole;
-                match error {
-                    ureq::Error::Timeout(Timeout::Connect) => "timed out while connecting".into(),
-                    ureq::Error::Timeout(_) => "timed out without an answer".into(),
-                    ureq::Error::LargeResponseHeader(..) => {
-                        "the answer has more than 64 KiB of headers".into()
-                    }
-                    ureq::Error::Protocol(_) => {
-                        let detail = text.rsplit(": ").next().unwrap_or_default();
-                        format!("the answer is not valid HTTP/1 ({detail})")
-                    }
-                    _ => text.to_owned(),
-                }
-            }
-        }
+    let Route { whole, first, name_hint } = route;
+    let nearest = if is_begun { whole } else { first };
+    let retryable = |peer: &str, problem: &str| {
+        let reason = format!("{peer}: {}", Escaped(problem));
+        Outcome::Retryable { after: None, maybe_stored: is_begun, reason }
     };
-    let reason = format!("{peer}: {}", Escaped(&problem));
-    Outcome::Retryable { after: None, maybe_stored: is_begun, reason }
+    match (tls_problem(text), error) {
+        (Some(TlsProblem { is_certificate: true, words }), _) => {
+            Outcome::Blocked { reason: format!("{whole}: {}", Escaped(&words)) }
+        }
+        (Some(_), _) if is_begun => retryable(whole, BROKEN_TLS),
+        (Some(TlsProblem { words, .. }), _) => retryable(whole, &words),
+        (_, ureq::Error::ConnectProxyFailed(_)) => route.not_connected(text),
+        // From our resolver.
+        (_, ureq::Error::Other(reason)) => retryable(nearest, &format!("{reason}{name_hint}")),
+        (_, ureq::Error::HostNotFound) => {
+            retryable(nearest, &format!("the host name has no address{name_hint}"))
+        }
+        (_, ureq::Error::Io(error)) => retryable(nearest, &io_words(error)),
+        (_, ureq::Error::Timeout(Timeout::Resolve)) => {
+            retryable(nearest, "timed out looking up the host name")
+        }
+        (_, ureq::Error::Timeout(Timeout::Connect)) => {
+            retryable(whole, "timed out while connecting")
+        }
+        (_, ureq::Error::Timeout(_)) => retryable(whole, "timed out without an answer"),
+        (_, ureq::Error::LargeResponseHeader(..)) => {
+            retryable(whole, "the answer has more than 64 KiB of headers")
+        }
+        (_, ureq::Error::Protocol(_)) => {
+            let detail = text.rsplit(": ").next().unwrap_or_default();
+            retryable(whole, &format!("the answer is not valid HTTP/1 ({detail})"))
+        }
+        _ => retryable(whole, text),
+    }
 }
 
 fn io_words(error: &io::Error) -> String {
