@@ -15,6 +15,7 @@ mod alerts;
 mod backfill;
 mod bad_input;
 mod blocks;
+mod burn_rate;
 mod chaos;
 mod connections;
 mod continuation;
