@@ -12,42 +12,42 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::error::Exit;
 use crate::series::TimestampMs;
 
-/// No wait goes on longer than this without a look at the wall clock.
+/// A wait checks the wall clock at least this often.
 pub const SLICE_MAX: Duration = Duration::from_secs(1);
-/// The wall clock is taken to have been set when it moved this much apart from the steady one.
+/// The wall clock counts as set when it and the steady clock differ by this much more than before.
 const STEP_MIN_MS: i64 = 1000;
-/// What a request under way is given to finish after a signal.
+/// How long a request may take to finish after a signal.
 const REQUEST_GRACE: Duration = Duration::from_millis(1000);
-/// What the main thread is given to end after its request was cancelled.
+/// How long the main thread may take to end after its request was cancelled.
 const CANCEL_GRACE: Duration = Duration::from_millis(600);
-/// What the summary is given: the log that it goes to may have no reader.
+/// How long printing the summary may take: nobody may be reading the log.
 const FINISH_GRACE: Duration = Duration::from_millis(400);
-/// A signal that follows the first within this is the same one: `timeout` signals the process and
-/// its group, and a closing terminal hangs up twice.
+/// A second signal within this time counts as the first one: `timeout` signals the process and its
+/// group, and a closing terminal sends SIGHUP twice.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 /// A wait that a signal ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interrupted;
 
-/// The time and the means to let it pass.
+/// The time, and a way to wait.
 pub trait Clock {
     /// Returns the wall clock, in whole milliseconds, rounded down.
     fn now(&self) -> TimestampMs;
 
-    /// Returns what is left until the wall clock shows `time`; nothing when it does.
+    /// Returns the time until the wall clock shows `time`; zero when it is past.
     fn left_until(&self, time: TimestampMs) -> Duration {
         let left_ms = time.0.saturating_sub(self.now().0);
         Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
     }
 
-    /// Returns what has passed on a steady clock since some fixed moment.
+    /// Returns the time since a fixed moment, on a clock that nobody can set.
     fn steady(&self) -> Duration;
 
-    /// Lets `duration` pass.
+    /// Waits for `duration`.
     ///
     /// # Errors
-    /// `Interrupted` at once when a signal came or comes.
+    /// `Interrupted` as soon as a signal has come.
     fn sleep(&self, duration: Duration) -> Result<(), Interrupted>;
 
     /// Tells whether a signal has come.
@@ -93,7 +93,7 @@ pub struct SystemClock {
     interrupt: Arc<Interrupt>,
 }
 
-/// Set once, by the first signal; wakes whoever sleeps.
+/// Set once, by the first signal, which also ends a sleep.
 #[derive(Debug, Default)]
 struct Interrupt {
     is_set: Mutex<bool>,
@@ -157,14 +157,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// What ends a run that goes on after a signal. Each step is for when the one before did not.
+/// The steps that end a run after a signal, each for when the one before it did not.
 pub struct Shutdown {
     /// Cancels the request under way.
     pub cancel: Step,
-    /// Does what is to be done before the process ends; the main thread is stuck, and may hold any
-    /// lock. The process ends soon after, whether this has returned or not.
+    /// The last work before the process ends. The main thread is stuck and may hold any lock; the
+    /// process ends soon after, whether this has returned or not.
     pub finish: Step,
-    /// Does what takes no time before the process ends at once.
+    /// The work that takes no time, before the process ends at once.
     pub discard: Step,
 }
 
@@ -184,8 +184,8 @@ impl SystemClock {
     /// Under nohup, where SIGHUP is ignored, nothing is installed, so that the run outlives the
     /// terminal: ctrlc can only take all three signals or none.
     pub fn watch_signals(&self, shutdown: Shutdown) {
-        // ctrlc takes the signals before it starts its thread: where no thread can be had, nobody
-        // would hear them.
+        // ctrlc blocks the signals before it starts its thread: without a thread nothing would
+        // react to them.
         if is_hangup_ignored() || thread::Builder::new().spawn(|| ()).is_err() {
             return;
         }
@@ -197,7 +197,7 @@ impl SystemClock {
                 first = Some(Instant::now());
                 interrupt.set();
                 let shutdown = Arc::clone(&shutdown);
-                // This thread has the second signal to wait for.
+                // This thread waits for the second signal.
                 on_another_thread(move || end_stuck_run(&shutdown));
             }
             Some(first) if first.elapsed() < SAME_SIGNAL => {}
@@ -206,19 +206,18 @@ impl SystemClock {
                 exit();
             }
         };
-        // Without a handler a signal ends the process as it would any other; that is no reason
-        // not to run.
+        // Without a handler a signal ends the process as it does any other: good enough to run.
         drop(ctrlc::set_handler(handler));
     }
 }
 
-/// Gives the main thread time to end, and then ends the process from whatever it is stuck in.
+/// Gives the main thread time to end, then ends the process.
 fn end_stuck_run(shutdown: &Arc<Shutdown>) {
     thread::sleep(REQUEST_GRACE);
     (shutdown.cancel)();
     thread::sleep(CANCEL_GRACE);
     let finishing = Arc::clone(shutdown);
-    // It gets stuck itself in a log that nobody reads, or in a lock that the main thread holds.
+    // This can block, too: on a log that nobody reads, or on a lock of the main thread.
     on_another_thread(move || {
         (finishing.finish)();
         exit();
@@ -228,7 +227,7 @@ fn end_stuck_run(shutdown: &Arc<Shutdown>) {
     exit();
 }
 
-/// Does `work` on another thread; on this one where no thread is to be had.
+/// Does `work` on another thread, or on this one if no thread can be started.
 fn on_another_thread(work: impl Fn() + Clone + Send + 'static) {
     if thread::Builder::new().spawn(work.clone()).is_err() {
         work();

@@ -30,7 +30,7 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-/// What stops a command before or beside its datapoints.
+/// An error that ends the program.
 #[derive(Debug)]
 pub enum Error {
     /// A flag, a variable or a line of `.env` that cannot be used.

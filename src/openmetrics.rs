@@ -22,7 +22,7 @@ pub fn family_name(metric_name: &str, metric_type: MetricType) -> Option<&str> {
     }
 }
 
-/// Returns the lines in front of a metric's samples.
+/// Returns the lines before a metric's samples.
 ///
 /// # Panics
 /// When the metric has no `family_name`.
@@ -57,7 +57,7 @@ pub fn series_name(labels: &LabelSet) -> String {
 
 /// The lines of one series.
 pub struct Lines {
-    /// Everything in front of the value.
+    /// Everything before the value.
     prefix: String,
 }
 

@@ -18,8 +18,8 @@ pub struct Plan {
     pub metric_name: String,
     /// One label set a series, `__name__` included, in the order given; then those of the truth.
     pub label_sets: Vec<LabelSet>,
-    /// The metric beside it that has the truth: of each series one more, 1 inside its incidents
-    /// and 0 outside.
+    /// The metric of the truth, if it was asked for: one more series for each, 1 inside its
+    /// incidents and 0 outside.
     pub truth: Option<Truth>,
     /// HELP of the metric.
     pub description: String,
@@ -74,7 +74,7 @@ impl Plan {
         self.label_sets.len() / (1 + usize::from(self.truth.is_some()))
     }
 
-    /// Returns series `k`, which is none of the truth.
+    /// Returns series `k`, which must not be one of the truth.
     pub fn series(&self, k: usize) -> Series {
         let series = self.model.with_seed_plus(u32::try_from(k).expect("series are bounded"));
         let incidents = self.by_series.get(k).cloned().unwrap_or_default();
@@ -116,7 +116,7 @@ impl Plan {
         with_samples.map(time_series).collect()
     }
 
-    /// Returns the time from the first tick to behind the last one, end excluded.
+    /// Returns the times from the first tick to the one after the last.
     pub fn times(&self) -> Range<TimestampMs> {
         let grid = self.model.grid;
         grid.time_of(self.window.first_index)..grid.time_of(self.window.end_index())
@@ -145,7 +145,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Returns the index behind the last tick.
+    /// Returns the index after the last tick.
     pub fn end_index(self) -> u64 {
         self.first_index + self.tick_count
     }

@@ -1,6 +1,6 @@
 //! The command line as typed: a verb, and flags with their values.
 //!
-//! No IO and no cross-checks: units are applied by whoever asks for a flag.
+//! No IO and no cross-checks: the callers apply units.
 
 use std::ffi::OsString;
 

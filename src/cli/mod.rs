@@ -31,18 +31,18 @@ use crate::error::Error;
 use crate::report::OutputConfig;
 use crate::series::TimestampMs;
 
-/// What the command line asks for, and how it is to be told of.
+/// What the command line asks for.
 #[derive(Debug)]
 pub struct CommandLine {
     /// What to do.
     pub command: Command,
-    /// How it speaks.
+    /// What is logged, and in which form.
     pub output: OutputConfig,
-    /// What was noticed while checking, for the log's first lines.
+    /// Warnings, for the log's first lines.
     pub warnings: Vec<String>,
 }
 
-/// What is to be done.
+/// The command to run.
 #[derive(Debug)]
 pub enum Command {
     /// Print this text to stdout.

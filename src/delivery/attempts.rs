@@ -13,13 +13,13 @@ use crate::remote_write::{
 use crate::report::{Field, Level};
 use crate::series::TimestampMs;
 
-/// A receiver's clock is remarked on when it is further than this from ours.
+/// A receiver's clock that differs from ours by more than this is warned of.
 const CLOCK_SKEW_MAX_MS: u64 = 5000;
-/// What a backoff waits for, in the terminal's status line.
+/// What the status line says during a backoff.
 const NEXT_ATTEMPT: &str = "next attempt";
 /// Why a 2xx does not count as an answer to a 2.0 message.
 const NOT_UNDERSTOOD: &str = "2xx without Written headers: the 2.0 message was not understood";
-/// What helps a backfill that is refused at its first batch.
+/// The hint for a backfill that is refused at its first batch.
 const RESUME_HINT: &str = "a part of the window may be there already: backfill --resume sends \
                            only what is missing";
 
@@ -59,7 +59,7 @@ impl Request {
 }
 
 impl Delivery<'_> {
-    /// Tells whether nothing more is to be tried: the run's last sample is long due.
+    /// Tells whether delivery gives up: the run's last sample has been due for too long.
     pub fn is_over(&self) -> bool {
         self.is_failing() && self.flush_left().is_zero()
     }
@@ -132,7 +132,7 @@ impl Delivery<'_> {
         self.wait_until(newest, NEXT_ATTEMPT)
     }
 
-    /// Returns how delivery ended; none for another attempt.
+    /// Returns how delivery ended, or `None` for another attempt.
     fn react(&mut self, reply: Reply, request: &mut Request) -> Option<Delivered> {
         let written = samples_written(self.version, &reply);
         if self.version == Version::V2
@@ -173,7 +173,7 @@ impl Delivery<'_> {
             Outcome::Retryable { after, maybe_stored, reason } => {
                 request.maybe_stored |= maybe_stored;
                 if request.maybe_stored {
-                    // For whoever ends the run while the next attempt is stuck in a connect.
+                    // For the shutdown, if the next attempt is stuck in a connect.
                     self.summary.tally().leave_open(request.sample_count);
                 }
                 self.failed(after, &reason, request)
@@ -238,7 +238,7 @@ impl Delivery<'_> {
         self.summary.tally().is_anything_answered = true;
     }
 
-    /// Deals with a final answer; it has no status where a 2xx does not count.
+    /// Handles a final answer; it has no status when it is a 2xx that does not count.
     fn rejected(&mut self, status: Option<u16>, reason: &str, request: &Request) -> Delivered {
         let report = &self.summary.report;
         let mut fields = vec![("error", Field::Text(reason))];
@@ -249,13 +249,13 @@ impl Delivery<'_> {
         };
         let text = format!("✗ Push rejected: {reason}{doubt}");
         report.log(Level::Error, "rejected", &fields, &text);
-        // What a receiver says to samples that it has already.
+        // The answers to samples that the receiver has already.
         let may_be_there = matches!(status, Some(400 | 409));
         if request.maybe_stored && may_be_there {
             return Delivered::Settled(fate);
         }
         self.rejections_in_a_row += 1;
-        // About who sends, and where to, and not about the samples.
+        // About access and the address, not about the samples.
         let is_about_access = matches!(status, Some(300..=399 | 401 | 403 | 404 | 405 | 407));
         let is_hopeless = is_about_access || self.rejections_in_a_row >= self.rejections_max;
         let is_refused = is_hopeless && !self.is_anything_accepted;
@@ -279,7 +279,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Decides about the next attempt; returns how delivery ended where there is none.
+    /// Schedules the next attempt, or returns how delivery ended.
     fn failed(
         &mut self,
         after: Option<Duration>,
@@ -313,8 +313,8 @@ impl Delivery<'_> {
         None
     }
 
-    /// Returns what is left of the time for what is pending after the last sample is due.
-    /// An answer meanwhile starts it anew: a run that catches up is not cut off.
+    /// Returns the time left for pending samples after the last one is due. Each answer restarts
+    /// it, so that a run that catches up is not cut off.
     fn flush_left(&self) -> Duration {
         let steady = self.clock.steady();
         let since_due = self.clock.now().0.saturating_sub(self.last_due.0);

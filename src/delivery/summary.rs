@@ -1,5 +1,6 @@
-//! The end of a run in words: the counts, and the commands that send what is missing; by the main
-//! thread, or by the signal's when that one is stuck. On the way, the terminal's status line.
+//! The summary of a run: its counts, and the commands that send what is missing. The main thread
+//! prints it, or the signal handler's thread when the main thread is stuck. Also the status line
+//! that is shown during a wait.
 
 use std::mem;
 use std::ops::Range;
@@ -20,7 +21,7 @@ use crate::series::{Schedule, TimestampMs};
 /// A shorter wait would make the status line flicker.
 const WAIT_SHOWN_MIN: Duration = Duration::from_millis(500);
 
-/// How a run ended, beside its counts.
+/// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Every tick was dealt with.
@@ -60,7 +61,7 @@ impl Summary {
         self.rerun.grid.time_of(tally.ticks.end.saturating_sub(1))
     }
 
-    /// Leaves out of a run that has not begun all but `missing` samples of these ticks.
+    /// Reduces a run that has not begun to `missing` samples of these ticks.
     pub fn begin_with(&self, ticks: Range<u64>, missing: u64) {
         let mut tally = self.tally();
         *tally = Tally::new(&tally.schedule, ticks);
@@ -76,12 +77,12 @@ impl Summary {
         let summary = Arc::clone(self);
         let finish = move || {
             let mut tally = summary.tally();
-            // Stuck in a connect or a name look-up: this attempt sent nothing. One before it may
-            // have.
+            // An attempt that is stuck in a connect or a name look-up has sent nothing; one before
+            // it may have.
             tally.settle_open();
             summary.give_up(&mut tally, clock.now());
             summary.print_held(&tally, Ending::Interrupted);
-            // Held to the end of the process: the main thread may come free just now.
+            // Held until the process ends: the main thread must not count any more.
             mem::forget(tally);
         };
         let cancel = move || cancellers.iter().for_each(Canceller::cancel);
@@ -112,7 +113,7 @@ impl Summary {
             return;
         }
         let tally = self.tally();
-        // None where the clock was set back to before what was dealt with.
+        // Empty when the clock was set back.
         let due = tally.next_index()..self.due_end(&tally, now);
         let pending = tally.schedule.tick_count(due);
         let (seconds, done) =

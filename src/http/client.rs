@@ -17,10 +17,10 @@ use super::{Outcome, ProxySetting, Secrets, Target, dates, redacted};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
 
-/// How the program names itself.
+/// The program's name in requests.
 pub(super) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-/// What is read of a body that the caller does not want: an error's is logged; a success's is
-/// read so that the connection can be used again.
+/// How much is read of a body that the caller does not want: of an error for the log, of a success
+/// so that the connection can be used again.
 const BODY_BYTES_MAX: usize = 1024;
 /// How long such a body is read, at most.
 const BODY_TIME_MAX: Duration = Duration::from_secs(1);

@@ -32,15 +32,15 @@ pub enum Outcome {
         /// For the log.
         reason: String,
     },
-    /// Nothing gets through: one end does not accept a certificate, or a proxy refuses.
+    /// No request can get through: a certificate is not accepted, or a proxy refuses.
     Blocked {
         /// For the log.
         reason: String,
     },
 }
 
-/// Returns the hint for a status that is about access, for the log; `auth_source` names the
-/// variable of the credentials, and is empty where there are none.
+/// Returns the hint for a status that is about access. `auth_source` is the variable that the
+/// credentials come from; empty without credentials.
 pub fn status_hint(status: u16, auth_source: &str) -> Option<String> {
     let hint = match status {
         300..=399 => {
@@ -107,7 +107,7 @@ pub(super) fn not_sent(reason: String) -> Outcome {
 }
 
 /// Classifies an attempt that got no valid answer. `is_begun` says whether any of its body was
-/// written, which comes after the connect and the TLS handshake; until then nothing is stored.
+/// written, which happens after the connect and the TLS handshake: before, nothing is stored.
 pub(super) fn failure(
     error: &ureq::Error,
     is_begun: bool,

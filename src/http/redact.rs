@@ -13,9 +13,9 @@ pub const REDACTED: &str = "REDACTED";
 /// Query parameters whose values are shown: they name a place, not a user.
 const SHOWN_PARAMETERS: [&str; 5] = ["db", "rp", "precision", "tenant", "extra_label"];
 
-/// Shorter secrets are replaced only as whole words: as a part of other words they are chance.
+/// Shorter secrets are replaced only as whole words: inside other words they are a coincidence.
 const REPLACED_ANYWHERE_BYTES_MIN: usize = 8;
-/// This much of a secret's beginning, at the end of a text, is a secret that was cut off.
+/// A text that ends with this much of a secret's beginning ends with a secret that was cut off.
 const BEGINNING_BYTES_MIN: usize = 4;
 
 /// The secrets of a request, in every form in which an answer may quote them; long ones first.

@@ -1,6 +1,6 @@
 //! Secrets: given, or in files that are read again for each request.
 //!
-//! None is ever printed, and no read blocks a run.
+//! They are never printed, and reading them never blocks a run.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -111,10 +111,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is wrong with a secret, in words that do not show it.
+/// What is wrong with a secret; the text does not contain it.
 pub type Problem = &'static str;
 
-/// Checks what goes after `Bearer`.
+/// Checks a bearer token.
 /// Source: RFC 6750, section 2.1, but for any visible ASCII.
 ///
 /// # Errors
@@ -123,10 +123,10 @@ pub fn check_token(token: &str) -> Result<(), Problem> {
     check_text(token)?;
     let scheme = token.split(char::is_whitespace).next().unwrap_or_default();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Err("begins with 'Bearer', which is to be left out");
+        return Err("begins with 'Bearer', which is added for you");
     }
     if !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err("has a character in it that no token has");
+        return Err("has a character that a token cannot have");
     }
     Ok(())
 }

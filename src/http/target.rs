@@ -1,6 +1,6 @@
 //! A receiver: where it is, how to reach it and with which credentials.
 //!
-//! What holds a secret is never printed.
+//! Secrets are never printed.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,18 +1,18 @@
-//! What goes wrong with TLS, in words: rustls' own texts are for programmers.
+//! TLS problems in words for users: rustls' own texts are for programmers.
 
 use std::path::Path;
 
 /// A problem that rustls reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TlsProblem {
-    /// Whether one end does not accept the other's certificate, which is so at every attempt.
+    /// Whether one end does not accept the other's certificate, so that every attempt will fail.
     pub(super) is_certificate: bool,
-    /// What to log.
+    /// The text for the log.
     pub(super) words: String,
 }
 
-/// What comes after a connection was TLS.
-pub(super) const BROKEN_TLS: &str = "what came is not valid TLS";
+/// The text for a connection that breaks after its TLS handshake.
+pub(super) const BROKEN_TLS: &str = "the answer is not valid TLS";
 
 const NOTHING_IN_COMMON: &str = "it has no version or cipher of TLS in common with this program, \
                                  which speaks 1.2 and 1.3";
@@ -37,7 +37,7 @@ pub(super) fn tls_problem(text: &str) -> Option<TlsProblem> {
         } else if let Some(alert) = text.strip_prefix("received fatal alert: ") {
             received(alert)
         } else if text.contains("InvalidContentType") {
-            (false, "no TLS is spoken there; is it http in place of https?".into())
+            (false, "it does not speak TLS; should the URL begin with http://?".into())
         } else if text.starts_with("peer is incompatible") {
             (false, NOTHING_IN_COMMON.into())
         } else if BROKEN.iter().any(|broken| text.starts_with(broken)) {
@@ -99,7 +99,7 @@ fn received(alert: &str) -> (bool, String) {
     }
 }
 
-/// Returns what to try when the issuer is unknown: the host may know it.
+/// Returns the hint for an unknown issuer, which the host may trust.
 fn roots_hint() -> String {
     const HOST_BUNDLES: [&str; 2] =
         ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
@@ -142,8 +142,8 @@ mod tests {
         check("received fatal alert: CertificateRequired", "certificate: it asks for a client");
         check("received fatal alert: HandshakeFailure", "it has no version or cipher");
         check("received fatal alert: Unknown(7)", "it ended the connection");
-        check("received corrupt message of type InvalidContentType", "no TLS is spoken there");
-        check("received corrupt message of type MessageTooLarge", "what came is not valid TLS");
+        check("received corrupt message of type InvalidContentType", "it does not speak TLS");
+        check("received corrupt message of type MessageTooLarge", "the answer is not valid TLS");
         check("Connection refused (os error 111)", "none");
     }
 }

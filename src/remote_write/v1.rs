@@ -28,12 +28,12 @@ const METADATA_HELP: u32 = 4 << 3 | 2;
 /// Every tag above fits one byte.
 const TAG_BYTES: usize = 1;
 
-/// Appends the encoded message, without a length in front, to `out`.
+/// Appends the encoded message, without a length before it, to `out`.
 pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Vec<u8>) {
     append(&WriteRequest { series, metadata }, out);
 }
 
-/// Appends `message`, without a length in front, to `out`.
+/// Appends `message`, without a length before it, to `out`.
 ///
 /// Into a slice of its size: a Vec takes each byte as a copy of any length, a call each.
 pub(super) fn append(message: &impl MessageWrite, out: &mut Vec<u8>) {

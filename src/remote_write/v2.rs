@@ -26,7 +26,7 @@ const METADATA_HELP_REF: u32 = 3 << 3;
 /// Every tag above fits one byte.
 const TAG_BYTES: usize = 1;
 
-/// Appends the encoded message, without a length in front, to `out`.
+/// Appends the encoded message, without a length before it, to `out`.
 ///
 /// The metadata stands in every series. Each sample of a counter has its start timestamp.
 ///
@@ -109,7 +109,7 @@ struct Request<'a> {
 }
 
 struct SeriesRefs<'a> {
-    /// Name and value of each label, by turns.
+    /// The name and the value of each label, alternating.
     labels: Vec<u32>,
     series: TimeSeries<'a>,
     /// The samples of a counter.

@@ -1,7 +1,7 @@
 //! The only writer to stderr: log lines as text or JSON, held back when quiet.
 //!
-//! Never fails and never panics: a run goes on when its log cannot be written. Text from outside
-//! is escaped before it comes here. Escape codes for the status line and for colours go to a
+//! Never fails and never panics: a run goes on when its log cannot be written. Callers escape text
+//! from outside. Escape codes for the status line and for colours go to a
 //! terminal only, never to a file or a pipe.
 
 #![allow(clippy::disallowed_methods, reason = "here it is written")]
@@ -58,7 +58,7 @@ pub enum Level {
     Debug,
     /// Progress.
     Info,
-    /// A problem that the run may still get over.
+    /// A problem that the run may still recover from.
     Warning,
     /// A datapoint or the run has failed.
     Error,
@@ -155,7 +155,7 @@ impl Report {
         self.log(level, "hint", &[("hint", Field::Text(hint))], &format!("  Hint: {hint}"));
     }
 
-    /// Logs a line for people only: in JSON there is none.
+    /// Logs a line to a text log only.
     pub fn text(&self, level: Level, message: &str) {
         if !self.config.json {
             self.log(level, "", &[], message);

@@ -29,7 +29,7 @@ pub fn print(parts: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<()>
     }
 }
 
-/// Tells whether colours are to be used on stdout.
+/// Tells whether output to stdout has colours.
 pub fn shows_colour() -> bool {
     shows_colour_in(&io::stdout())
 }

@@ -175,7 +175,7 @@ fn an_environment_whose_host_is_not_found_gets_the_names_of_those_that_are() {
     let sender = sender.env("CDO_TOKEN", "t").flag("flush-timeout", "0s").flag("timeout", "1s");
     let run = sender.run();
     run.assert_ends(4, [0, 0, 10, 0, 0]);
-    run.assert_says(" (--env 'no-such-environment' is none of scale, staging, ci, us, eu)");
+    run.assert_says(" (--env 'no-such-environment' is not one of scale, staging, ci, us, eu)");
 }
 
 #[test]

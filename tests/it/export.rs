@@ -106,8 +106,8 @@ fn what_cannot_be_written_is_said_in_one_line() {
     let folder = Folder::new();
     let file = folder.file("x.om");
     let cut = "cannot write all of it to";
-    let full = "No space left on device (os error 28); what was read is not whole";
-    let large = "File too large (os error 27); nothing of it is kept";
+    let full = "No space left on device (os error 28); the output is incomplete";
+    let large = "File too large (os error 27); the incomplete file is removed";
     let nowhere = "No such file or directory (os error 2); name a file in a folder that can be \
                    written to";
     let as_it_is = r#"exec "$0" "$@""#;
@@ -128,7 +128,7 @@ fn a_stdout_that_is_closed_or_that_nobody_reads_is_an_error() {
     let closed = "cannot write to stdout: it is closed (or /dev/null, open for reading too); \
                   redirect it with >FILE";
     let unwritable = "cannot write all of it to stdout: Bad file descriptor (os error 9); \
-                      what was read is not whole";
+                      the output is incomplete";
     for (redirection, code, line) in [
         (">&-", 2, closed),
         (">&- </dev/zero", 2, closed),
@@ -148,7 +148,7 @@ fn a_stdout_that_is_closed_or_that_nobody_reads_is_an_error() {
     let cmd = export(&years(), "-").switch("quiet").shell(left);
     let code = cmd.folder().join("code");
     let broken = "cannot write all of it to stdout: Broken pipe (os error 32); \
-                  what was read is not whole";
+                  the output is incomplete";
     let run = cmd.run();
     check_line(&run, 0, broken);
     assert_eq!(fs::read_to_string(&code).unwrap(), "1\n");

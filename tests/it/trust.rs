@@ -191,12 +191,12 @@ fn a_token_file_that_becomes_a_pipe_hangs_no_run() {
 #[test]
 fn a_rotated_token_is_checked_like_the_first() {
     let cases = [
-        (Some("Bearer s3cr3t"), "begins with 'Bearer', which is to be left out"),
+        (Some("Bearer s3cr3t"), "begins with 'Bearer', which is added for you"),
         (Some(""), "is empty"),
         (Some("s3cr3t\u{1}two\nlines"), "has a line end in it"),
         (Some("s3cr3t\ttwo"), "has a control character in it"),
-        (Some("s3cr3t two"), "has a character in it that no token has"),
-        (Some("s3cr3té"), "has a character in it that no token has"),
+        (Some("s3cr3t two"), "has a character that a token cannot have"),
+        (Some("s3cr3té"), "has a character that a token cannot have"),
         (None, "No such file"),
     ];
     side_by_side(cases, |(bad, problem)| {

@@ -15,7 +15,7 @@ use crate::error::{BadInput, Error, Escaped};
 use crate::http::{Secret, Secrets, read_small};
 use dotenv::BadLine;
 
-/// What the process was started with, beside its arguments. Not `Debug`: it holds secrets.
+/// The variables and the directory of the process. Not `Debug`: it holds secrets.
 #[derive(Default)]
 pub struct Environment {
     variables: HashMap<OsString, OsString>,
@@ -58,15 +58,15 @@ pub(in crate::cli) struct Setting {
 }
 
 impl Setting {
-    /// Returns what of the value an error shows: not one that seems to hold other variables too.
+    /// Returns the value if an error may show it: not if it seems to contain other variables.
     pub(in crate::cli) fn shown(&self) -> Option<&str> {
         let is_shown = self.source == Source::Flag || !self.value.contains([' ', '\t']);
         is_shown.then_some(&self.value)
     }
 }
 
-/// What is taken from a `.env` that was found: neither a proxy nor certificates, which could
-/// have secrets of the environment sent to anyone.
+/// The variables that a `.env` that was found can set. Not a proxy or certificates: they could
+/// send secrets of the environment to anyone.
 const FOUND: &[&str] = &[
     "ENV",
     "CDO_TOKEN",

@@ -63,7 +63,7 @@ fn a_dotenv_that_cannot_be_read_matters_when_something_is_needed_of_it() {
     ];
     for (setup, unreadable) in cases {
         let warnings = setup().flags(&[URL]).invocation().warnings;
-        assert_eq!(warnings, [format!("{unreadable} and is passed over")]);
+        assert_eq!(warnings, [format!("{unreadable} and is ignored")]);
         let with_token = setup().flags(&[URL]).variable("REMOTE_WRITE_TOKEN", "t");
         assert_eq!(with_token.invocation().warnings, Vec::<String>::new());
         let error = setup().error();

@@ -1,4 +1,4 @@
-//! As whom datapoints are sent. Each secret goes to its own target, and none is ever shown.
+//! The credentials. Each secret goes to its own target, and none is ever shown.
 
 use crate::cli::env::{Setting, Settings, Source};
 use crate::error::{BadInput, Error};
@@ -65,7 +65,7 @@ pub(super) fn url_auth(
     Err(BadInput::new(&place, None, &problem, hint).into())
 }
 
-/// Refuses to send a secret that was asked for to a URL that was only found.
+/// Refuses to send a secret from the user to a URL that was only found.
 ///
 /// # Errors
 /// It would go there.
@@ -192,13 +192,13 @@ mod tests {
         );
         check_error(
             &url("s3c ret"),
-            "REMOTE_WRITE_TOKEN: has a character in it that no token has; set it again",
+            "REMOTE_WRITE_TOKEN: has a character that a token cannot have; set it again",
         );
         for token in ["Bearer s3cret", "bearer\ts3cret", "Bearer", "BEARER  "] {
             let error = url(token).error();
             assert!(error.starts_with("REMOTE_WRITE_TOKEN: "), "{error}");
             let is_control = token.contains('\t');
-            assert!(is_control || error.contains("'Bearer', which is to be left out"), "{error}");
+            assert!(is_control || error.contains("'Bearer', which is added for you"), "{error}");
         }
         let debug = format!("{:?}", url("s3cret").flags(&["--header=X-Key: s3cret"]).live());
         assert!(!debug.contains("s3cret"), "{debug}");

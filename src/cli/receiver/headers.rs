@@ -1,5 +1,4 @@
-//! Additional request headers, as `--header` gives them. Their values may be secrets, so that
-//! none is ever shown.
+//! Additional request headers, from `--header`. Their values may be secrets and are never shown.
 
 use crate::cli::args::{Args, bad_flag};
 use crate::error::Error;
@@ -39,7 +38,7 @@ const RESERVED_HEADERS: &[&str] = &[
 pub(super) fn headers(args: &Args) -> Result<Vec<(String, Secret)>, Error> {
     let mut headers: Vec<(String, Secret)> = Vec::new();
     for typed in args.all("header") {
-        // Without a colon there is no telling what is a secret.
+        // Without a colon any of it may be a secret.
         let (name, value) = typed.split_once(':').ok_or_else(|| {
             bad_flag("header", None, "has no ':'", "write 'NAME: VALUE' or 'NAME: @FILE'")
         })?;

@@ -27,7 +27,7 @@ const PRESETS: &[(&str, &str)] = &[
 ];
 const PRESET_PATH: &str = "/api/platform/ai-ops-data-ingest/v2/healthmetrics";
 
-/// How a receiver was named: what commands that continue the run have to repeat.
+/// How a receiver was named; commands that continue the run repeat it.
 pub(in crate::cli) enum Name {
     /// By any URL.
     Url(Setting),
@@ -125,17 +125,17 @@ impl<'a> Receiver<'a> {
         {
             check_trust(url, Source::Flag, &format!("--header '{name}'"))?;
         }
-        // A token may be in it that this receiver needs.
+        // It may contain a token that this receiver needs.
         if auth == Auth::None
             && let Some(unreadable) = settings.unreadable()
         {
-            warnings.push(format!("{unreadable} and is passed over"));
+            warnings.push(format!("{unreadable} and is ignored"));
         }
         self.check_encryption(&url, source, &auth, &headers)?;
         let name_hint = match name {
             Name::Preset(env) if preset_host(&env.value).is_none() => {
                 let presets: Vec<&str> = PRESETS.iter().map(|(preset, _)| *preset).collect();
-                format!(" ({source} '{}' is none of {})", env.value, presets.join(", "))
+                format!(" ({source} '{}' is not one of {})", env.value, presets.join(", "))
             }
             _ => String::new(),
         };
@@ -213,7 +213,7 @@ impl<'a> Receiver<'a> {
             target: Target {
                 source: place.into(),
                 name_hint: String::new(),
-                // What there is to warn of was said for the target itself.
+                // The warnings were logged for the target itself.
                 tls: self.tls(&url, &mut Vec::new())?,
                 proxy: proxy(&url, self.settings)?,
                 url: url.text,
@@ -222,7 +222,7 @@ impl<'a> Receiver<'a> {
         })
     }
 
-    /// Refuses to show credentials to anyone on the way to `url`.
+    /// Refuses to send credentials unencrypted to `url`.
     fn check_encryption(
         &self,
         url: &HttpUrl,
@@ -247,8 +247,7 @@ impl<'a> Receiver<'a> {
         let client_cert = args.given("client-cert").zip(args.given("client-key"));
         let client_cert = client_cert.map(|(cert, key)| (cert.into(), key.into()));
         let mut ca_file = args.given("ca-file").map(PathBuf::from);
-        // Some hosts set SSL_CERT_FILE to nothing that is there; the bundled roots serve them
-        // better.
+        // Some hosts set SSL_CERT_FILE to a file that does not exist; the bundled roots are better.
         if ca_file.is_none()
             && url.https
             && let Some(setting) = self.settings.get_filled("SSL_CERT_FILE")?
@@ -257,7 +256,7 @@ impl<'a> Receiver<'a> {
                 ca_file = Some(setting.value.into());
             } else {
                 let (place, file) = (&setting.place, Escaped(setting.shown().unwrap_or("...")));
-                warnings.push(format!("{place} '{file}' cannot be read and is passed over"));
+                warnings.push(format!("{place} '{file}' cannot be read and is ignored"));
             }
         }
         let insecure_skip_verify = args.has("insecure-skip-verify");
@@ -487,7 +486,7 @@ mod tests {
         assert_eq!(setup.live().target.tls.ca_file, Some("x.pem".into()));
         let setup = start().flags(&[URL]).variable("SSL_CERT_FILE", "/nowhere/ca.pem");
         assert_eq!(setup.live().target.tls.ca_file, None);
-        let warning = "SSL_CERT_FILE '/nowhere/ca.pem' cannot be read and is passed over";
+        let warning = "SSL_CERT_FILE '/nowhere/ca.pem' cannot be read and is ignored";
         assert_eq!(setup.invocation().warnings, [warning]);
         let warnings = start().flags(&[URL, "--insecure-skip-verify"]).invocation().warnings;
         assert_eq!(warnings, ["any certificate is accepted (--insecure-skip-verify)"]);

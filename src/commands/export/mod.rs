@@ -1,8 +1,8 @@
-//! The backfill verb into a file: OpenMetrics text, complete or not there at all.
+//! The backfill verb into a file: OpenMetrics text, and never half of it.
 //!
-//! A file is written under a temporary name next to it, and gets its own when it is complete, so
-//! that half of one is never seen; what is no file (a FIFO, /dev/null) is written into, and never
-//! replaced. Memory is flat in the window's length.
+//! The file has a temporary name in the same folder until it is complete. Anything but a regular
+//! file (a FIFO, /dev/null) is written into and never replaced. Memory is flat in the window's
+//! length.
 
 mod temporary;
 
@@ -23,15 +23,15 @@ use temporary::Temporary;
 /// What is written at once.
 const BYTES_PER_WRITE: usize = 64 * 1024;
 
-/// What to know when what was written cannot be taken back.
-const NOT_WHOLE: &str = "what was read is not whole";
+/// The hint when incomplete output cannot be taken back.
+const NOT_WHOLE: &str = "the output is incomplete";
 
 /// What the backfill verb needs to write a file.
 #[derive(Debug)]
 pub struct ExportConfig {
     /// The ticks to write.
     pub plan: Plan,
-    /// The file, which is there when it is complete, and not before; stdout where there is none.
+    /// The file, which appears when it is complete; `None` for stdout.
     pub path: Option<PathBuf>,
     /// Whether a file that has its name is replaced.
     pub is_replacing: bool,
@@ -63,9 +63,8 @@ pub fn run(config: &ExportConfig, report: &Report, clock: &SystemClock) -> Resul
 
 /// A backfill into a file or to stdout.
 ///
-/// Half of a file is never under the name that was asked for, and none is left behind, but for a
-/// run that is ended by a signal that it cannot act on: SIGKILL, and any under nohup. The next run
-/// into that folder takes that one away.
+/// An incomplete file never has the name that was asked for, and is removed at the end; one that a
+/// killed run left (SIGKILL, or any signal under nohup) is removed by the next run into its folder.
 struct Export<'a> {
     config: &'a ExportConfig,
     report: &'a Report,
@@ -74,7 +73,7 @@ struct Export<'a> {
 }
 
 impl Export<'_> {
-    /// Writes into the file at `path`, which is there when all is written, and not before.
+    /// Writes into the file at `path`, which appears when all is written.
     fn to_file(&self, path: &Path) -> Result<Exit, Error> {
         let replaced = path.metadata().ok();
         if replaced.as_ref().is_some_and(|metadata| !metadata.is_file()) {
@@ -90,7 +89,7 @@ impl Export<'_> {
             let _ = fchown(&file, Some(metadata.uid()), Some(metadata.gid()));
             let _ = file.set_permissions(metadata.permissions());
         }
-        let failed = not_written(Some(path), "nothing of it is kept");
+        let failed = not_written(Some(path), "the incomplete file is removed");
         let exit = self.write(&mut file).map_err(&failed)?;
         if exit == Exit::Success {
             // The name must not be there before the bytes are.
@@ -124,14 +123,14 @@ impl Export<'_> {
         })
     }
 
-    /// Writes into what is there and is no file, such as a FIFO.
+    /// Writes into something that is not a regular file, such as a FIFO.
     fn to_device(&self, path: &Path) -> Result<Exit, Error> {
         let mut device =
             File::options().write(true).open(path).map_err(|source| cannot_create(path, source))?;
         self.write(&mut device).map_err(not_written(Some(path), NOT_WHOLE))
     }
 
-    /// Writes to stdout; a reader that leaves early is an error, for what it has is not whole.
+    /// Writes to stdout; a reader that leaves early is an error, because it has only a part.
     fn to_stdout(&self) -> Result<Exit, Error> {
         stdout::check().map_err(Error::on_stdout)?;
         let written = stdout::open().and_then(|mut file| self.write(&mut file));
@@ -174,16 +173,16 @@ impl Export<'_> {
 
 impl Drop for Export<'_> {
     fn drop(&mut self) {
-        // Neither a file nor a status line is left.
+        // Leaves no incomplete file, and no status line.
         self.temporary.remove();
         self.report.status("");
     }
 }
 
-/// Returns the path that a symbolic link at `path` leads to, be it there or not.
+/// Returns the path that a symbolic link at `path` leads to, whether it exists or not.
 fn resolved(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
-    // As many as Linux follows; what is one still then is opened, and the system says no.
+    // As many links as Linux follows; opening one more fails.
     for _ in 0..40 {
         match fs::read_link(&path) {
             Ok(target) => path = path.with_file_name("").join(target),

@@ -224,7 +224,7 @@ impl Ticks<'_> {
         let count = ("count", Field::Count(count as u64));
         self.summary.report.info("pushed", &[metric, count], &text);
         if !self.summary.report.is_verbose() {
-            return; // ten thousand lines are not worth making for nobody
+            return; // ten thousand lines are expensive to format
         }
         for (labels, sample) in label_sets.iter().zip(samples) {
             let Some(sample) = sample else { continue };

@@ -31,8 +31,8 @@ pub(super) struct Style {
 pub(super) type Mark = (u16, [TimestampMs; 2]);
 
 /// Returns the chart of `ticks`, which come in ascending time: the plot, its axes, the marks of
-/// incidents below the axis, and a line with minimum, mean, maximum and count. None at all where
-/// no tick has a value.
+/// incidents below the axis, and a line with minimum, mean, maximum and count. Empty if no tick
+/// has a value.
 ///
 /// The line is the mean of all samples in a dot's column; the shade behind it reaches from
 /// their minimum to their maximum.
@@ -97,7 +97,7 @@ fn time_lines(times: TimeAxis, gutter: usize, columns: usize, glyphs: &Glyphs) -
 }
 
 /// Returns a line with the number of the incident in each column that one covers: + above 9, and
-/// * for several; no line where there are none.
+/// * for several; `None` without incidents.
 fn mark_line(
     times: TimeAxis,
     gutter: usize,

@@ -47,7 +47,7 @@ pub struct PreviewConfig {
 pub enum PreviewForm {
     /// A chart.
     Chart {
-        /// Its width; the terminal's where there is none.
+        /// Its width; by default that of the terminal.
         columns: Option<usize>,
         /// Plain ASCII, whatever the terminal can show.
         is_ascii: bool,
@@ -96,7 +96,7 @@ fn check_count(plan: &Plan) -> Result<(), BadInput> {
     if count <= DRAWN_COUNT_MAX {
         return Ok(());
     }
-    let problem = format!("has {count} datapoints to draw, and takes {DRAWN_COUNT_MAX} at most");
+    let problem = format!("has {count} datapoints to draw, over {DRAWN_COUNT_MAX}");
     let hint = "show a shorter window or a longer step, or print it with --format csv";
     Err(BadInput::new("chart", None, &problem, hint))
 }
