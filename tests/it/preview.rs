@@ -146,8 +146,8 @@ fn several_series_are_drawn_up_to_three() {
 #[test]
 fn too_many_datapoints_are_not_drawn() {
     let run = endless(preview()).run();
-    let line = "push-live-metrics: chart: has 315030800 datapoints to draw, and takes 20000000 at \
-                most; show a shorter window or a longer step, or print it with --format csv\n";
+    let line = "push-live-metrics: chart: has 315030800 datapoints to draw, over 20000000; show a \
+                shorter window or a longer step, or print it with --format csv\n";
     assert_eq!((run.stderr.as_str(), run.stdout.as_str(), run.code), (line, "", 2));
 }
 
