@@ -198,6 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn beginning_a_counter_costs_the_values_since_its_last_start() {
+        // 300 million seconds ago.
+        let far = ["--origin", "1465969200", "--interval", "1s", "--type", "counter"];
+        let expected = "--origin '1465969200': is 300000000 datapoints of 1 series before the \
+                        window, about 15 s of values to sum first; give a nearer one";
+        check(&far, expected);
+        let reset = ["--incident", "reset@1d/100d,cpu=lina_cp_avg"];
+        assert!(start().flags(&far).flags(&reset).parse("").is_ok());
+        let of_one = ["--labels", "cpu=x", "--incident", "reset@1d/100d,cpu=x"];
+        let expected = "--origin '1465969200': is 300000000 datapoints of 2 series before the \
+                        window, about 18 s of values to sum first; give a nearer one";
+        check(&[&far[..], &of_one].concat(), expected);
+        assert!(start().flags(&far[..4]).parse("").is_ok());
+    }
+
+    #[test]
     fn a_file_for_blocks_ends_3_hours_ago() {
         let check = |flags: &[&str], hint: &str| {
             let warnings = start().flags(flags).flags(&["--output", "-"]).parse("backfill");

@@ -246,20 +246,6 @@ fn a_counter_is_named_total() {
     }
 }
 
-/// The cost is that of the values since the last start.
-#[test]
-fn an_origin_that_is_too_far_is_named_with_its_cost() {
-    let years = |flags: &[&str]| {
-        let window = Window::from(1_765_969_200_000, 10, 1000).of_counter().and(flags);
-        let origin_ms = window.origin_ms - 300_000_000 * 1000;
-        Window { origin_ms, ..window }.cmd("preview").run()
-    };
-    let run = years(&[]);
-    run.assert_code(2).assert_says("is 300000000 datapoints of 1 series before the window, about ");
-    run.assert_says(" s of values to sum first; give a nearer one");
-    years(&["--incident", "reset@3472d"]).assert_code(0);
-}
-
 #[test]
 fn printed_commands_have_the_type() {
     let url = "http://127.0.0.1:9/api/v1/write";

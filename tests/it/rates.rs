@@ -110,6 +110,9 @@ fn victoriametrics_sees_the_increase_of_the_rate() {
     let window = window();
     window.backfill(&receiver.write_url()).assert_code(0);
     assert_within(&window.stored(&receiver), &window.planned(), 2e-12);
+    let url = receiver.write_url();
+    let verified = Window { url, ..window.clone() }.cmd("verify").run();
+    verified.assert_code(0).assert_says("173 planned = 173 matching");
     let growths = growths(&window);
     for (from, to) in SPANS.into_iter().filter(|(from, to)| to - from > 1) {
         let range_s = (to - from) * STEP_MS / 1000;
