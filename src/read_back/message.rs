@@ -10,8 +10,7 @@ use quick_protobuf::{Result as WriteResult, Writer};
 use snap::raw::{Decoder, Encoder, decompress_len};
 
 use super::answer::{
-    ANSWER_BYTES_MAX, AllSeries, Labels, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange,
-    unreadable,
+    AllSeries, Labels, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable,
 };
 use super::fields::{Fields, nested};
 use crate::error::Escaped;
@@ -100,14 +99,14 @@ fn request(query: Query<'_>) -> WriteResult<Vec<u8>> {
     Ok(message)
 }
 
-/// Unpacks an answer.
+/// Unpacks an answer of at most `bytes_max`.
 ///
 /// # Errors
 /// It is not a snappy block, or says that it is too large; nothing has been allocated for it then.
-pub fn unpack(body: &[u8]) -> Result<Vec<u8>, ReadError> {
+pub fn unpack(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, ReadError> {
     let corrupt = |_| ReadError::Unreadable("it is not a snappy block".into());
     match decompress_len(body).map_err(corrupt)? {
-        length if length > ANSWER_BYTES_MAX => Err(ReadError::TooLarge),
+        length if length > bytes_max => Err(ReadError::TooLarge),
         _ => Decoder::new().decompress_vec(body).map_err(corrupt),
     }
 }
@@ -293,6 +292,10 @@ mod tests {
 
     const RANGE: TimeRange = TimeRange { start: TimestampMs(1000), end: TimestampMs(2000) };
 
+    fn unpack_one(body: &[u8]) -> Result<Vec<u8>, ReadError> {
+        unpack(body, 1 << 21)
+    }
+
     fn labels() -> LabelSet {
         LabelSet::new("cpu", vec![("a".into(), "x".into())])
     }
@@ -362,7 +365,7 @@ mod tests {
         let times = vec![8, 0xe8, 7, 16, 0xd0, 15];
         let matchers = [matcher("__name__", "cpu"), matcher("a", "x"), matcher("b", "")].concat();
         let expected = [field(1, &[times, matchers].concat()), vec![18, 1, 0]].concat();
-        assert_eq!(unpack(&encode(query)).unwrap(), expected);
+        assert_eq!(unpack_one(&encode(query)).unwrap(), expected);
     }
 
     #[test]
@@ -486,11 +489,11 @@ mod tests {
     fn snappy_is_checked_before_memory_is_taken() {
         let not_snappy = ReadError::Unreadable("it is not a snappy block".into());
         let block = Encoder::new().compress_vec(&[7; 1000]).unwrap();
-        assert_eq!(unpack(&block), Ok(vec![7; 1000]));
-        assert_eq!(unpack(&block[..block.len() - 1]), Err(not_snappy.clone()));
-        assert_eq!(unpack(&[0xff; 9]), Err(not_snappy));
+        assert_eq!(unpack_one(&block), Ok(vec![7; 1000]));
+        assert_eq!(unpack_one(&block[..block.len() - 1]), Err(not_snappy.clone()));
+        assert_eq!(unpack_one(&[0xff; 9]), Err(not_snappy));
         let four_gigabytes = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
-        assert_eq!(unpack(&four_gigabytes), Err(ReadError::TooLarge));
+        assert_eq!(unpack_one(&four_gigabytes), Err(ReadError::TooLarge));
     }
 
     #[test]
@@ -511,7 +514,7 @@ mod tests {
             for _ in 0..=random.below(4) {
                 mutate(&mut bytes, &mut random);
             }
-            let message = if round % 2 == 0 { Ok(bytes) } else { unpack(&bytes) };
+            let message = if round % 2 == 0 { Ok(bytes) } else { unpack_one(&bytes) };
             let Ok(message) = message else { continue };
             let _ = decode_all(&message, RANGE, &mut AllSeries::new());
             readable += u32::from(decode(&message, query, &mut samples).is_ok());

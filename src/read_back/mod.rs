@@ -92,6 +92,8 @@ pub struct Reader<'a> {
     tolerance: Tolerance,
     backoff: Backoff,
     other_names: BTreeSet<String>,
+    /// The largest body of an answer, packed and unpacked.
+    pub answer_bytes_max: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -106,6 +108,7 @@ impl<'a> Reader<'a> {
             tolerance: Tolerance::default(),
             backoff: Backoff::new(seed),
             other_names: BTreeSet::new(),
+            answer_bytes_max: ANSWER_BYTES_MAX,
         }
     }
 
@@ -160,7 +163,10 @@ impl<'a> Reader<'a> {
         if self.api != ReadApi::VictoriaMetrics {
             match self.post(url, message::REQUEST_HEADERS, &message::encode(query)) {
                 Err(error) if self.is_of_victoriametrics(&error) => {}
-                answer => message::decode_all(&message::unpack(&answer?)?, range, found)?,
+                answer => {
+                    let message = message::unpack(&answer?, self.answer_bytes_max)?;
+                    message::decode_all(&message, range, found)?;
+                }
             }
         }
         if self.api == ReadApi::VictoriaMetrics {
@@ -195,7 +201,8 @@ impl<'a> Reader<'a> {
         loop {
             let request = message::encode(self.query(labels, range));
             let url = self.source.client.url();
-            let message = message::unpack(&self.post(url, message::REQUEST_HEADERS, &request)?)?;
+            let answer = self.post(url, message::REQUEST_HEADERS, &request)?;
+            let message = message::unpack(&answer, self.answer_bytes_max)?;
             match message::decode(&message, self.query(labels, range), samples)? {
                 Found::Samples => return Ok(()),
                 Found::Others(names) => self.learn(names)?,
@@ -244,7 +251,7 @@ impl<'a> Reader<'a> {
 
     /// Posts until there is an answer that will not change; returns its body.
     fn post(&mut self, url: &str, headers: Headers, body: &[u8]) -> Result<Vec<u8>, ReadError> {
-        let source = self.source;
+        let (source, bytes_max) = (self.source, self.answer_bytes_max);
         let refused = |status, reason| {
             let hint = match status {
                 400 | 404 | 405 | 501 => {
@@ -255,13 +262,13 @@ impl<'a> Reader<'a> {
             Err(ReadError::Refused { reason, hint })
         };
         let mut give_up_at: Option<Duration> = None;
-        let request = Request { url, headers, body, answer_bytes_max: Some(ANSWER_BYTES_MAX) };
+        let request = Request { url, headers, body, answer_bytes_max: Some(bytes_max) };
         loop {
             let reply = self.source.client.post(request, self.clock.now());
             let (after, reason) = match reply.outcome {
                 Outcome::Accepted => {
                     self.backoff.settled();
-                    return match reply.body.len() > ANSWER_BYTES_MAX {
+                    return match reply.body.len() > bytes_max {
                         true => Err(ReadError::TooLarge),
                         false => Ok(reply.body),
                     };

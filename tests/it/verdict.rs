@@ -276,10 +276,11 @@ fn odd_labels_of_alerts_break_no_line() {
 #[test]
 fn an_answer_that_is_too_large_is_asked_for_in_parts() {
     let window = ten_ticks();
-    let (large, empty) = (body(vec![b' '; 3 << 20]), body(""));
-    // From 5 minutes before to 3 seconds after, in halves, in quarters, of which the last one.
-    let steps = [&large, &large, &empty, &empty, &empty].map(|answer| answer.clone().into());
-    let steps = steps.into_iter().chain([firing(&window, "", &[3])]).collect();
+    let (large, empty) = (body(vec![b'\n'; 3 << 20]), body(""));
+    // From 5 minutes before to 3 seconds after, down to an eighth, which is taken as it is; then
+    // the rest, of which the last one.
+    let steps = [vec![large; 5], vec![empty; 6]].concat().into_iter().map(Step::from);
+    let steps = steps.chain([firing(&window, "", &[3])]).collect();
     let receiver = victoriametrics(&window, steps);
     let run = judge(&window, &receiver, &[VICTORIAMETRICS, "--incident=shift@2s+2s=0"]);
     assert_eq!(shown(&run), "detected 1 1; 1 0 0 0 0");

@@ -13,13 +13,18 @@ use crate::clock::SLICE_MAX;
 use crate::error::{Error, Exit};
 use crate::labels::LabelSet;
 use crate::plan::{Plan, show_duration};
-use crate::read_back::{AllSeries, ReadConfig, ReadError, Reader, Source, TimeRange};
+use crate::read_back::{
+    ANSWER_BYTES_MAX, AllSeries, ReadConfig, ReadError, Reader, Source, TimeRange,
+};
 use crate::report::words::{count_of, rounded_seconds};
 use crate::report::{Field, Report};
 use crate::series::TimestampMs;
 
 /// How much time is read at once, where it is not too much for one answer.
 const CHUNK_MS: i64 = 24 * 3_600_000;
+/// What is not cut any more, and the largest answer then.
+const CHUNK_MIN_MS: i64 = 60_000;
+const LARGE_BYTES_MAX: usize = 8 * ANSWER_BYTES_MAX;
 /// Other alerts that a hint names.
 const NAMES_MAX: usize = 10;
 
@@ -207,8 +212,13 @@ impl Judging<'_> {
                 reader.read_all(&alert.labels(), range, &mut found).map(|()| found)
             };
             let found: Vec<AllSeries> = match alerts.iter().map(read_one).collect() {
-                Err(ReadError::TooLarge) if end.0 - start.0 > 1 => {
+                Err(ReadError::TooLarge) if end.0 - start.0 > CHUNK_MIN_MS => {
                     chunk_ms = (end.0 - start.0) / 2;
+                    continue;
+                }
+                // Ten thousand alerts that fire at once, whatever their time.
+                Err(ReadError::TooLarge) if reader.answer_bytes_max < LARGE_BYTES_MAX => {
+                    reader.answer_bytes_max = LARGE_BYTES_MAX;
                     continue;
                 }
                 found => found?,
