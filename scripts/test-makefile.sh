@@ -3,6 +3,7 @@
 # empty variable gives no flag, and `make help` lists everything. A cargo that builds
 # nothing and a binary that prints its arguments stand in for the real ones, so this takes
 # a second and needs no toolchain. Ends with `N passed, M failed`.
+# shellcheck disable=SC2016,SC2086 # values are meant as they stand; none or one word
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -33,29 +34,29 @@ export PATH CARGO_TARGET_DIR
 passed=0
 failed=0
 
-# Compares $folder/seen with the expected arguments $2..., one a line.
-expect() {
+# Whether the command $2... succeeds, by the name $1.
+holds() {
     name=$1
     shift
-    for argument in "$@"; do printf '<%s>\n' "$argument"; done >"$folder/expected"
-    if cmp -s "$folder/expected" "$folder/seen"; then
+    if "$@"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
         printf 'test-makefile: FAILED %s\n' "$name"
-        diff "$folder/expected" "$folder/seen" || true
     fi
 }
-
-# $1 is the name, $2 1 or 0: whether the condition held.
-check() {
-    if [ "$2" = 1 ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'test-makefile: FAILED %s\n' "$1"
-    fi
+# Compares what was seen with the expected arguments $2..., one a line.
+expect() {
+    name=$1
+    shift
+    for argument in "$@"; do printf '<%s>\n' "$argument"; done >"$folder/expected"
+    holds "$name" diff "$folder/expected" "$folder/seen"
 }
+not() { ! "$@"; }
+# Whether what was seen has this pattern.
+seen() { grep -q -e "$1" "$folder/seen"; }
+# Whether make was stopped in these words, $2, before anything was run.
+refused() { holds "$1 is said" seen "$2"; holds "$1 runs nothing" not seen '^<'; }
 
 # Runs make; what the target needs and $@ does not give is there, and is left out of what is seen.
 run() {
@@ -92,11 +93,9 @@ back\slash \n \\ trailing\
 --looks-like=a-flag
 unicode: grün, 温度, ✓
 VALUES
-check 'no value is run as a command' "$([ ! -e pwned ] && echo 1 || echo 0)"
+holds 'no value is run as a command' [ ! -e pwned ]
 
-# shellcheck disable=SC2016 # the $d is meant as it stands
 run push-live-1h METRIC_NAME=m TREND_COEFFICIENT=-0.5 FLAT_BASE=-1e3 URL='http://127.0.0.1:9090/api/v1/write?a=b&c=$d'
-# shellcheck disable=SC2016 # the $d is meant as it stands
 expect 'every variable becomes its flag' --metric-name m --trend-coefficient -0.5 \
     --flat-base -1e3 --url 'http://127.0.0.1:9090/api/v1/write?a=b&c=$d' --duration 60
 
@@ -120,22 +119,19 @@ expect 'backfill takes its window' backfill --metric-name m --step-size 5 --url 
     --start-epoch 1700000000 --end-epoch '2026-01-01 00:00'
 for name in METRIC_NAME LABELS DURATION; do
     run push-live "$name="
-    check "push-live asks for $name" "$(grep -c "push-live needs $name: make push-live .*$name=" "$folder/seen")"
-    check "push-live without $name runs nothing" "$([ "$(grep -c '^<' "$folder/seen")" = 0 ] && echo 1 || echo 0)"
+    refused "push-live without $name" "push-live needs $name: make push-live .*$name="
 done
 run push-live METRIC_NAME= LABELS= DURATION= ARGS='--metric-name m --labels a=b --end-epoch 9'
 expect 'what a target needs may stand in ARGS' --metric-name m --labels a=b --end-epoch 9
 run backfill
-check 'backfill asks for its window' "$(grep -c 'backfill needs START_EPOCH END_EPOCH: ' "$folder/seen")"
+refused 'backfill without its window' 'backfill needs START_EPOCH END_EPOCH: '
 run backfill ARGS='--since 2d'
 expect 'backfill takes --since' backfill --since 2d
 for days in 1 7 21; do
     run "backfill-${days}d" METRIC_NAME=m START_EPOCH=1 END_EPOCH=2
     expect "backfill-${days}d keeps its window" backfill --metric-name m --since "${days}d"
 done
-# shellcheck disable=SC2016 # the $x is meant as it stands
 run backfill-file FILE='it'\''s $x.om' URL=http://h/
-# shellcheck disable=SC2016 # the $x is meant as it stands
 expect 'backfill-file takes FILE, and no target; it ends 3 hours ago' backfill --output 'it'\''s $x.om' \
     --start-epoch 1764144000 --end-epoch 1765958400
 run backfill-file FILE=x.om START_EPOCH=1764144000
@@ -145,31 +141,27 @@ expect 'backfill-file takes --since' backfill --output x.om --since 2d
 run backfill-file FILE=x.om START_EPOCH=1 END_EPOCH=2
 expect 'backfill-file takes a window' backfill --output x.om --start-epoch 1 --end-epoch 2
 run backfill-file
-check 'backfill-file without FILE pushes nothing' "$(grep -c 'FILE is needed' "$folder/seen")"
-check 'backfill-file without FILE runs nothing' "$([ "$(grep -c '^<' "$folder/seen")" = 0 ] && echo 1 || echo 0)"
+refused 'backfill-file without FILE' 'FILE is needed'
 
 # What a build or a shell has set for other ends is not where a token goes.
 for name in URL FILE PREFIX ARGS; do
     for flag in '' -e; do
-        # shellcheck disable=SC2086 # none or one
         env "$name=https://site.example" make $flag push-live METRIC_NAME=m LABELS=l DURATION=1 >"$folder/seen" 2>&1 || true
         expect "$name of the environment is not used${flag:+ by make -e}" --metric-name m --labels l --duration 1
     done
 done
 FILE=x.om make backfill-file METRIC_NAME=m LABELS=l >"$folder/seen" 2>&1 || true
-check 'FILE of the environment is not written' "$(grep -c 'FILE is needed' "$folder/seen")"
+refused 'backfill-file with FILE of the environment' 'FILE is needed'
 PREFIX=$folder/env make install >"$folder/seen" 2>&1 || true
-check 'PREFIX of the environment is not installed into' "$([ ! -e "$folder/env" ] && echo 1 || echo 0)"
+holds 'PREFIX of the environment is not installed into' [ ! -e "$folder/env" ]
 
-# shellcheck disable=SC2016 # the $HOME is for the recipe's shell
 run push-live METRIC_NAME=m ARGS='--seed 7 --header "X-A: $HOME; b # c"'
 expect 'ARGS is read as a shell reads it' --metric-name m --seed 7 --header "X-A: $HOME; b # c"
 run backfill-7d ARGS=--verify
 expect 'backfill takes ARGS' backfill --since 7d --verify
 for name in SEED INTERVAL HEADER TIMEOUT RESUME OUTPUT SINCE; do
     run push-live METRIC_NAME=m "$name=1"
-    check "$name is refused" "$(grep -c "$name is no variable of this Makefile.*ARGS='--.*METRIC_NAME LABELS" "$folder/seen")"
-    check "$name runs nothing" "$([ "$(grep -c '^<' "$folder/seen")" = 0 ] && echo 1 || echo 0)"
+    refused "$name" "$name is no variable of this Makefile.*ARGS='--.*METRIC_NAME LABELS"
 done
 run push-live METRIC_NAME=m ENV=staging LANG=C CHAOS_SEED=1
 expect 'a variable that is no flag passes' --metric-name m
@@ -181,44 +173,42 @@ for tool in sh make dirname sed grep test rustc; do
 done
 ln -s "$folder/bin/cargo" "$folder/bare/cargo"
 printf '#!/bin/sh\necho 0\n' >"$folder/bare/id"
-# shellcheck disable=SC2016 # for the stand-in
 printf '#!/bin/sh\necho "$0 $*" >>"%s"\n' "$folder/installed" >"$folder/bare/apt-get"
 chmod +x "$folder/bare/id" "$folder/bare/apt-get"
 PATH=$folder/bare make build >"$folder/seen" 2>&1 || true
-check 'build installs nothing' "$([ ! -e "$folder/installed" ] && echo 1 || echo 0)"
-check 'build says what to install' "$(grep -c 'apt-get install gcc libc6-dev' "$folder/seen")"
+holds 'build installs nothing' [ ! -e "$folder/installed" ]
+holds 'build says what to install' seen 'apt-get install gcc libc6-dev'
 PATH=$folder/bare scripts/setup.sh build >"$folder/seen" 2>&1 || true
-check 'what demo calls installs it' "$(grep -c 'apt-get .*install .*gcc libc6-dev' "$folder/installed")"
-check 'what demo calls says so' "$(grep -c '^setup: apt-get install gcc libc6-dev' "$folder/seen")"
+holds 'what demo calls installs it' grep -q 'apt-get .*install .*gcc libc6-dev' "$folder/installed"
+holds 'what demo calls says so' seen '^setup: apt-get install gcc libc6-dev'
 
 # A Rust without the musl target.
-# shellcheck disable=SC2016 # for the stand-in
 printf '#!/bin/sh\n%s\n' 'case $* in -vV) echo host: x86_64-unknown-linux-gnu ;; *) echo /none ;; esac' >"$folder/bin/rustc"
 chmod +x "$folder/bin/rustc"
 scripts/static.sh >"$folder/seen" 2>&1 && code=0 || code=$?
-check 'static.sh fails without its target' "$([ "$code" = 1 ] && echo 1 || echo 0)"
-check 'static.sh says how to add it' "$(grep -c '^static: .*rustup target add x86_64-unknown-linux-musl' "$folder/seen")"
+holds 'static.sh fails without its target' [ "$code" = 1 ]
+holds 'static.sh says how to add it' seen '^static: .*rustup target add x86_64-unknown-linux-musl'
 
 run push-live DESCRIPTION='two
 lines'
-check 'a line break is refused in words' "$(grep -c 'DESCRIPTION must be one line' "$folder/seen")"
+refused 'a line break' 'DESCRIPTION must be one line'
 
 code=0
 FAKE_EXIT=3 make push-live METRIC_NAME=m LABELS=l DURATION=1 >"$folder/seen" 2>&1 || code=$?
-check 'a failing run fails make' "$([ "$code" = 2 ] && echo 1 || echo 0)"
-check "make names the binary's exit code" "$(grep -c 'Error 3$' "$folder/seen")"
+holds 'a failing run fails make' [ "$code" = 2 ]
+holds "make names the binary's exit code" seen 'Error 3$'
 
 make install PREFIX="$folder/it's here" >"$folder/seen" 2>&1 || true
-check 'install honours PREFIX' "$([ -x "$folder/it's here/bin/push-live-metrics" ] && echo 1 || echo 0)"
+holds 'install honours PREFIX' [ -x "$folder/it's here/bin/push-live-metrics" ]
 make install >"$folder/seen" 2>&1 && code=0 || code=$?
-check 'install without PREFIX only builds' "$([ "$code" = 0 ] && echo 1 || echo 0)"
+holds 'install without PREFIX only builds' [ "$code" = 0 ]
 
 make >"$folder/default"
 make help >"$folder/seen"
-check 'help is the default goal' "$(cmp -s "$folder/default" "$folder/seen" && echo 1 || echo 0)"
+holds 'help is the default goal' cmp -s "$folder/default" "$folder/seen"
 sed -n 's/^\.PHONY: //p; /^VARIABLES := /,/[^\\]$/{s/^VARIABLES := //;s/\\$//;p;}' Makefile | tr -s ' \t' '[\n*]' >"$folder/names"
 while read -r word; do
-    check "help lists $word" "$(grep -c "^  $word  *." "$folder/seen")"
+    holds "help lists $word" seen "^  $word  *."
 done <"$folder/names"
 
 printf '%s passed, %s failed\n' "$passed" "$failed"

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::folder::Folder;
 use crate::support::in_root;
-use crate::support::process::{self, binary, wait_until};
+use crate::support::process::{self, wait_until};
 use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::side_by_side::side_by_side;
 use crate::support::window::{Window, assert_same_bits, this_minute};
 
 fn script() -> Command {
@@ -20,56 +21,42 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Writes a day of `old{a="b"}` that ends at `end`.
-fn write_day(file: &str, end: i64) {
-    let start = (end - 86_400).to_string();
-    let window = ["--start-epoch", &start, "--end-epoch", &end.to_string(), "--step-size", "1m"];
-    let status = binary()
-        .args(["backfill", "--metric-name", "old", "--labels", "a=b", "--quiet", "--force"])
-        .args(window)
-        .args(["--output", file])
-        .status();
-    assert!(status.unwrap().success());
-}
-
 /// Puts a day that ends now into a Prometheus, as the script says it should be done.
-fn check_other_series_are_whole(setup: fn() -> RealSetup) {
-    let Some(mut receiver) = setup().start() else { return };
+fn check_other_series_are_whole(setup: RealSetup) {
+    let Some(mut receiver) = setup.start() else { return };
     let folder = Folder::new();
     let other = Window::past(60, 60);
     other.backfill(&receiver.write_url()).assert_code(0);
     let file = folder.file("day.om");
-    write_day(&file, this_minute());
-    let into_data = |flags: &[&str]| {
+    let day_until = |end: i64| {
+        let day = Window::from((end - 86_400) * 1000, 1440, 60_000);
+        Window { labels: "series=old".into(), ..day }
+    };
+    let into_data = |day: &Window| {
+        let export = day.cmd("backfill").flag("output", &file).switch("force");
+        export.run().assert_code(0);
         let mut command = script();
-        command.args(flags).arg(&file).arg(receiver.data_folder());
+        command.arg(&file).arg(receiver.data_folder());
         command.env("PROMTOOL", in_root("target/receivers/bin/promtool2")).output().unwrap()
     };
-    let output = into_data(&[]);
-    let mut end = this_minute();
-    if output.status.code() == Some(2) {
-        let said = stderr(&output);
-        let named = said.split("--end-epoch ").nth(1).and_then(|rest| rest.split(',').next());
-        end = named.and_then(|time| time.parse().ok()).expect(&said);
-        assert!(end <= this_minute() - 3 * 3600 && end > this_minute() - 4 * 3600, "{said}");
-        write_day(&file, end);
-        let output = into_data(&[]);
-        assert!(output.status.success(), "{output:?}");
-    }
+    let refused = into_data(&day_until(this_minute()));
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let said = stderr(&refused);
+    let named = said.split("--end-epoch ").nth(1).and_then(|rest| rest.split(',').next());
+    let end = named.and_then(|time| time.parse().ok()).expect(&said);
+    assert!(end <= this_minute() - 3 * 3600 && end > this_minute() - 4 * 3600, "{said}");
+    let output = into_data(&day_until(end));
+    assert!(output.status.success(), "{output:?}");
     receiver.restart();
-    assert_same_bits(&other.stored(&receiver), &other.planned());
-    let day = (end - 86_400) * 1000;
-    assert_eq!(receiver.samples("old{a=\"b\"}", day, end * 1000 - 1).len(), 1440);
+    for window in [other, day_until(end)] {
+        assert_same_bits(&window.stored(&receiver), &window.planned());
+    }
 }
 
 #[test]
-fn prometheus2_keeps_its_other_series() {
-    check_other_series_are_whole(RealReceiver::prometheus2);
-}
-
-#[test]
-fn prometheus3_keeps_its_other_series() {
-    check_other_series_are_whole(RealReceiver::prometheus3);
+fn a_prometheus_keeps_its_other_series() {
+    let setups = [RealReceiver::prometheus2(), RealReceiver::prometheus3()];
+    side_by_side(setups, check_other_series_are_whole);
 }
 
 /// Returns a folder with a file, a data folder and the tools.
@@ -104,7 +91,7 @@ fn a_file_that_ends_too_late_is_refused_unless_there_is_nothing_to_lose() {
     let run = |flags: &[&str], file: &str| {
         with_tools(&folder).args(flags).arg(file).arg(&data).output().unwrap()
     };
-    folder.write("young.om", format!("m 1 {}\n# EOF\n", this_minute() - 3 * 3600 + 120));
+    folder.write("young.om", format!("m 1 {}\n# EOF\n", this_minute() - 3 * 3600 + 1200));
     let refused = run(&[], &young);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(!data.join("01A").exists() && !folder.path().join("data/01B").exists());

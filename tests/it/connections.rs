@@ -12,31 +12,30 @@ use push_live_metrics::report::on_panic;
 
 use crate::support::cmd::Cmd;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
+use crate::support::side_by_side::side_by_side;
 use crate::support::step::{Answer, Then};
 use crate::support::time::{now_ms, seconds};
 
 const KIB: usize = 1024;
 
 #[test]
-fn two_thousand_successes_with_a_short_body_are_one_connection() {
-    let ok = || Answer::status(200).body("x".repeat(KIB));
-    for answer in [ok(), ok().chunked(), Answer::status(200).body("")] {
-        let receiver = Script::new([]).otherwise(answer).start();
+fn answers_with_a_short_body_keep_the_connection() {
+    let ok = |bytes| Answer::status(200).body("x".repeat(bytes));
+    let cases = [
+        (2000, ok(KIB), 1),
+        (2000, ok(KIB).chunked(), 1),
+        (2000, ok(0), 1),
+        (10, ok(KIB + 1), 10),
+        (10, ok(KIB + 1).chunked(), 10),
+    ];
+    side_by_side(cases, |(count, answer, connection_count)| {
+        let receiver = Script::new([Answer::status(503).body("busy").into()]).otherwise(answer);
+        let receiver = receiver.start();
         let start = seconds(now_ms() - 60_000);
-        let sender = Cmd::to(&receiver.url()).ticks(2000, 20).flag("start-epoch", &start);
+        let sender = Cmd::to(&receiver.url()).ticks(count, 20).flag("start-epoch", &start);
         sender.run().assert_all_delivered(&receiver);
-        assert_eq!(receiver.connection_count(), 1);
-    }
-}
-
-#[test]
-fn a_success_with_a_longer_body_is_a_success() {
-    let long = || Answer::status(200).body("x".repeat(KIB + 1));
-    for answer in [long(), long().chunked()] {
-        let receiver = Script::new([]).otherwise(answer).start();
-        Cmd::to(&receiver.url()).run().assert_all_delivered(&receiver);
-        assert_eq!(receiver.connection_count(), 10);
-    }
+        assert_eq!(receiver.connection_count(), connection_count);
+    });
 }
 
 #[test]
@@ -44,21 +43,13 @@ fn the_body_of_a_success_is_waited_for_a_second_at_most() {
     let dribbling = Answer::status(200).body("x".repeat(500)).paced(60, Duration::from_secs(1));
     let stalled = Answer::status(200).body("x".repeat(500)).chunked().cut(150, Then::Stall, true);
     let garbage = Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n");
-    for answer in [dribbling, stalled, garbage.meaning(200)] {
+    side_by_side([dribbling, stalled, garbage.meaning(200)], |answer| {
         let receiver = ScriptedReceiver::start([answer.into()]);
         let run = Cmd::to(&receiver.url()).flag("timeout", "60s").run();
         run.assert_all_delivered(&receiver);
         assert_eq!(run.summary().retries, 0, "{}", run.stderr);
-        assert!(run.took() < Duration::from_secs(20), "{:?}", run.took());
-    }
-}
-
-#[test]
-fn errors_with_a_short_body_keep_the_connection() {
-    let busy = Answer::status(503).body("busy");
-    let receiver = ScriptedReceiver::start([busy.into()]);
-    Cmd::to(&receiver.url()).run().assert_all_delivered(&receiver);
-    assert_eq!(receiver.connection_count(), 1);
+        assert!(run.took() < Duration::from_secs(50), "{:?}", run.took());
+    });
 }
 
 /// A sender that cannot start a thread: no address space is large enough for the stack.

@@ -9,6 +9,8 @@ use push_live_metrics::series::{
     Seasonality, Seed, Series, TimestampMs, Trend,
 };
 
+use crate::support::side_by_side::side_by_side;
+
 const ORIGIN_MS: i64 = 1_765_969_200_000;
 /// Returns the ranges of `ticks` that have a datapoint.
 fn planned_ranges(series: &Series, ticks: Range<u64>) -> Vec<Range<u64>> {
@@ -213,38 +215,9 @@ fn check_kind(name: &str, seed: u64) {
 }
 
 #[test]
-fn shifts_are_what_they_are_defined_to_be() {
-    check_kind("shift", 1);
-}
-
-#[test]
-fn ramps_are_what_they_are_defined_to_be() {
-    check_kind("ramp", 2);
-}
-
-#[test]
-fn spikes_are_what_they_are_defined_to_be() {
-    check_kind("spike", 3);
-}
-
-#[test]
-fn scales_are_what_they_are_defined_to_be() {
-    check_kind("scale", 4);
-}
-
-#[test]
-fn noises_are_what_they_are_defined_to_be() {
-    check_kind("noise", 5);
-}
-
-#[test]
-fn flats_are_what_they_are_defined_to_be() {
-    check_kind("flat", 6);
-}
-
-#[test]
-fn gaps_are_what_they_are_defined_to_be() {
-    check_kind("gap", 7);
+fn each_kind_is_what_it_is_defined_to_be() {
+    let kinds = ["shift", "ramp", "spike", "scale", "noise", "flat", "gap"];
+    side_by_side((1..).zip(kinds), |(seed, name)| check_kind(name, seed));
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! The preview verb and `--dry-run`: what is shown, and that nothing is sent.
 
-use push_live_metrics::series::{
-    Grid, Incidents, MetricType, NoiseParams, Sample, Seasonality, Series, Tick, TimestampMs, Trend,
-};
-
 use crate::support::cmd::Cmd;
 use crate::support::scripted_receiver::ScriptedReceiver;
+use crate::support::window::{Window, assert_same_bits};
 use crate::support::{in_root, variable};
 
 /// 2025-12-17T11:00:00Z.
 const START: &str = "1765969200";
+const START_MS: i64 = 1_765_969_200_000;
 
 /// Returns a command with a series, in an environment that knows nothing but UTF-8.
 fn cmd(verb: &str) -> Cmd {
@@ -58,37 +56,17 @@ fn charts_of_a_day_an_hour_and_21_days() {
     }
 }
 
-fn default_series(step_ms: u64) -> impl Iterator<Item = Sample> {
-    let grid = Grid { origin: TimestampMs(1_765_969_200_000), step_ms };
-    let (trend, noise) = (Trend::default(), NoiseParams::default());
-    let seasonality = Some(Seasonality::default());
-    let series = Series {
-        metric_type: MetricType::Gauge,
-        trend,
-        seasonality,
-        weekly_seasonality: None,
-        noise,
-        grid,
-        utc_offset_ms: 0,
-        incidents: Incidents::default(),
-    };
-    series.iter_from(0).filter_map(Tick::sample)
-}
-
 #[test]
 fn csv_has_the_bits_of_the_series() {
     let csv = shown(csv().flag("duration", "100s").flag("interval", "100ms"));
-    let mut lines = csv.lines();
-    assert_eq!(lines.next(), Some("timestamp,value"));
-    let mut count = 0;
-    for (line, sample) in lines.zip(default_series(100)) {
+    let row = |line: &str| {
         let (seconds, value) = line.split_once(',').unwrap();
         let (whole, ms) = seconds.split_once('.').unwrap_or((seconds, "000"));
-        assert_eq!(format!("{whole}{ms}"), sample.timestamp.0.to_string());
-        assert_eq!(value.parse::<f64>().unwrap().to_bits(), sample.value.to_bits());
-        count += 1;
-    }
-    assert_eq!(count, 1000);
+        (format!("{whole}{ms}").parse().unwrap(), value.parse().unwrap())
+    };
+    assert!(csv.starts_with("timestamp,value\n"), "{csv:.100}");
+    let rows: Vec<(i64, f64)> = csv.lines().skip(1).map(row).collect();
+    assert_same_bits(&rows, &Window::from(START_MS, 1000, 100).planned());
 }
 
 #[test]
@@ -200,10 +178,11 @@ Samples: 5, 1 per minute
 Requests: 5
 The first: 1 sample, 104 bytes of protobuf, 103 after snappy
 ";
-    let values: Vec<f64> = default_series(60_000).take(5).map(|sample| sample.value).collect();
-    let mut expected = expected.to_string();
-    for k in [0, 1, 2, 4] {
-        expected = expected.replacen("VALUE", &format!("{:?}", values[k]), 1);
+    let mut expected = expected.to_owned();
+    for (k, (_, value)) in Window::from(START_MS, 5, 60_000).planned().iter().enumerate() {
+        if k != 3 {
+            expected = expected.replacen("VALUE", &format!("{value:?}"), 1);
+        }
     }
     assert_eq!(shown(cmd), expected);
 }
