@@ -11,7 +11,7 @@ use crate::labels::LabelSet;
 use crate::plan::Plan;
 use crate::read_back::Labels;
 use crate::remote_write::STALE_NAN_BITS;
-use crate::series::{Incident, Occurrence, Sample, TimestampMs};
+use crate::series::{Incident, Kind, Occurrence, Sample, TimestampMs};
 
 /// The longest time between two samples of one span: for so long PromQL goes on showing a sample.
 /// Source: Prometheus, `--query.lookback-delta`.
@@ -274,14 +274,14 @@ impl<'a> Judge<'a> {
         let Terms { resolves_within_ms, .. } = self.terms;
         let window_end = self.plan.times().end;
         for n in 0..self.occurrences.len() {
-            let number = self.plan.incidents[n].incident.number;
+            let incident = self.plan.incidents[n].incident;
             // Nobody is to wait for what comes after the window.
             let is_over = |next: &Occurrence| {
                 next.times.end.min(window_end).0.saturating_add(resolves_within_ms) <= time.0
             };
             while let Some(Occurrence { times, .. }) = self.occurrences[n].next_if(is_over) {
                 let end = times.end.min(window_end);
-                self.judge(number, times.start..end);
+                self.judge(&incident, times.start..end);
             }
         }
         let kept_ms = resolves_within_ms.saturating_add(self.longest_ms).max(PAUSE_MAX_MS);
@@ -295,7 +295,7 @@ impl<'a> Judge<'a> {
         self.verdict
     }
 
-    fn judge(&mut self, number: u16, times: Range<TimestampMs>) {
+    fn judge(&mut self, &Incident { number, kind, .. }: &Incident, times: Range<TimestampMs>) {
         let until_ms = times.end.0 + self.terms.resolves_within_ms;
         let has = |own: &[Incident]| own.binary_search_by_key(&number, |own| own.number).is_ok();
         for (series, _) in self.plan.by_series.iter().enumerate().filter(|(_, own)| has(own)) {
@@ -313,6 +313,10 @@ impl<'a> Judge<'a> {
                 Some((Some(ms), alert)) if is_late(Some(ms)) => (Fate::Late(ms), alert),
                 Some((Some(ms), alert)) => (Fate::Detected(ms), alert),
             };
+            // rate() passes over a reset, so a good rule may, too.
+            if kind == Kind::Reset && matches!(fate, Fate::Late(_) | Fate::Missed) {
+                continue;
+            }
             self.verdict.note(Judged { times: times.clone(), number, series, fate, alert });
         }
     }
@@ -371,7 +375,7 @@ fn fits(alert: &Labels, ours: &LabelSet) -> bool {
 mod tests {
     use super::*;
     use crate::plan::{Named, Window};
-    use crate::series::{Grid, Incidents, Kind, MetricType, NoiseParams, Schedule, Series, Trend};
+    use crate::series::{Grid, Incidents, MetricType, NoiseParams, Schedule, Series, Trend};
 
     const MINUTE_MS: i64 = 60_000;
 
@@ -595,6 +599,15 @@ mod tests {
         check_one(&["70+10", "72+2"], "75-80", "a70: late 5, a72: after 3");
         check_one(&["70+2/20"], "71 111", "a70: after 1, a90: missed, a110: after 1");
         check_one(&["10+2/20"], "71 111", "a70: after 1, a90: missed, a110: after 1");
+    }
+
+    #[test]
+    fn a_reset_may_be_noticed_and_need_not_be() {
+        let mut plan = plan(&["a"], &["70+1", "90+1"]);
+        let shown = |plan: &Plan| shown(plan, &verdict(plan, &["0: 71"], 7));
+        assert_eq!(shown(&plan), "a70: after 1, a90: missed");
+        plan.incidents.iter_mut().for_each(|named| named.incident.kind = Kind::Reset);
+        assert_eq!(shown(&plan), "a70: after 1");
     }
 
     #[test]
