@@ -143,16 +143,12 @@ fn epoch_ms(seconds: &str, fraction: &str) -> Result<i64, BadInput> {
         let hint = format!("give seconds, as in {}", &significant[..10]);
         return Err(unusable("looks like milliseconds", hint));
     }
-    let Ok(seconds) = seconds.parse::<i64>() else { return Ok(i64::MAX) };
-    Ok(seconds.saturating_mul(1000).saturating_add(fraction_ms(fraction)?))
-}
-
-fn fraction_ms(digits: &str) -> Result<i64, BadInput> {
-    if digits.trim_end_matches('0').len() > 3 {
+    let decimals = fraction.trim_end_matches('0');
+    if decimals.len() > 3 {
         return Err(too_fine());
     }
-    let padded = format!("{digits:0<3}");
-    Ok(padded[..3].parse().expect("three digits are a number"))
+    // Digits fail to parse only when there are too many of them.
+    Ok(format!("{seconds}{decimals:0<3}").parse().unwrap_or(i64::MAX))
 }
 
 fn too_fine() -> BadInput {
