@@ -119,7 +119,7 @@ impl Ranges {
 }
 
 /// What became of the samples of a run so far. Counts are in samples unless named otherwise.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Which ticks have how many samples.
     pub schedule: Schedule,
@@ -164,26 +164,14 @@ impl Tally {
     pub fn new(schedule: &Schedule, ticks: Range<u64>) -> Self {
         let end = schedule.planned(ticks.clone()).last().map_or(ticks.start, |last| last.end);
         let ticks = ticks.start..end;
+        let tick_count = schedule.tick_count(ticks.clone());
         let mut tally = Self {
             schedule: schedule.clone(),
-            tick_count: schedule.tick_count(ticks.clone()),
-            ticks_left: schedule.tick_count(ticks.clone()),
+            tick_count,
+            ticks_left: tick_count,
             scheduled: schedule.count(ticks.clone()),
-            next: (ticks.start..ticks.start, 0),
-            next_done: 0,
             ticks,
-            accepted: 0,
-            rejected: 0,
-            undelivered: 0,
-            unconfirmed: 0,
-            retries: 0,
-            is_unread: false,
-            is_anything_answered: false,
-            has_conflict: false,
-            there: 0,
-            open: 0,
-            missing: Ranges::default(),
-            last_accepted: None,
+            ..Self::default()
         };
         tally.go_to(tally.ticks.start);
         tally
