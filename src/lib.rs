@@ -94,6 +94,7 @@
 //! http/redact.rs               replaces secrets in URLs and in text from outside
 //! http/url.rs                  URLs, checked; NO_PROXY
 //! http/resolver.rs             the addresses of a host
+//! http/transport.rs            connections with few system calls
 //! http/tls.rs                  certificates and keys
 //! http/tls_errors.rs           what goes wrong with TLS, in words
 //! http/base64.rs               for basic authentication

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, HeaderValue, Response};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Proxy, SendBody};
 
 use super::outcome::{Route, failure, not_sent};
 use super::resolver::Resolver;
+use super::transport::{FewCalls, HEAD_BYTES_MAX};
 use super::{Outcome, ProxySetting, Secrets, Target, dates, redacted};
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
@@ -112,14 +113,16 @@ impl Client {
             .max_response_header_size(RESPONSE_HEADER_BYTES_MAX)
             // One byte more, or a longer head would look like a connection that ended.
             .input_buffer_size(RESPONSE_HEADER_BYTES_MAX + 1)
-            .output_buffer_size(REQUEST_LINE_BYTES_MAX)
+            .output_buffer_size(REQUEST_LINE_BYTES_MAX + HEAD_BYTES_MAX)
             .timeout_global(Some(target.timeout))
+            .timeout_recv_body(Some(BODY_TIME_MAX))
             .timeout_resolve(Some(connect_timeout))
             .timeout_connect(Some(connect_timeout));
         #[cfg(feature = "tls")]
         let config = config.tls_config(super::tls::config(&target.tls)?);
         let resolver = Resolver::new();
-        let agent = Agent::with_parts(config.build(), DefaultConnector::new(), resolver.clone());
+        let connector = DefaultConnector::new().chain(FewCalls);
+        let agent = Agent::with_parts(config.build(), connector, resolver.clone());
         Ok(Self { agent, resolver, route, target: target.clone() })
     }
 
@@ -155,9 +158,11 @@ impl Client {
         // Retryable: a token that is being rotated may be there at the next attempt.
         let own = self.target.own_headers();
         let (own_headers, secrets) = own.map_err(|error| not_sent(error.to_string()))?;
-        let body_time_max = request.answer_bytes_max.is_none().then_some(BODY_TIME_MAX);
-        let post = self.agent.post(request.url);
-        let mut post = post.config().timeout_recv_body(body_time_max).build();
+        let mut post = self.agent.post(request.url);
+        if request.answer_bytes_max.is_some() {
+            // Only there, because it copies the configuration.
+            post = post.config().timeout_recv_body(None).build();
+        }
         for (name, value) in request.headers {
             post = post.header(*name, *value);
         }
@@ -198,7 +203,9 @@ struct Watched<'a> {
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.is_begun = true;
-        self.rest.read(buffer)
+        // Leaves room for the head.
+        let bytes_max = buffer.len().saturating_sub(HEAD_BYTES_MAX);
+        self.rest.read(&mut buffer[..bytes_max])
     }
 }
 

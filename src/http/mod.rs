@@ -14,6 +14,7 @@ mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_errors;
+mod transport;
 mod url;
 
 pub use client::{Canceller, Client, Reply, Request};

@@ -19,7 +19,8 @@ const IMPORTERS: [(&str, &[&str]); 8] = [
     ("quick_protobuf", &["src/remote_write/v1.rs", "src/remote_write/v2.rs", "src/read_back"]),
     ("snap", &["src/remote_write/body.rs", "src/read_back"]),
     ("time", &["src/report/times.rs", "src/cli/values.rs", "src/http/dates.rs"]),
-    // The client in parts: errors and certificates are ureq's own types, and it calls our resolver.
+    // The client in parts: errors and certificates are ureq's own types, and it calls our resolver
+    // and our transport.
     (
         "ureq",
         &[
@@ -27,6 +28,7 @@ const IMPORTERS: [(&str, &[&str]); 8] = [
             "src/http/client.rs",
             "src/http/resolver.rs",
             "src/http/tls.rs",
+            "src/http/transport.rs",
             "src/http/url.rs",
         ],
     ),
