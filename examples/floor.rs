@@ -138,7 +138,6 @@ fn snap(plan: &Plan) -> io::Result<Duration> {
     let mut encoder = snap::raw::Encoder::new();
     let mut timed = Duration::ZERO;
     batches(plan, |series| {
-        message.clear();
         v1::encode(series, &plan.metadata(), &mut message);
         compressed.resize(snap::raw::max_compress_len(message.len()), 0);
         let start = cpu_time()?;

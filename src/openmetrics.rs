@@ -42,7 +42,7 @@ pub fn series_name(labels: &LabelSet) -> String {
     let mut name = String::new();
     let mut pairs = String::new();
     for (label, value) in labels.pairs() {
-        if label == "__name__" {
+        if &**label == "__name__" {
             name.push_str(value);
         } else {
             let comma = if pairs.is_empty() { "" } else { "," };

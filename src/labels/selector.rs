@@ -40,11 +40,13 @@ impl Selector {
     fn matches_pair(&self, index: usize, labels: &LabelSet) -> bool {
         let (name, wanted) = &self.0.labels[index];
         let pairs = labels.pairs();
-        let Ok(place) = pairs.binary_search_by_key(&name, |(name, _)| name) else { return false };
+        let Ok(place) = pairs.binary_search_by_key(&&**name, |(name, _)| name) else {
+            return false;
+        };
         let value = &pairs[place].1;
         match &self.0.fan_out {
             Some((fanned_out, range)) if *fanned_out == index => range.contains(value),
-            _ => value == wanted,
+            _ => **value == **wanted,
         }
     }
 }

@@ -65,7 +65,7 @@ impl Query<'_> {
     pub fn matchers(&self) -> impl Iterator<Item = (&str, &str)> {
         let labels = self.labels.pairs();
         let others = self.other_names.iter().filter(|name| position(self.labels, name).is_none());
-        let ours = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let ours = labels.iter().map(|(name, value)| (&**name, &**value));
         ours.chain(others.map(|name| (name.as_str(), "")))
     }
 }
@@ -210,7 +210,7 @@ fn more_labels(series: &[u8], labels: &LabelSet) -> Result<MoreLabels, ReadError
             None if more_names.len() < OTHER_NAMES_MAX => more_names.push(name),
             None => return unreadable("it holds a series of too many labels"),
             Some(index) => {
-                if labels.pairs()[index].1 != value || is_there[index] {
+                if *labels.pairs()[index].1 != *value || is_there[index] {
                     let name = Escaped(&name);
                     return unreadable(format!("it holds a series with another label '{name}'"));
                 }
@@ -239,7 +239,7 @@ fn label(message: &[u8]) -> Result<(String, String), ReadError> {
 
 /// Returns where a label of this name stands among the sorted ones.
 fn position(labels: &LabelSet, name: &str) -> Option<usize> {
-    labels.pairs().binary_search_by(|(ours, _)| ours.as_str().cmp(name)).ok()
+    labels.pairs().binary_search_by(|(ours, _)| (**ours).cmp(name)).ok()
 }
 
 fn read_samples(
@@ -424,7 +424,7 @@ mod tests {
         let many: Vec<(String, String)> =
             (0..=OTHER_NAMES_MAX).map(|n| (format!("l{n}"), "x".into())).collect();
         let many: Vec<(&str, &str)> =
-            many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            many.iter().map(|(name, value)| (&**name, &**value)).collect();
         check(&[series(&many, &[])], &[], "it holds a series of too many labels");
         let none = "it does not hold the one result that was asked for";
         assert_eq!(shown(&[], &[]), none);

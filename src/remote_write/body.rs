@@ -27,7 +27,6 @@ impl Body {
         series: &[TimeSeries<'_>],
         metadata: &[Metadata<'_>],
     ) -> &[u8] {
-        self.message.clear();
         match version {
             Version::V1 => v1::encode(series, metadata, &mut self.message),
             Version::V2 => v2::encode(series, metadata, &mut self.message),

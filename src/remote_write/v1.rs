@@ -9,7 +9,7 @@ use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
 use quick_protobuf::{BytesWriter, MessageWrite, Result, Writer, WriterBackend};
 
 use super::{Metadata, TimeSeries};
-use crate::labels::LabelSet;
+use crate::labels::{Label, LabelSet};
 use crate::series::Sample;
 
 /// Tags: field number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited).
@@ -28,18 +28,18 @@ const METADATA_HELP: u32 = 4 << 3 | 2;
 /// Every tag above fits one byte.
 const TAG_BYTES: usize = 1;
 
-/// Appends the encoded message, without a length before it, to `out`.
+/// Puts the encoded message, without a length before it, into `out`, replacing its bytes.
 pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Vec<u8>) {
-    append(&WriteRequest { series, metadata }, out);
+    replace(&WriteRequest { series, metadata }, out);
 }
 
-/// Appends `message`, without a length before it, to `out`.
+/// Puts `message`, without a length before it, into `out`, replacing its bytes.
 ///
-/// Into a slice of its size: a Vec takes each byte as a copy of any length, a call each.
-pub(super) fn append(message: &impl MessageWrite, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + message.get_size(), 0);
-    let mut writer = Writer::new(BytesWriter::new(&mut out[start..]));
+/// Into a slice of its size: a Vec takes each byte as a copy of any length, a call each. What the
+/// message before left is not cleared: that costs a tenth of the encoding.
+pub(super) fn replace(message: &impl MessageWrite, out: &mut Vec<u8>) {
+    out.resize(message.get_size(), 0);
+    let mut writer = Writer::new(BytesWriter::new(out));
     message.write_message(&mut writer).expect("the slice has the message's size");
 }
 
@@ -96,12 +96,36 @@ impl MessageWrite for TimeSeries<'_> {
     }
 }
 
-fn label_size((name, value): &(String, String)) -> usize {
+fn label_size((name, value): &Label) -> usize {
     2 * TAG_BYTES + sizeof_len(name.len()) + sizeof_len(value.len())
+}
+
+/// The size of a sample that has a value and a time from 1971 to 2109.
+const USUAL_SAMPLE_BYTES: usize = 16;
+
+fn is_usual(sample: &Sample) -> bool {
+    sample.value.to_bits() != 0 && (1 << 35..1 << 42).contains(&sample.timestamp.0)
+}
+
+/// Returns the message of a usual sample as two words: made byte by byte, it takes twice as long
+/// as it takes to compress it.
+fn usual_message(sample: &Sample) -> [u64; 2] {
+    let (bits, time_ms) = (sample.value.to_bits(), sample.timestamp.0.cast_unsigned());
+    // The time in seven bits a byte, the lowest first: in parts of 28 bits, 14, and 7.
+    let varint = time_ms & 0xfff_ffff | (time_ms >> 28) << 32;
+    let varint = varint & 0x3fff_0000_3fff | (varint & 0xfff_c000) << 2;
+    let varint = varint & 0x7f_007f_007f | (varint & 0x3f80_3f80_3f80) << 1;
+    // All bytes but the last have the top bit set.
+    let varint = varint | 0x80_8080_8080;
+    let tags = [SAMPLE_VALUE, SAMPLE_TIMESTAMP].map(u64::from);
+    [bits << 8 | tags[0], varint << 16 | tags[1] << 8 | bits >> 56]
 }
 
 impl MessageWrite for Sample {
     fn get_size(&self) -> usize {
+        if is_usual(self) {
+            return USUAL_SAMPLE_BYTES;
+        }
         // Proto3 leaves zeros out. -0.0 is written: left out, it would come back as 0.0.
         let value = if self.value.to_bits() == 0 { 0 } else { TAG_BYTES + 8 };
         let timestamp = match self.timestamp.0 {
@@ -112,6 +136,9 @@ impl MessageWrite for Sample {
     }
 
     fn write_message<W: WriterBackend>(&self, writer: &mut Writer<W>) -> Result<()> {
+        if is_usual(self) {
+            return usual_message(self).into_iter().try_for_each(|word| writer.write_fixed64(word));
+        }
         // As bits, so that the signalling NaN of a stale marker stays one.
         let bits = self.value.to_bits();
         if bits != 0 {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
 use quick_protobuf::{MessageWrite, Result, Writer, WriterBackend};
 
-use super::v1::{append, sizes, write_each};
+use super::v1::{replace, sizes, write_each};
 use super::{Metadata, TimeSeries};
 use crate::series::{Sample, Starts};
 
@@ -26,7 +26,7 @@ const METADATA_HELP_REF: u32 = 3 << 3;
 /// Every tag above fits one byte.
 const TAG_BYTES: usize = 1;
 
-/// Appends the encoded message, without a length before it, to `out`.
+/// Puts the encoded message, without a length before it, into `out`, replacing its bytes.
 ///
 /// The metadata stands in every series. Each sample of a counter has its start timestamp.
 ///
@@ -56,7 +56,7 @@ pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Ve
         })
         .collect();
     let request = Request { symbols: &symbols.in_order, series: &series };
-    append(&request, out);
+    replace(&request, out);
 }
 
 /// Adds to samples when their values start.

@@ -314,7 +314,7 @@ fn json_line(level: Level, event: &str, fields: &[(&str, Field<'_>)], message: &
 }
 
 fn json_labels(labels: &LabelSet) -> String {
-    let pairs = labels.pairs().iter().filter(|(name, _)| name != "__name__");
+    let pairs = labels.pairs().iter().filter(|(name, _)| &**name != "__name__");
     let members = pairs.map(|(name, value)| format!("\"{name}\":{}", json_text(value)));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }

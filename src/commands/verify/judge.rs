@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::iter::Peekable;
 use std::ops::Range;
 
-use crate::labels::LabelSet;
+use crate::labels::{Label, LabelSet};
 use crate::plan::Plan;
 use crate::read_back::Labels;
 use crate::remote_write::STALE_NAN_BITS;
@@ -364,11 +364,11 @@ impl<'a> Judge<'a> {
 
 /// Tells whether an alert belongs to a series of ours: no label that both have differs.
 fn fits(alert: &Labels, ours: &LabelSet) -> bool {
-    let of_series = |(name, _): &&(String, String)| !OF_THE_ALERT.contains(&name.as_str());
+    let of_series = |(name, _): &&Label| !OF_THE_ALERT.contains(&&**name);
     ours.pairs()
         .iter()
         .filter(of_series)
-        .all(|(name, value)| alert.get(name).is_none_or(|found| found == value))
+        .all(|(name, value)| alert.get(&**name).is_none_or(|found| **found == **value))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use push_live_metrics::cli::{self, Command, CommandLine, Environment};
 use push_live_metrics::commands::push::PushConfig;
+use push_live_metrics::labels::Label;
 use push_live_metrics::plan::Plan;
 use push_live_metrics::report::OutputConfig;
 use push_live_metrics::series::TimestampMs;
@@ -49,8 +50,9 @@ pub(crate) fn points(plan: &Plan) -> Vec<Point> {
     let mut points: Vec<Point> = all
         .flat_map(|(labels, samples)| {
             samples.map(|(timestamp_ms, value)| {
-                let (labels, bits) = (labels.pairs().to_vec(), value.to_bits());
-                Point { timestamp_ms, labels, bits }
+                let text = |(name, value): &Label| (name.to_string(), value.to_string());
+                let labels = labels.pairs().iter().map(text).collect();
+                Point { timestamp_ms, labels, bits: value.to_bits() }
             })
         })
         .collect();
