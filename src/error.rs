@@ -156,6 +156,10 @@ const SHOWN_CHARS_MAX: usize = 1024;
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
+        // A call for each character of every log line would be much for nothing.
+        if self.0.len() <= SHOWN_CHARS_MAX && self.0.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            return f.write_str(self.0);
+        }
         for (count, c) in self.0.chars().enumerate() {
             if count == SHOWN_CHARS_MAX {
                 return f.write_str("...");

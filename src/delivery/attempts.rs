@@ -105,12 +105,14 @@ impl Delivery<'_> {
             self.summary.tally().retries += u64::from(request.attempt_count > 0);
             request.attempt_count += 1;
             self.compare_clocks(&reply);
-            let text = format!(
-                "Attempt {}: {} samples in {body_bytes} bytes as {version:?}: {:?}",
-                request.attempt_count, request.sample_count, reply.outcome
-            );
-            let attempt = [("attempt", Field::Count(u64::from(request.attempt_count)))];
-            self.summary.report.log(Level::Debug, "attempt", &attempt, &text);
+            if self.summary.report.is_verbose() {
+                let text = format!(
+                    "Attempt {}: {} samples in {body_bytes} bytes as {version:?}: {:?}",
+                    request.attempt_count, request.sample_count, reply.outcome
+                );
+                let attempt = [("attempt", Field::Count(u64::from(request.attempt_count)))];
+                self.summary.report.log(Level::Debug, "attempt", &attempt, &text);
+            }
             if let Some(delivered) = self.react(reply, &mut request) {
                 return delivered;
             }

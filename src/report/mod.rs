@@ -16,8 +16,8 @@ pub mod words;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::panic;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{mem, panic};
 
 use crate::error::{Escaped, Exit};
 use crate::labels::LabelSet;
@@ -191,7 +191,7 @@ impl Report {
                 (true, Level::Error) => "\x1b[31mERROR\x1b[0m",
                 _ => level.name(),
             };
-            format!("[{}] [{level}] {message}\n", times::local_now())
+            ["[", &times::local_now(), "] [", level, "] ", message, "\n"].concat()
         }
     }
 
@@ -286,10 +286,9 @@ impl Report {
 
 impl State {
     fn write(&mut self, line: &str) {
-        let erase = if self.is_status_shown { ERASE_LINE } else { "" };
-        self.is_status_shown = false;
-        // The datapoints matter more than their log.
-        let _ = self.out.write_all(format!("{erase}{line}").as_bytes());
+        let erase = if mem::take(&mut self.is_status_shown) { ERASE_LINE } else { "" };
+        // In one call; the datapoints matter more than their log.
+        let _ = self.out.write_all([erase, line].concat().as_bytes());
     }
 }
 

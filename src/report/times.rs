@@ -21,13 +21,12 @@ pub(super) fn local_time(time: TimestampMs) -> String {
 /// Returns the current time in UTC, as in RFC 3339.
 pub(super) fn utc_now() -> String {
     let now = OffsetDateTime::from(SystemTime::now());
-    format!("{}.{:03}Z", date_and_time(now).replace(' ', "T"), now.millisecond())
+    date_and_time(now, Some(".")).replace(' ', "T") + "Z"
 }
 
 /// Returns the current local time in the form of the log.
 pub(super) fn local_now() -> String {
-    let now = local(SystemTime::now().into());
-    format!("{},{:03}", date_and_time(now), now.millisecond())
+    date_and_time(local(SystemTime::now().into()), Some(","))
 }
 
 /// Returns the offset of local time from UTC in words: now, and in the window if it differs.
@@ -43,10 +42,7 @@ pub(super) fn zone(window: Range<TimestampMs>) -> String {
 
 fn shown_time(time: TimestampMs, zone: fn(OffsetDateTime) -> OffsetDateTime) -> String {
     let Some(shown) = date_time(time).map(zone) else { return time.0.to_string() };
-    match shown.millisecond() {
-        0 => date_and_time(shown),
-        ms => format!("{}.{ms:03}", date_and_time(shown)),
-    }
+    date_and_time(shown, (shown.millisecond() > 0).then_some("."))
 }
 
 fn date_time(time: TimestampMs) -> Option<OffsetDateTime> {
@@ -64,15 +60,26 @@ fn offset_at(time: OffsetDateTime) -> UtcOffset {
     UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC)
 }
 
-fn date_and_time(time: OffsetDateTime) -> String {
+/// Returns date and time, with milliseconds after `ms_separator` where there is one.
+///
+/// By hand: `format!` takes ten times as long, and the lines of one datapoint show three times.
+fn date_and_time(time: OffsetDateTime, ms_separator: Option<&'static str>) -> String {
     let (date, clock) = (time.date(), time.time());
-    format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        clock.hour(),
-        clock.minute(),
-        clock.second()
-    )
+    let parts = [
+        ("", 4, date.year().unsigned_abs()),
+        ("-", 2, u8::from(date.month()).into()),
+        ("-", 2, date.day().into()),
+        (" ", 2, clock.hour().into()),
+        (":", 2, clock.minute().into()),
+        (":", 2, clock.second().into()),
+    ];
+    let ms = ms_separator.map(|separator| (separator, 3, u32::from(clock.millisecond())));
+    let mut text = String::with_capacity("2026-01-01 00:00:00.000Z".len());
+    for (separator, digit_count, number) in parts.into_iter().chain(ms) {
+        text.push_str(separator);
+        for place in (0..digit_count).rev() {
+            text.extend(char::from_digit(number / 10_u32.pow(place) % 10, 10));
+        }
+    }
+    text
 }
