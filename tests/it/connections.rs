@@ -38,6 +38,25 @@ fn answers_with_a_short_body_keep_the_connection() {
     });
 }
 
+/// A head that goes out alone is mostly there alone, for a receiver that waits for it.
+#[test]
+fn head_and_body_of_a_request_come_together() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let receiver = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut requests = vec![0; 200 * KIB];
+        (0..200).all(|_| {
+            let length = stream.read(&mut requests).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            !requests[..length].ends_with(b"\r\n\r\n")
+        })
+    });
+    let start = seconds(now_ms() - 60_000);
+    Cmd::to(&url).ticks(200, 20).flag("start-epoch", &start).run().assert_code(0);
+    assert!(receiver.join().unwrap(), "a head came alone");
+}
+
 #[test]
 fn the_body_of_a_success_is_waited_for_a_second_at_most() {
     let dribbling = Answer::status(200).body("x".repeat(500)).paced(60, Duration::from_secs(1));
