@@ -41,7 +41,7 @@ pub(super) fn metric_type(text: &str) -> Result<MetricType, BadInput> {
     match text {
         "gauge" => Ok(MetricType::Gauge),
         "counter" => Ok(MetricType::Counter),
-        _ => Err(unusable("is not a type of metrics", "give gauge or counter")),
+        _ => Err(unusable("is not a metric type", "give gauge or counter")),
     }
 }
 

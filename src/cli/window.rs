@@ -95,7 +95,7 @@ fn check_name(plan: &Plan, args: &Args, warnings: &mut Vec<String>) -> Result<()
     if openmetrics::family_name(name, metric_type).is_some() {
         return Ok(());
     }
-    let problem = "does not end in _total, as the name of a counter has to";
+    let problem = "does not end in _total, as the name of a counter does";
     let hint = format!("give {name}_total");
     let error = args.bad("metric-name", problem, &hint);
     if args.has("output") {

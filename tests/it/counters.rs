@@ -231,7 +231,7 @@ fn a_counter_is_named_total() {
         let run = named(name).run();
         run.assert_code(2);
         assert!(run.stdout.is_empty(), "{}", run.stdout);
-        run.assert_says("does not end in _total, as the name of a counter has to; give ");
+        run.assert_says("does not end in _total, as the name of a counter does; give ");
         run.assert_says(&format!("give {hint}"));
     }
     named("a-total").run().assert_code(0).assert_says("'a-total' is sent as 'a_total'");
