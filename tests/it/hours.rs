@@ -454,3 +454,30 @@ fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
     println!("{before_kib} KiB, and {grown_kib} KiB more after 200,000 ticks");
     assert!(grown_kib < 256, "{grown_kib} KiB more than after 2,000 ticks");
 }
+
+/// Until then an alert may come; what comes after the window nobody waits for.
+#[test]
+fn a_verdict_waits_for_the_last_incident() {
+    let check = |terms: [&str; 2], incidents: &[&str], until_minute: Option<i64>| {
+        let nothing_read = snap::raw::Encoder::new().compress_vec(&[10, 0]).unwrap();
+        let answer = Answer::status(200).body(nothing_read);
+        let receiver = Script::new([]).unchecked().otherwise(answer).start();
+        let sender = minutes(&receiver, 6).and(&["--verify", "--alert=A"]).and(&terms);
+        let clock = FakeClock::at(START_MS);
+        let run = Hours::run(sender.and(incidents), &clock);
+        assert_eq!(run.exit, Exit::Different);
+        let waits = run.log.events("waiting");
+        let until = waits.first().map(|line| (line.get("until").number() - START_MS) / 60_000);
+        assert_eq!(until, until_minute, "{incidents:?}");
+        if let Some(minute) = until {
+            assert_eq!(clock.now().0, START_MS + minute * 60_000);
+        }
+        assert_eq!(run.log.events("alert_summary").len(), 1);
+    };
+    let twice = ["--incident=shift@1m+1m=1", "--incident=gap@2m+1m"];
+    check(["--fires-within=7m", "--resolves-within=1m"], &twice, Some(10));
+    check(["--fires-within=7m", "--resolves-within=10m"], &twice, Some(13));
+    check(["--fires-within=1m", "--resolves-within=1m"], &twice, None);
+    check(["--fires-within=1m", "--resolves-within=5m"], &["--incident=shift@5m+1h=1"], Some(11));
+    check(["--fires-within=1m", "--resolves-within=5m"], &[], None);
+}

@@ -182,6 +182,15 @@ fn backfill_verify_and_resume_log_what_the_tables_have() {
     seen.extend(run("", 3600, &format!("{url} --resume --stale-marker")));
     seen.extend(run("verify", 1800, "--url http://127.0.0.1:9/api/v1/write --flush-timeout 0s"));
     seen.extend(run("backfill", 1800, "--output text.om"));
+    // An alert that is not there, a detector that is right, and without incidents it is wrong.
+    let incident = "--incident shift@5m+5m=0";
+    seen.extend(run("verify", 1800, &format!("{url} {incident} --alert A")));
+    seen.extend(run("backfill", 1800, &format!("{url} {incident} --truth-metric t --resume")));
+    seen.extend(run("verify", 1800, &format!("{url} {incident} --detector t")));
+    seen.extend(run("verify", 1800, &format!("{url} --detector t")));
+    for event in ["judging", "verdict", "alert", "alert_counts", "alert_summary"] {
+        assert!(seen.contains(event), "no {event} in {seen:?}");
+    }
     let expected = ["starting", "verified", "verify_summary", "different", "missing", "resuming"];
     for event in expected.into_iter().chain(["written", "read_failed", "not_resumed"]) {
         assert!(seen.contains(event), "no {event} in {seen:?}");

@@ -93,24 +93,21 @@ impl VerdictConfig {
 
     /// Logs what is going to be judged, and by what.
     pub(crate) fn announce(&self, plan: &Plan, report: &Report) {
-        let (names, terms) = (self.names(), self.in_words());
+        let joined = |shown: fn(&str) -> String| {
+            let names = self.alerts.iter().map(|alert| shown(alert.name()));
+            names.collect::<Vec<_>>().join(", ")
+        };
         let incidents = match plan.incidents.len() as u64 {
             0 => "no incident is given, so whatever fires is a false alarm".into(),
-            count => format!("by {}", count_of(count, "incident")),
+            count => count_of(count, "incident"),
         };
-        let fields = [("alert", Field::Text(&names))];
-        let text = format!("Judging {names}: {incidents}; {terms}");
-        report.info("judging", &fields, &text);
-    }
-
-    fn names(&self) -> String {
-        let names = self.alerts.iter().map(|alert| quoted(alert.name()));
-        names.collect::<Vec<_>>().join(", ")
-    }
-
-    fn in_words(&self) -> String {
         let [fires, resolves] = [self.fires_within, self.resolves_within].map(show_duration);
-        format!("fires within {fires}, resolves within {resolves}")
+        let text = format!(
+            "Judging {} by the incidents: {incidents}; fires within {fires}, resolves within \
+             {resolves}",
+            joined(quoted)
+        );
+        report.info("judging", &[("alert", Field::Text(&joined(str::to_owned)))], &text);
     }
 }
 

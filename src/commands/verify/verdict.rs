@@ -40,9 +40,10 @@ impl Ruling<'_> {
                 ("false_alarms", Field::Count(counts.false_alarms)),
             ];
             let name = quoted(alert.name());
-            let detected = count_of(counts.detected, "incident");
+            let incidents = count_of(verdict.detected + verdict.missed, "incident");
             let false_alarms = count_of(counts.false_alarms, "false alarm");
-            report.info("alert_counts", &fields, &format!("{name}: {detected}, {false_alarms}"));
+            let text = format!("{name}: {} of {incidents}, {false_alarms}", counts.detected);
+            report.info("alert_counts", &fields, &text);
         }
         self.hints.iter().for_each(|hint| report.hint(level, hint));
         self.print_summary(verify, exit, level);
