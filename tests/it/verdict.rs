@@ -278,8 +278,8 @@ fn an_answer_that_is_too_large_is_asked_for_in_parts() {
     let window = ten_ticks();
     let (large, empty) = (body(vec![b'\n'; 3 << 20]), body(""));
     // From 5 minutes before to 3 seconds after, down to an eighth, which is taken as it is; then
-    // the rest, of which the last one.
-    let steps = [vec![large; 5], vec![empty; 6]].concat().into_iter().map(Step::from);
+    // a quarter, a half and the rest, where the alert is.
+    let steps = [vec![large; 5], vec![empty; 2]].concat().into_iter().map(Step::from);
     let steps = steps.chain([firing(&window, "", &[3])]).collect();
     let receiver = victoriametrics(&window, steps);
     let run = judge(&window, &receiver, &[VICTORIAMETRICS, "--incident=shift@2s+2s=0"]);

@@ -22,6 +22,8 @@ use crate::series::TimestampMs;
 
 /// How much time is read at once, where it is not too much for one answer.
 const CHUNK_MS: i64 = 24 * 3_600_000;
+/// Twice the time is read next where there were fewer samples.
+const FEW_SAMPLES: usize = 10_000;
 /// What is not cut any more, and the largest answer then.
 const CHUNK_MIN_MS: i64 = 60_000;
 const LARGE_BYTES_MAX: usize = 8 * ANSWER_BYTES_MAX;
@@ -229,6 +231,11 @@ impl Judging<'_> {
             }
             judge.advance(end);
             start = end;
+            // After a time in which everything fired.
+            let sample_count: usize = found.iter().flat_map(AllSeries::values).map(Vec::len).sum();
+            if sample_count < FEW_SAMPLES {
+                chunk_ms = (chunk_ms * 2).min(CHUNK_MS);
+            }
         }
         Ok(judge.finish())
     }
