@@ -193,7 +193,8 @@ impl Running {
     pub(crate) fn wait(mut self) -> Run {
         let deadline = self.start + self.cmd.limit;
         let Some(status) = wait_until(&mut self.child, deadline) else {
-            panic!("it did not end:\n{}", tail(&self.stderr.all(), 30));
+            // Not to its end: what it started may live on, and hold the pipe.
+            panic!("it did not end:\n{}", tail(&self.stderr.lock().text(), 30));
         };
         self.ended(status)
     }
