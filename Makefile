@@ -159,11 +159,13 @@ backfill-21d: build ## push the last 21 days
 backfill-file: build ## write the past into FILE, for blocks; without END_EPOCH it ends 3 hours ago
 	@end=$$(( ($$(date +%s) - 3 * 3600) / 3600 * 3600 )); $(BACKFILL) $(FILE_FLAGS) $(FILE_WINDOW) $(MORE_FLAGS)
 
-.PHONY: demo
+.PHONY: demo demo-alert
 demo: ## see it work: 30 datapoints into a throw-away Prometheus; installs a compiler if need be
+demo-alert: ## see two alerts judged by three incidents, one that works and one that sleeps; likewise
+demo demo-alert:
 	@command -v cc >/dev/null || scripts/setup.sh build
 	@$(MAKE) --no-print-directory build
-	@exec scripts/demo.sh
+	@exec scripts/demo.sh $(filter alert,$(subst -, ,$@))
 
 .PHONY: test
 test: ## everything that must hold: lints, tests, real receivers, budgets; installs what lacks

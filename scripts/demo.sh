@@ -1,8 +1,13 @@
 #!/bin/sh
-# The newcomer's first command (`make demo`): starts a throw-away Prometheus on a free
-# loopback port, pushes 30 datapoints into it, one a second, asks Prometheus what it has,
-# draws it and verifies it. Exit 0 only when it has all of them. Nothing is left behind, also after Ctrl+C.
+# The newcomer's first commands, in a throw-away Prometheus on a free loopback port. Nothing is
+# left behind, also after Ctrl+C.
 #
+# Usage: scripts/demo.sh         (`make demo`) pushes 30 datapoints, one a second, asks Prometheus
+#                                what it has, draws it and verifies it; exit 0 only when it has all
+#        scripts/demo.sh alert   (`make demo-alert`) a minute with three incidents, and a verdict on
+#                                two alerts: one is right, one sleeps; exit 0 only when both are said
+#
+# DEMO_SECONDS is another length; of incidents there is one in 20 s.
 # Any Prometheus from 2.40 on will do; scripts/receivers.sh brings one.
 set -eu
 
@@ -10,7 +15,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 binary=${CARGO_TARGET_DIR:-$root/target}/release/push-live-metrics
 case $binary in /*) ;; *) binary=$PWD/$binary ;; esac
 bin=$root/target/receivers/bin
-datapoint_count=30
+case ${1:-} in
+    '') length=${DEMO_SECONDS:-30} ;;
+    alert) length=${DEMO_SECONDS:-60} ;;
+    *) sed -n '/^# Usage/,/^#$/s/^# //p' "$0" >&2; exit 2 ;;
+esac
 ready_seconds=120
 
 say() { printf 'demo: %s\n' "$*"; }
@@ -55,7 +64,18 @@ if [ ! -x "$prometheus" ] || [ -z "$promtool" ]; then
 fi
 
 folder=$(mktemp -d)
-echo 'global: {}' >"$folder/prometheus.yml"
+cat >"$folder/prometheus.yml" <<'CONFIG'
+global: {evaluation_interval: 1s}
+rule_files: [rules.yml]
+CONFIG
+# The second one is the first with a slip: minutes for seconds.
+cat >"$folder/rules.yml" <<'RULES'
+groups:
+  - name: demo
+    rules:
+      - {alert: CpuHigh, expr: demo_cpu_usage > 60, for: 2s}
+      - {alert: CpuHighSlip, expr: demo_cpu_usage > 60, for: 2m}
+RULES
 # Port 0: the kernel picks a free one, and Prometheus logs which.
 "$prometheus" --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/data" \
     --web.listen-address=127.0.0.1:0 --web.enable-remote-write-receiver >"$folder/log" 2>&1 &
@@ -75,27 +95,58 @@ port=$(sed -n 's/.*msg="Listening on".* address=127\.0\.0\.1:\([0-9]*\).*/\1/p' 
 [ -n "$port" ] || fail 'Prometheus does not log its port; 2.40 or later is needed'
 url=http://127.0.0.1:$port
 say "a throw-away Prometheus listens on $url"
-say "pushing $datapoint_count datapoints, one a second"
 
 # An empty environment and an empty folder: no token, proxy, ENV or .env of the user's
-# has a say. In the background, because a trap has to wait for a foreground command.
+# has a say.
 cd "$folder"
 start=$(date +%s)
-end=$((start + datapoint_count))
+series=
 run() {
     verb=$1
     shift
-    # shellcheck disable=SC2086 # live has no word
+    # shellcheck disable=SC2086 # live has no word, and the series several
     env -i ${TZ+"TZ=$TZ"} ${TERM+"TERM=$TERM"} ${COLUMNS+"COLUMNS=$COLUMNS"} LANG=C.UTF-8 "$binary" $verb \
-        --metric-name demo_cpu_usage --labels 'cpu=lina_cp_avg,uuid=device-456' \
-        --start-epoch "$start" --end-epoch "$end" "$@"
+        --metric-name demo_cpu_usage --labels 'cpu=lina_cp_avg,uuid=device-456' $series \
+        --start-epoch "$start" --end-epoch $((start + length)) "$@"
 }
-run '' --interval 1s --url "$url/api/v1/write" &
-sender_pid=$!
-sender_code=0
-wait "$sender_pid" || sender_code=$?
-sender_pid=
+# In the background, because a trap has to wait for a foreground command.
+push() {
+    run '' --interval 1s --url "$url/api/v1/write" "$@" &
+    sender_pid=$!
+    sender_code=0
+    wait "$sender_pid" || sender_code=$?
+    sender_pid=
+    [ "$sender_code" = 0 ] || say "push-live-metrics ended with exit code $sender_code" >&2
+}
 
+if [ "${1:-}" = alert ]; then
+    series='--seasonality none --flat-base 20'
+    for incident in shift@5s+10s=60 ramp@22s+12s=120 flat@42s+8s=90; do
+        at=${incident#*@}
+        [ "${at%%s*}" -ge "$length" ] || series="$series --incident $incident"
+    done
+    say "this is pushed in the next $length s, one datapoint a second:"
+    run preview --step-size 1s
+    push --quiet
+    # The verdict on the alert $1; its exit code in $code.
+    judge() {
+        echo
+        say "verify --alert $1 --fires-within 10s --resolves-within 5s"
+        code=0
+        run verify --step-size 1s --url "$url/api/v1/write" --alert "$1" \
+            --fires-within 10s --resolves-within 5s || code=$?
+    }
+    judge CpuHigh
+    good_code=$code
+    judge CpuHighSlip
+    echo
+    [ "$sender_code $good_code $code" = '0 0 5' ] || fail "the exit codes are $good_code and $code, not 0 and 5"
+    say "exit code 0 for CpuHigh, and 5 for CpuHighSlip: it has 'for: 2m' where 2s was meant"
+    exit
+fi
+
+say "pushing $length datapoints, one a second"
+push
 query() { env -i "$promtool" query instant "$url" "$1"; }
 number() { query "$1" | sed -n 's/.*=> \([^ ]*\) @.*/\1/p'; }
 
@@ -114,6 +165,5 @@ say 'what they look like (push-live-metrics preview), and whether they are right
 run preview --step-size 1s
 verify_code=0
 run verify --step-size 1s --url "$url/api/v1/write" || verify_code=$?
-[ "$sender_code" = 0 ] || say "push-live-metrics ended with exit code $sender_code" >&2
-say "$found of $datapoint_count datapoints found in Prometheus"
-[ "$found" = "$datapoint_count" ] && [ "$sender_code" = 0 ] && [ "$verify_code" = 0 ]
+say "$found of $length datapoints found in Prometheus"
+[ "$found" = "$length" ] && [ "$sender_code" = 0 ] && [ "$verify_code" = 0 ]

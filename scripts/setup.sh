@@ -6,7 +6,7 @@
 #                                          architecture with its compiler, shellcheck, openssl
 #        --say    installs nothing, and only says what is missing, with the command
 #
-# `make demo` and `make test` install, nothing else does.
+# `make demo`, `make demo-alert` and `make test` install, nothing else does.
 #
 # Does nothing, and is fast, where all is there. What it cannot install (not root, no
 # apt, no rustup) it names with the command that does; exit 0 all the same, because the

@@ -20,6 +20,7 @@ mod chaos;
 mod connections;
 mod continuation;
 mod counters;
+mod demo;
 mod docs;
 mod export;
 mod fan_out;
