@@ -11,6 +11,7 @@ mod tally;
 
 use std::ops::Range;
 use std::process;
+use std::slice;
 use std::time::Duration;
 
 use crate::clock::{Clock, StepWatch};
@@ -123,33 +124,43 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Sends the samples of tick `index`, one for each series that is not in a gap, in as few
-    /// requests as they fit; returns whether all of them were accepted.
+    /// Sends the samples of `ticks`, given by series, in as few requests as they fit; returns
+    /// whether all of them were accepted.
     ///
     /// # Errors
     /// What ends the run instead.
-    pub fn tick(&mut self, index: u64, samples: &[Option<Sample>]) -> Result<bool, Ending> {
+    pub fn ticks<'s>(
+        &mut self,
+        ticks: Range<u64>,
+        samples: impl Fn(usize) -> &'s [Sample],
+    ) -> Result<bool, Ending>
+    where
+        'a: 's,
+    {
+        let plan = self.plan;
         let mut is_accepted = true;
         for part in self.cut.parts.clone() {
-            let series = self.of_tick(part, samples);
+            let series = plan.time_series(part.clone(), part.map(&samples));
             if series.is_empty() {
                 continue;
             }
+            // Several ticks have one part: all series.
+            let ranges: Vec<_> = match ticks.end - ticks.start {
+                1 => vec![(ticks.clone(), series.len() as u64)],
+                _ => plan.schedule.stretches(ticks.clone()).filter(|(_, n)| *n > 0).collect(),
+            };
             let delivered = match self.is_over() {
                 true => Delivered::Settled(Fate::Undelivered),
                 false => self.send(&series),
             };
-            is_accepted &= self.settle(&[(index..index + 1, series.len() as u64)], delivered)?;
+            is_accepted &= self.settle(&ranges, delivered)?;
         }
         Ok(is_accepted)
     }
 
     /// Counts what became of a request for ranges of ticks, each of so many samples; returns
     /// whether all of them were accepted.
-    ///
-    /// # Errors
-    /// What ends the run instead.
-    pub fn settle(
+    fn settle(
         &mut self,
         ranges: &[(Range<u64>, u64)],
         delivered: Delivered,
@@ -176,22 +187,15 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Sends stale markers, one for each series, and tries once unless `is_retried`; returns
-    /// whether all of them were accepted.
-    pub fn markers(&mut self, markers: &[Option<Sample>], is_retried: bool) -> bool {
+    /// Sends a stale marker for each series, and tries once unless `is_retried`; returns whether
+    /// all of them were accepted.
+    pub fn markers(&mut self, marker: Sample, is_retried: bool) -> bool {
+        let plan = self.plan;
         self.cut.parts.clone().into_iter().all(|part| {
-            let series = self.of_tick(part, markers);
+            let samples = part.clone().map(|_| slice::from_ref(&marker));
+            let series = plan.time_series(part, samples);
             self.attempt(&series, is_retried) == Delivered::Settled(Fate::Accepted)
         })
-    }
-
-    /// Returns the series of a part of a tick that are not in a gap, with one sample each.
-    fn of_tick<'s>(&self, part: Range<usize>, samples: &'s [Option<Sample>]) -> Vec<TimeSeries<'s>>
-    where
-        'a: 's,
-    {
-        let samples = samples[part.clone()].iter().map(Option::as_slice);
-        self.plan.time_series(part, samples)
     }
 
     /// Sends `series` in one request, and again until its fate is known, the time for it is over,

@@ -5,8 +5,6 @@
 
 mod resume;
 
-use std::ops::Range;
-
 use resume::{Rest, Stored};
 
 use super::push::{Push, PushConfig};
@@ -142,12 +140,8 @@ impl Batches<'_> {
             self.generate(&mut iters, end);
             if let Some(rest) = &mut self.rest {
                 rest.send(index..end, &mut self.samples, &mut self.delivery)?;
-            } else if ticks_per_batch == 1 {
-                let tick: Vec<Option<Sample>> =
-                    self.samples.iter().map(|samples| samples.first().copied()).collect();
-                self.delivery.tick(index, &tick)?;
             } else {
-                self.send_batch(index..end)?;
+                self.delivery.ticks(index..end, |k| &self.samples[k])?;
             }
             self.progress.show(self.summary.tally().settled(), self.clock.steady());
             index = end;
@@ -160,18 +154,5 @@ impl Batches<'_> {
             samples.clear();
             samples.extend(iter.before(end));
         }
-    }
-
-    /// Sends the ticks that were generated, in one request, unless all are in a gap.
-    fn send_batch(&mut self, ticks: Range<u64>) -> Result<(), Ending> {
-        let samples = self.samples.iter().map(Vec::as_slice);
-        let series = self.plan.time_series(0..self.samples.len(), samples);
-        if series.is_empty() {
-            return Ok(());
-        }
-        let delivered = self.delivery.send(&series);
-        let ranges = self.plan.schedule.stretches(ticks).filter(|(_, count)| *count > 0);
-        let ranges: Vec<_> = ranges.collect();
-        self.delivery.settle(&ranges, delivered).map(|_| ())
     }
 }

@@ -126,10 +126,9 @@ impl Ticks<'_> {
                 if self.wait_in_gap(ticks.clone()).is_err() {
                     return Ending::Interrupted;
                 }
+                // There are none, but the iterators go on.
                 for iter in &mut series {
-                    while iter.index() < ticks.end {
-                        iter.next();
-                    }
+                    iter.before(ticks.end).next();
                 }
                 continue;
             }
@@ -184,7 +183,7 @@ impl Ticks<'_> {
         let number = count - self.summary.tally().ticks_left + 1;
         let fields = [("tick", Field::Count(number)), ("timestamp", Field::Time(time))];
         report.info("tick", &fields, &format!("[{number}/{count}] Timestamp: {local_time}"));
-        if self.delivery.tick(index, samples)? {
+        if self.delivery.ticks(index..index + 1, |k| samples[k].as_slice())? {
             self.log_pushed(samples);
         }
         Ok(())
@@ -249,8 +248,7 @@ impl Ticks<'_> {
             Some(earliest) => {
                 let value = f64::from_bits(STALE_NAN_BITS);
                 let marker = Sample { timestamp: now.max(earliest), value };
-                let markers = vec![Some(marker); self.plan.label_sets.len()];
-                if self.delivery.markers(&markers, is_retried) {
+                if self.delivery.markers(marker, is_retried) {
                     return report.info("stale_marker", &[], "✓ Pushed a stale marker");
                 }
                 "✗ The stale marker was not accepted"
