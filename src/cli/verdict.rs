@@ -1,18 +1,17 @@
 //! --alert and --detector: which alerts are judged, how, and where they are read.
 
+use std::time::Duration;
+
 use super::args::{Args, bad_flag};
 use super::flags::VERDICT;
 use super::receiver::Receiver;
 use super::values;
+use crate::commands::verify::judge::{PAUSE_MAX_MS, Terms};
 use crate::commands::verify::{Alert, VerdictConfig};
 use crate::error::{BadInput, Error, Escaped};
 use crate::http::Target;
 use crate::plan::Plan;
-use crate::series::Kind;
-
-/// How long PromQL shows the last sample of a series that has ended, in milliseconds.
-/// Source: Prometheus, `--query.lookback-delta`.
-const LOOKBACK_MS: u64 = 5 * 60_000;
+use crate::series::{Incident, Kind};
 
 /// Checks that a run that judges alerts reads its window back before.
 ///
@@ -64,25 +63,20 @@ pub(super) fn config(
             None => Ok(None),
         };
     }
-    if args.has("alert") {
-        let is_short = |kind, length_ms| kind == Kind::Gap && length_ms < LOOKBACK_MS;
-        let short = plan
-            .incidents
-            .iter()
-            .filter(|named| is_short(named.incident.kind, named.incident.length_ms));
-        warnings.extend(short.map(|named| {
-            format!(
-                "--incident '{}': absent() does not notice a gap under 5 minutes",
-                Escaped(&named.text)
-            )
-        }));
-    }
-    Ok(Some(VerdictConfig {
-        alerts,
-        fires_within: args.parsed("fires-within", values::duration)?,
-        resolves_within: args.parsed("resolves-within", values::duration_or_zero)?,
-        read: receiver.alert_config(target)?,
-    }))
+    let is_short = |incident: &Incident| {
+        incident.kind == Kind::Gap && incident.length_ms < PAUSE_MAX_MS.unsigned_abs()
+    };
+    let gaps = plan.incidents.iter().filter(|named| is_short(&named.incident));
+    warnings.extend(gaps.filter(|_| args.has("alert")).map(|gap| {
+        let text = Escaped(&gap.text);
+        format!("--incident '{text}': absent() does not notice a gap under 5 minutes")
+    }));
+    let ms = |duration: Duration| i64::try_from(duration.as_millis()).expect("it is bounded");
+    let terms = Terms {
+        fires_within_ms: ms(args.parsed("fires-within", values::duration)?),
+        resolves_within_ms: ms(args.parsed("resolves-within", values::duration_or_zero)?),
+    };
+    Ok(Some(VerdictConfig { alerts, terms, read: receiver.alert_config(target)? }))
 }
 
 #[cfg(test)]
@@ -115,12 +109,12 @@ mod tests {
         let rule = |name: &str| Alert::Rule(name.into());
         let expected = [rule("A b"), rule("C"), Alert::Detector("z:score".into())];
         assert_eq!(config.alerts, expected);
-        let seconds = [config.fires_within, config.resolves_within].map(|d| d.as_secs());
-        assert_eq!((seconds, config.read.is_none()), ([300, 300], true));
+        let terms = |config: &VerdictConfig| {
+            [config.terms.fires_within_ms, config.terms.resolves_within_ms]
+        };
+        assert_eq!((terms(&config), config.read.is_none()), ([300_000, 300_000], true));
         let flags = ["--alert=A", "--fires-within=90s", "--resolves-within=0s"];
-        let config = judged(&verify(&flags));
-        let seconds = [config.fires_within, config.resolves_within].map(|d| d.as_secs());
-        assert_eq!(seconds, [90, 0]);
+        assert_eq!(terms(&judged(&verify(&flags))), [90_000, 0]);
     }
 
     #[test]

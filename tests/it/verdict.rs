@@ -96,7 +96,7 @@ fn check_verdict(setup: RealSetup) {
     assert!(run.stderr.contains("fired with labels that no series here has: {'host': 'b'}"));
     let run = verdict(&["--alert", "Goood"]);
     assert_eq!(shown(&run), missed);
-    let hint = "is that its name? (others were pending or fired: 'Deaf', 'Good', 'Hasty', 'Other')";
+    let hint = "is that its name? Others were pending or fired: 'Deaf', 'Good', 'Hasty', 'Other'";
     assert!(run.stderr.contains(hint), "{}", run.stderr);
     // The more, the better, but for false alarms.
     let all = verdict(&["--alert", "Deaf", "--alert", "Good"]);
@@ -233,7 +233,11 @@ fn without_incidents_any_firing_is_a_false_alarm() {
     assert!(run.log().only("judging").get("message").text().contains(expected));
     let run = judge(&window, &victoriametrics(&window, vec![]), &[VICTORIAMETRICS]);
     assert_eq!(shown(&run), "; 0 0 0 0 0");
-    assert!(run.stderr.contains("no incident in the window, no false alarm"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("Verdict: 0 of 0 incidents detected, 0 false alarms"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

@@ -35,10 +35,8 @@ const NAMES_MAX: usize = 10;
 pub struct VerdictConfig {
     /// Any of these.
     pub alerts: Vec<Alert>,
-    /// How soon they have to fire, after the start of an incident.
-    pub fires_within: Duration,
-    /// How soon they have to resolve, after its end.
-    pub resolves_within: Duration,
+    /// How soon.
+    pub terms: Terms,
     /// Where they are read, if not where datapoints are.
     pub read: Option<ReadConfig>,
 }
@@ -82,15 +80,8 @@ impl VerdictConfig {
         self.read.as_ref().map(Source::new).transpose()
     }
 
-    fn terms(&self) -> Terms {
-        Terms {
-            fires_within_ms: ms(self.fires_within),
-            resolves_within_ms: ms(self.resolves_within),
-        }
-    }
-
     fn longest_ms(&self) -> i64 {
-        self.terms().fires_within_ms.max(self.terms().resolves_within_ms)
+        self.terms.fires_within_ms.max(self.terms.resolves_within_ms)
     }
 
     /// Logs what is going to be judged, and by what.
@@ -103,7 +94,9 @@ impl VerdictConfig {
             0 => "no incident is given, so whatever fires is a false alarm".into(),
             count => count_of(count, "incident"),
         };
-        let [fires, resolves] = [self.fires_within, self.resolves_within].map(show_duration);
+        let Terms { fires_within_ms, resolves_within_ms } = self.terms;
+        let shown = |ms: i64| show_duration(Duration::from_millis(ms.unsigned_abs()));
+        let [fires, resolves] = [fires_within_ms, resolves_within_ms].map(shown);
         let text = format!(
             "Judging {} by the incidents: {incidents}; fires within {fires}, resolves within \
              {resolves}",
@@ -111,10 +104,6 @@ impl VerdictConfig {
         );
         report.info("judging", &[("alert", Field::Text(&joined(str::to_owned)))], &text);
     }
-}
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).expect("durations are bounded")
 }
 
 /// What is judged, and where it is read.
@@ -148,12 +137,13 @@ impl Judging<'_> {
         let mut verdict = self.read(verify, &mut reader, range.clone())?;
         // What came last may not show yet.
         let shows_within = reader.shows_within();
-        let shown_at = TimestampMs(range.end.0 + ms(shows_within));
-        let left = clock.left_until(shown_at).min(shows_within);
+        let since_ms = u64::try_from(clock.now().0 - range.end.0).unwrap_or(0);
+        let left = shows_within.saturating_sub(Duration::from_millis(since_ms));
         if !verdict.is_good() && !left.is_zero() {
             clock.sleep(left).map_err(|_| ReadError::Interrupted)?;
             verdict = self.read(verify, &mut reader, range.clone())?;
         }
+        let range = TimeRange { start: range.start, end: range.end };
         let hints = self.hints(&verdict, &mut reader, range);
         Ok(Ruling { verdict, alerts: &self.config.alerts, hints })
     }
@@ -198,7 +188,7 @@ impl Judging<'_> {
         range: Range<TimestampMs>,
     ) -> Result<Verdict, ReadError> {
         let alerts = &self.config.alerts;
-        let mut judge = Judge::new(verify.plan, self.config.terms(), alerts.len());
+        let mut judge = Judge::new(verify.plan, self.config.terms, alerts.len());
         let (mut start, mut chunk_ms) = (range.start, CHUNK_MS);
         while start < range.end {
             if verify.clock.is_interrupted() {
@@ -222,10 +212,8 @@ impl Judging<'_> {
                 }
                 found => found?,
             };
-            for (alert, (labels, samples)) in
-                found.iter().enumerate().flat_map(|(n, all)| all.iter().map(move |one| (n, one)))
-            {
-                if !samples.is_empty() {
+            for (alert, all) in found.iter().enumerate() {
+                for (labels, samples) in all.iter().filter(|(_, samples)| !samples.is_empty()) {
                     judge.add(alert, labels, samples);
                 }
             }
@@ -241,54 +229,36 @@ impl Judging<'_> {
     }
 
     /// Returns what may be wrong with alerts of which nothing was seen.
-    fn hints(
-        &self,
-        verdict: &Verdict,
-        reader: &mut Reader<'_>,
-        range: Range<TimestampMs>,
-    ) -> Vec<String> {
-        let mut hints = Vec::new();
-        for (alert, counts) in self.config.alerts.iter().zip(&verdict.by_alert) {
-            let name = quoted(alert.name());
-            match (&counts.foreign, alert) {
-                _ if counts.series_count > 0 => {}
-                (Some(labels), _) => hints.push(format!(
-                    "{name} fired with labels that no series here has: {}",
-                    shown_labels(labels)
-                )),
-                (None, Alert::Detector(_)) => {
-                    hints.push(format!("no series of {name} is there: is that its name?"));
+    fn hints(&self, verdict: &Verdict, reader: &mut Reader<'_>, range: TimeRange) -> Vec<String> {
+        let all = self.config.alerts.iter().zip(&verdict.by_alert);
+        let unseen = all.filter(|(_, counts)| counts.series_count == 0);
+        unseen
+            .map(|(alert, counts)| match (&counts.foreign, alert) {
+                (Some(labels), _) => {
+                    let (name, labels) = (quoted(alert.name()), shown_labels(labels));
+                    format!("{name} fired with labels that no series here has: {labels}")
                 }
-                (None, Alert::Rule(_)) => {
-                    hints.push(self.hint_of_unseen(alert, reader, range.clone()));
-                }
-            }
-        }
-        hints
+                (None, Alert::Detector(name)) => format!("no series {} is there", quoted(name)),
+                (None, Alert::Rule(name)) => hint_of_unseen(name, reader, range),
+            })
+            .collect()
     }
+}
 
-    fn hint_of_unseen(
-        &self,
-        alert: &Alert,
-        reader: &mut Reader<'_>,
-        range: Range<TimestampMs>,
-    ) -> String {
-        let name = quoted(alert.name());
-        let (mut found, all) = (AllSeries::new(), LabelSet::new("ALERTS", Vec::new()));
-        let range = TimeRange { start: range.start, end: range.end };
-        if reader.read_all(&all, range, &mut found).is_err() {
-            return format!("{name} never fired: is that its name?");
-        }
-        let names = found.keys().filter_map(|labels| labels.get("alertname"));
-        let names: BTreeSet<&str> = names.map(String::as_str).collect();
-        if names.contains(alert.name()) {
-            return format!("{name} was pending and never fired: is its 'for' too long?");
-        }
-        let others: Vec<String> = names.iter().take(NAMES_MAX).map(|name| quoted(name)).collect();
-        let others = match others.len() {
-            0 => "no other alert was pending or fired".into(),
-            _ => format!("others were pending or fired: {}", others.join(", ")),
-        };
-        format!("{name} was never pending and never fired: is that its name? ({others})")
+/// Returns what may be wrong with an alert that never fired.
+fn hint_of_unseen(name: &str, reader: &mut Reader<'_>, range: TimeRange) -> String {
+    let (mut found, all) = (AllSeries::new(), LabelSet::new("ALERTS", Vec::new()));
+    let result = reader.read_all(&all, range, &mut found);
+    let names = found.keys().filter_map(|labels| labels.get("alertname"));
+    let names: BTreeSet<&str> = names.map(String::as_str).collect();
+    if names.contains(name) {
+        return format!("{} was pending and never fired: is its 'for' too long?", quoted(name));
     }
+    let others: Vec<String> = names.iter().take(NAMES_MAX).map(|name| quoted(name)).collect();
+    let others = match (result, others.len()) {
+        (Err(_), _) => String::new(),
+        (_, 0) => " No other alert was pending or fired".into(),
+        _ => format!(" Others were pending or fired: {}", others.join(", ")),
+    };
+    format!("{} never fired: is that its name?{others}", quoted(name))
 }

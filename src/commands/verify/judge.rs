@@ -15,14 +15,14 @@ use crate::series::{Incident, Kind, Occurrence, Sample, TimestampMs};
 
 /// The longest time between two samples of one span: for so long PromQL goes on showing a sample.
 /// Source: Prometheus, `--query.lookback-delta`.
-pub(super) const PAUSE_MAX_MS: i64 = 5 * 60_000;
+pub(crate) const PAUSE_MAX_MS: i64 = 5 * 60_000;
 /// Lines of each kind that are kept; what is beyond is counted.
 pub(super) const KEPT_MAX: usize = 20;
 /// Labels that say nothing about which series an alert is for.
 pub(super) const OF_THE_ALERT: [&str; 3] = ["__name__", "alertname", "alertstate"];
 
 /// How soon an alert has to come and to go, in milliseconds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// From the start of an incident to the alert.
     pub fires_within_ms: i64,
@@ -42,10 +42,8 @@ pub struct Span {
 /// What became of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// An alert fired before it began, and went on.
-    AlreadyFiring,
-    /// An alert came in time, so many milliseconds after the start.
-    Detected(i64),
+    /// An alert came in time, so many milliseconds after the start; none where it fired already.
+    Detected(Option<i64>),
     /// An alert came, so many milliseconds after the start, and too late.
     Late(i64),
     /// No alert came.
@@ -122,34 +120,29 @@ impl Verdict {
 
     /// Returns the least, the median (of two the greater) and the greatest delay.
     pub fn delays(&self) -> Option<[i64; 3]> {
-        let mut left = self.delays_ms.values().sum::<u64>() / 2;
-        let median = self.delays_ms.iter().find(|(_, count)| match left.checked_sub(**count) {
-            Some(rest) => {
-                left = rest;
-                false
-            }
-            None => true,
-        });
-        let (least, greatest) = (self.delays_ms.first_key_value(), self.delays_ms.last_key_value());
-        Some([least?, median?, greatest?].map(|(delay_ms, _)| *delay_ms))
+        let (mut delays, mut seen) = (self.delays_ms.keys(), 0);
+        let half = self.delays_ms.values().sum::<u64>() / 2;
+        let mut is_median = |count: &u64| {
+            seen += count;
+            seen > half
+        };
+        let median = self.delays_ms.iter().find(|(_, count)| is_median(count))?.0;
+        let least = delays.next()?;
+        Some([*least, *median, *delays.next_back().unwrap_or(least)])
     }
 
     fn note(&mut self, judged: Judged) {
-        let kept = match judged.fate {
-            Fate::AlreadyFiring | Fate::Detected(_) => {
-                self.detected += 1;
-                &mut self.kept_detected
+        let kept = if let Fate::Detected(delay_ms) = judged.fate {
+            self.detected += 1;
+            if let Some(delay_ms) = delay_ms {
+                *self.delays_ms.entry(delay_ms).or_default() += 1;
             }
-            Fate::Late(_) | Fate::Missed => {
-                self.missed += 1;
-                &mut self.kept_missed
-            }
+            &mut self.kept_detected
+        } else {
+            self.missed += 1;
+            self.late += u64::from(judged.fate != Fate::Missed);
+            &mut self.kept_missed
         };
-        match judged.fate {
-            Fate::Detected(delay_ms) => *self.delays_ms.entry(delay_ms).or_default() += 1,
-            Fate::Late(_) => self.late += 1,
-            _ => {}
-        }
         if kept.len() < KEPT_MAX {
             kept.push(judged);
         }
@@ -184,7 +177,8 @@ impl AlertSeries {
         }
     }
 
-    /// Returns what it makes of an incident that it belongs to: `AlreadyFiring` or a delay.
+    /// Returns the delay from the start of an incident, where it fires for it; none for what fired
+    /// already.
     fn delay_ms(&self, start: TimestampMs, until_ms: i64) -> Option<Option<i64>> {
         let first = self.spans.partition_point(|span| span.last < start);
         let span = self.spans.get(first).filter(|span| span.first.0 < until_ms)?;
@@ -309,12 +303,11 @@ impl<'a> Judge<'a> {
             noticed.iter().for_each(|alert| self.verdict.by_alert[*alert].detected += 1);
             let (fate, alert) = match found.min() {
                 None => (Fate::Missed, 0),
-                Some((None, alert)) => (Fate::AlreadyFiring, alert),
                 Some((Some(ms), alert)) if is_late(Some(ms)) => (Fate::Late(ms), alert),
-                Some((Some(ms), alert)) => (Fate::Detected(ms), alert),
+                Some((delay_ms, alert)) => (Fate::Detected(delay_ms), alert),
             };
             // rate() passes over a reset, so a good rule may, too.
-            if kind == Kind::Reset && matches!(fate, Fate::Late(_) | Fate::Missed) {
+            if kind == Kind::Reset && !matches!(fate, Fate::Detected(_)) {
                 continue;
             }
             self.verdict.note(Judged { times: times.clone(), number, series, fate, alert });
@@ -480,8 +473,8 @@ mod tests {
         let judged = judged.iter().map(|judged| {
             let host = &plan.label_sets[judged.series].pairs()[1].1;
             let fate = match judged.fate {
-                Fate::AlreadyFiring => "firing already".into(),
-                Fate::Detected(ms) => format!("after {}", minutes(ms)),
+                Fate::Detected(None) => "firing already".into(),
+                Fate::Detected(Some(ms)) => format!("after {}", minutes(ms)),
                 Fate::Late(ms) => format!("late {}", minutes(ms)),
                 Fate::Missed => "missed".into(),
             };

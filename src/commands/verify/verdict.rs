@@ -29,7 +29,11 @@ impl Ruling<'_> {
             }
         };
         report.rule();
-        report.log(level, "verdict", &[], &format!("{sign} Verdict: {}", self.headline()));
+        let (detected, false_alarms) =
+            (verdict.detected, count_of(verdict.false_alarms, "false alarm"));
+        let incidents = count_of(detected + verdict.missed, "incident");
+        let text = format!("{sign} Verdict: {detected} of {incidents} detected, {false_alarms}");
+        report.log(level, "verdict", &[], &text);
         report.rule();
         self.print_incidents(verify);
         self.print_false_alarms(verify);
@@ -40,7 +44,6 @@ impl Ruling<'_> {
                 ("false_alarms", Field::Count(counts.false_alarms)),
             ];
             let name = quoted(alert.name());
-            let incidents = count_of(verdict.detected + verdict.missed, "incident");
             let false_alarms = count_of(counts.false_alarms, "false alarm");
             let text = format!("{name}: {} of {incidents}, {false_alarms}", counts.detected);
             report.info("alert_counts", &fields, &text);
@@ -48,20 +51,6 @@ impl Ruling<'_> {
         self.hints.iter().for_each(|hint| report.hint(level, hint));
         self.print_summary(verify, exit, level);
         exit
-    }
-
-    fn headline(&self) -> String {
-        let Verdict { detected, missed, late, false_alarms, .. } = self.verdict;
-        let late = if late > 0 { format!(" ({late} late)") } else { String::new() };
-        let missed = match (detected + missed, missed) {
-            (0, _) => "no incident in the window".into(),
-            (count, 0) => format!("{} detected", count_of(count, "incident")),
-            (count, _) => format!("{missed} of {} missed{late}", count_of(count, "incident")),
-        };
-        match false_alarms {
-            0 => format!("{missed}, no false alarm"),
-            count => format!("{missed}, {}", count_of(count, "false alarm")),
-        }
     }
 
     /// Logs a line for each incident and series; of many for the missed first.
@@ -74,8 +63,12 @@ impl Ruling<'_> {
             self.print_incident(judged, verify);
         }
         if let more @ 1.. = verdict.detected + verdict.missed - shown.len() as u64 {
-            let (field, text) = ([("count", Field::Count(more))], "more incidents");
-            report.info("more_incidents", &field, &format!("And {more} {text}"));
+            let count = [("count", Field::Count(more))];
+            report.info(
+                "more_incidents",
+                &count,
+                &format!("And {}", count_of(more, "more incident")),
+            );
         }
     }
 
@@ -94,10 +87,12 @@ impl Ruling<'_> {
         let name = quoted(alert.name());
         let after = |ms: i64| format!("{name} after {}", in_words(ms.unsigned_abs()));
         let (level, outcome, text, delay_ms) = match judged.fate {
-            Fate::AlreadyFiring => {
+            Fate::Detected(None) => {
                 (Level::Info, "already_firing", format!("✓ {name} was firing already"), None)
             }
-            Fate::Detected(ms) => (Level::Info, "detected", format!("✓ {}", after(ms)), Some(ms)),
+            Fate::Detected(Some(ms)) => {
+                (Level::Info, "detected", format!("✓ {}", after(ms)), Some(ms))
+            }
             Fate::Late(ms) => (Level::Error, "late", format!("✗ late: {}", after(ms)), Some(ms)),
             Fate::Missed => (Level::Error, "missed", "✗ missed".to_owned(), None),
         };
@@ -131,8 +126,9 @@ impl Ruling<'_> {
             report.log(Level::Error, "alert", &fields, &text);
         }
         if let more @ 1.. = verdict.false_alarms - verdict.kept_false_alarms.len() as u64 {
-            let (field, text) = ([("count", Field::Count(more))], "more false alarms");
-            report.log(Level::Error, "more_false_alarms", &field, &format!("And {more} {text}"));
+            let (count, text) =
+                ([("count", Field::Count(more))], count_of(more, "more false alarm"));
+            report.log(Level::Error, "more_false_alarms", &count, &format!("And {text}"));
         }
     }
 
