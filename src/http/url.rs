@@ -42,7 +42,8 @@ impl HttpUrl {
         };
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         if authority.contains('@') {
-            let hint = "set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead";
+            let hint = "set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead; for \
+                        --alert-url, ALERT_URL_USERNAME and ALERT_URL_PASSWORD";
             return Err(unusable("has credentials in it, which would be logged", hint));
         }
         let given = uri.host().unwrap_or_default();

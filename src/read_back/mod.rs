@@ -32,7 +32,8 @@ pub const TICKS_PER_CHUNK: u64 = 16_384;
 const VICTORIAMETRICS_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The hint for an address that cannot be read, after the flag that names it.
-const READ_URL_HINT: &str = "not every receiver can be read, and one that forwards (Prometheus \
+const READ_URL_HINT: &str = "it has to be an address of remote read, as in .../api/v1/read; not \
+                             every receiver can be read, and one that forwards (Prometheus \
                              agent, vmagent) keeps nothing; name the one that it forwards to";
 
 /// Where and how samples are read back.

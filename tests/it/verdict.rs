@@ -241,6 +241,17 @@ fn without_incidents_any_firing_is_a_false_alarm() {
 }
 
 #[test]
+fn an_alert_that_always_fires_detects_everything_and_is_asked_after() {
+    let window = ten_ticks();
+    let always: Vec<i64> = (-9..13).collect();
+    let receiver = victoriametrics(&window, vec![firing(&window, "", &always)]);
+    let run = judge(&window, &receiver, &[VICTORIAMETRICS, "--incident=shift@2s+2s=0"]);
+    assert_eq!(shown(&run), "already_firing 1 0; 1 0 0 0 0");
+    let hint = run.log().only("hint").get("hint").text().to_owned();
+    assert!(hint.contains("do they ever resolve?"), "{hint}");
+}
+
+#[test]
 fn what_is_missing_is_said_before_the_verdict() {
     let empty = snap::raw::Encoder::new().compress_vec(&[10, 0]).unwrap();
     let receiver = Script::new([]).unchecked().otherwise(body(empty)).start();
@@ -339,4 +350,31 @@ fn a_signal_ends_the_wait_for_alerts() {
     let run = run.wait();
     run.assert_code(130);
     assert_eq!(run.log().only("interrupted").get("exit_code").number(), 130);
+}
+
+/// The alerts of a fleet over a week: each day of them is too much for one answer.
+#[test]
+fn a_verdict_over_a_week_takes_little_memory() {
+    let Some(receiver) = RealReceiver::prometheus2().start() else { return };
+    let Some(alerts) = RealReceiver::prometheus2().start() else { return };
+    let minute = 60_000;
+    let week = Window::from((now_ms() / minute - 8 * 1440) * minute, 7 * 1440, minute);
+    let fleet = Window { labels: "host={001..200}".into(), step_ms: 15 * minute, ..week.clone() };
+    let repeated = ["--incident", "shift@10m+50m/100m=40", "--log-format", "json"];
+    let fleet = Window { url: receiver.write_url(), ..fleet }.and(&repeated);
+    fleet.cmd("backfill").run().assert_code(0);
+    // They fire from the 2nd minute of each incident to its end.
+    let week = Window { labels: "alertname=A,alertstate=firing,host={001..200}".into(), ..week };
+    let fired = ["--incident", "gap@0s+12m", "--incident", "gap@1h+52m/100m"];
+    let fired = Window { url: alerts.write_url(), ..week.clone() }.and(&fired);
+    fired.cmd("backfill").flag("metric-name", "ALERTS").run().assert_code(0);
+    let verdict = fleet.cmd("verify").flag("alert", "A").flag("resolves-within", "0s");
+    let alert_url = alerts.write_url().replace("write", "read");
+    let (run, peak_kib) = verdict.flag("alert-url", alert_url).start().wait_with_peak();
+    println!("{:?}, {peak_kib} KiB at most", run.took());
+    run.assert_code(0);
+    let summary = run.log().only("alert_summary").clone();
+    let counts = ["incidents", "detected", "false_alarms", "delay_max_s"];
+    assert_eq!(counts.map(|name| summary.get(name).number()), [20_200, 20_200, 0, 120]);
+    assert!((1..24 * 1024).contains(&peak_kib), "{peak_kib} KiB");
 }

@@ -1,6 +1,5 @@
 //! verify, --verify and --resume, against the real receivers and against ones that lie.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -291,19 +290,8 @@ fn a_million_samples_take_little_memory() {
     series.step_ms = 10;
     series.push(0, 1_000_000);
     let started = Instant::now();
-    let mut run = series.ticks(0, 1_000_000).cmd("verify").start();
-    let mut peak_kib = 0;
-    while run.is_running() {
-        peak_kib = peak_kib.max(peak_memory_kib(run.pid()).unwrap_or(0));
-        thread::sleep(Duration::from_millis(2));
-    }
-    run.wait().assert_code(0).assert_says("all 1000000 datapoints match to the bit");
+    let (run, peak_kib) = series.ticks(0, 1_000_000).cmd("verify").start().wait_with_peak();
+    run.assert_code(0).assert_says("all 1000000 datapoints match to the bit");
     println!("a million samples: {:?}, {peak_kib} KiB at most", started.elapsed());
     assert!((1..16 * 1024).contains(&peak_kib), "{peak_kib} KiB");
-}
-
-fn peak_memory_kib(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
 }

@@ -467,7 +467,8 @@ mod tests {
         check_error(
             &start().flags(&["--url=http://user:s3cret@h/"]),
             "--url: has credentials in it, which would be logged; \
-             set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead",
+             set REMOTE_WRITE_USERNAME and REMOTE_WRITE_PASSWORD instead; \
+             for --alert-url, ALERT_URL_USERNAME and ALERT_URL_PASSWORD",
         );
         check_error(
             &start().flags(&["--url=ftp://h/?token=s3cret"]),

@@ -228,10 +228,12 @@ impl Judging<'_> {
         Ok(judge.finish())
     }
 
-    /// Returns what may be wrong with alerts of which nothing was seen.
+    /// Returns what may be wrong with alerts that were never seen, or never resolve.
     fn hints(&self, verdict: &Verdict, reader: &mut Reader<'_>, range: TimeRange) -> Vec<String> {
         let all = self.config.alerts.iter().zip(&verdict.by_alert);
         let unseen = all.filter(|(_, counts)| counts.series_count == 0);
+        let is_stuck = verdict.detected > 0 && verdict.delays_ms.is_empty();
+        let always = is_stuck.then_some("all alerts were firing already: do they ever resolve?");
         unseen
             .map(|(alert, counts)| match (&counts.foreign, alert) {
                 (Some(labels), _) => {
@@ -241,6 +243,7 @@ impl Judging<'_> {
                 (None, Alert::Detector(name)) => format!("no series {} is there", quoted(name)),
                 (None, Alert::Rule(name)) => hint_of_unseen(name, reader, range),
             })
+            .chain(always.map(String::from))
             .collect()
     }
 }

@@ -188,6 +188,23 @@ impl Running {
         }
     }
 
+    /// Waits until it ends; also returns its peak memory, in KiB.
+    #[track_caller]
+    pub(crate) fn wait_with_peak(mut self) -> (Run, u64) {
+        let path = format!("/proc/{}/status", self.pid());
+        let peak_now = || {
+            let status = fs::read_to_string(&path).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        let mut peak_kib = 0;
+        while self.is_running() {
+            peak_kib = peak_kib.max(peak_now().unwrap_or(0));
+            thread::sleep(2 * POLL);
+        }
+        (self.wait(), peak_kib)
+    }
+
     /// Waits until it ends.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Run {
