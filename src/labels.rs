@@ -83,15 +83,6 @@ impl fmt::Display for LabelSet {
     }
 }
 
-/// The label sets of a command, in the order given, and what was changed on the way.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Parsed {
-    /// One set a series.
-    pub label_sets: Vec<LabelSet>,
-    /// One line for each name or label that was changed.
-    pub warnings: Vec<String>,
-}
-
 /// Returns the metric name that a receiver takes, with a warning where it is another one.
 ///
 /// # Errors
@@ -116,16 +107,21 @@ pub fn sanitise_metric_name(
     Ok(name)
 }
 
-/// Parses one `--labels` text for each set, and fans `{1..500}` out.
+/// Parses one `--labels` text for each set, and fans `{1..500}` out; adds a warning for each name
+/// or label that was changed.
 ///
 /// # Errors
 /// Names the pair that cannot be used, or two texts that give the same series.
-pub fn parse(typed: &[&str], metric_name: &str) -> Result<Parsed, BadInput> {
-    let mut parsed = Parsed { label_sets: Vec::new(), warnings: Vec::new() };
+pub fn parse(
+    typed: &[&str],
+    metric_name: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<LabelSet>, BadInput> {
+    let mut label_sets = Vec::new();
     let mut origins: HashMap<LabelSet, &str> = HashMap::new();
     for text in typed {
-        let template = Template::parse(text, &mut parsed.warnings)?;
-        if parsed.label_sets.len() + template.series_count() > SERIES_COUNT_MAX {
+        let template = Template::parse(text, warnings)?;
+        if label_sets.len() + template.series_count() > SERIES_COUNT_MAX {
             let problem = format!("gives more than {SERIES_COUNT_MAX} series");
             return Err(bad_labels(text, problem, "run several commands, each with a part"));
         }
@@ -138,10 +134,10 @@ pub fn parse(typed: &[&str], metric_name: &str) -> Result<Parsed, BadInput> {
                 let problem = format!("gives series {label_set} again, after --labels '{first}'");
                 return Err(bad_labels(text, problem, "leave one of them out"));
             }
-            parsed.label_sets.push(label_set);
+            label_sets.push(label_set);
         }
     }
-    Ok(parsed)
+    Ok(label_sets)
 }
 
 fn warn(warnings: &mut Vec<String>, warning: String) {
@@ -371,10 +367,15 @@ fn range_at(text: &str) -> Option<(&str, &str, &str)> {
 mod tests {
     use super::*;
 
+    fn parsed(typed: &[&str]) -> Result<Vec<LabelSet>, BadInput> {
+        parse(typed, "cpu", &mut Vec::new())
+    }
+
     /// Parses one set each; shows the sets and the warnings, or the error.
     fn shown(typed: &[&str]) -> String {
-        match parse(typed, "cpu") {
-            Ok(Parsed { label_sets, warnings }) => {
+        let mut warnings = Vec::new();
+        match parse(typed, "cpu", &mut warnings) {
+            Ok(label_sets) => {
                 let sets = label_sets.iter().map(LabelSet::to_string);
                 sets.chain(warnings).collect::<Vec<_>>().join("\n")
             }
@@ -389,9 +390,8 @@ mod tests {
 
     #[test]
     fn pairs_are_sorted_and_hold_the_name() {
-        let parsed = parse(&["uuid=x,B=1,a=2"], "cpu").unwrap();
-        let pairs: Vec<_> =
-            parsed.label_sets[0].pairs().iter().map(|(n, v)| format!("{n}={v}")).collect();
+        let label_sets = parsed(&["uuid=x,B=1,a=2"]).unwrap();
+        let pairs: Vec<_> = label_sets[0].pairs().iter().map(|(n, v)| format!("{n}={v}")).collect();
         assert_eq!(pairs, ["B=1", "__name__=cpu", "a=2", "uuid=x"]);
     }
 
@@ -463,8 +463,8 @@ mod tests {
     #[test]
     fn lengths_are_bounded() {
         let (name, value) = ("n".repeat(1024), "v".repeat(2048));
-        assert_eq!(parse(&[&format!("{name}={value}")], "cpu").unwrap().label_sets.len(), 1);
-        let problem = |text: &str| parse(&[text], "cpu").unwrap_err().problem;
+        assert_eq!(parsed(&[&format!("{name}={value}")]).unwrap().len(), 1);
+        let problem = |text: &str| parsed(&[text]).unwrap_err().problem;
         let long_name = problem(&format!("{name}n=x"));
         assert_eq!(long_name, "has a name longer than the 1024 bytes Mimir takes");
         let long_value = problem(&format!("a={value}v"));
@@ -509,8 +509,8 @@ mod tests {
             "--labels 'a={0..4294967295}': gives more than 10000 series; \
              run several commands, each with a part",
         );
-        assert_eq!(parse(&["a={1..9999}", "b=1"], "cpu").unwrap().label_sets.len(), 10_000);
-        assert!(parse(&["a={1..9999}", "b={1..2}"], "cpu").is_err());
+        assert_eq!(parsed(&["a={1..9999}", "b=1"]).unwrap().len(), 10_000);
+        assert!(parsed(&["a={1..9999}", "b={1..2}"]).is_err());
     }
 
     #[test]
@@ -548,8 +548,7 @@ mod tests {
         let mut random = crate::generated::Random::new(1);
         for _ in 0..100_000 {
             let text = random.text("ab_:=,\"\\{}. 01é\n__");
-            let Ok(parsed) = parse(&[&text], "cpu") else { continue };
-            for label_set in parsed.label_sets {
+            for label_set in parsed(&[&text]).into_iter().flatten() {
                 for (name, value) in label_set.pairs() {
                     assert!(!value.is_empty() && *sanitise(name, |_| false) == **name, "{text}");
                 }

@@ -20,11 +20,11 @@ fuzz_target!(|text: &str| {
         return;
     };
     let typed: Vec<&str> = lines.collect();
-    let Ok(parsed) = parse(&typed, &metric_name) else { return };
-    assert!(parsed.label_sets.len() <= 10_000);
-    assert_eq!(parsed.label_sets.iter().collect::<HashSet<_>>().len(), parsed.label_sets.len());
+    let Ok(label_sets) = parse(&typed, &metric_name, &mut warnings) else { return };
+    assert!(label_sets.len() <= 10_000);
+    assert_eq!(label_sets.iter().collect::<HashSet<_>>().len(), label_sets.len());
     // Of a fan-out only one value differs, so the first and the last will do.
-    for label_set in parsed.label_sets.iter().take(2).chain(parsed.label_sets.last()) {
+    for label_set in label_sets.iter().take(2).chain(label_sets.last()) {
         let pairs = label_set.pairs();
         assert!(pairs.is_sorted_by(|a, b| a.0 < b.0), "sorted and unique: {label_set}");
         for (name, value) in pairs {

@@ -260,8 +260,9 @@ mod tests {
     ) -> (Result<Plan, BadInput>, Vec<String>) {
         let mut plan = start().plan("preview").unwrap();
         plan.model.metric_type = metric_type;
-        let sets = labels::parse(&["host=web-{1..3},env=ci", "uuid=\"a,b\""], "cpu").unwrap();
-        plan.label_sets = sets.label_sets;
+        let typed_labels = ["host=web-{1..3},env=ci", "uuid=\"a,b\""];
+        let sets = labels::parse(&typed_labels, "cpu", &mut Vec::new()).unwrap();
+        plan.label_sets = sets;
         plan.model.grid = Grid { origin: TimestampMs(ORIGIN_MS), step_ms: 60_000 };
         plan.model.noise.std = noise_std;
         let mut warnings = Vec::new();

@@ -41,8 +41,7 @@ pub(super) fn plan(
     let metric_name =
         labels::sanitise_metric_name("--metric-name", args.value("metric-name"), warnings)?;
     let typed_labels: Vec<&str> = args.all("labels").collect();
-    let mut parsed = labels::parse(&typed_labels, &metric_name)?;
-    warnings.append(&mut parsed.warnings);
+    let label_sets = labels::parse(&typed_labels, &metric_name, warnings)?;
     let trend_unit = args.parsed("trend-unit", values::duration)?;
     let model = Series {
         metric_type: args.parsed("type", values::metric_type)?,
@@ -62,7 +61,7 @@ pub(super) fn plan(
         utc_offset_ms: args.parsed("utc-offset", values::utc_offset_ms)?,
         incidents: Incidents::default(),
     };
-    let (label_sets, description) = (parsed.label_sets, args.value("description").into());
+    let description = args.value("description").into();
     check_seeds(args, model.noise.seed, label_sets.len())?;
     // A run that resumes may begin as late as now.
     let begins_now = verb == Verb::Live && args.has("resume");

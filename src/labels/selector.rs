@@ -60,7 +60,7 @@ mod tests {
     #[track_caller]
     fn check(typed: &str, expected: &str) {
         let sets = ["host=web-{8..11},env=ci", "host=web-{008..011}", "host=\"a,b\",1x=y"];
-        let sets = labels::parse(&sets, "cpu").unwrap().label_sets;
+        let sets = labels::parse(&sets, "cpu", &mut Vec::new()).unwrap();
         let shown = match Selector::parse("--flag", typed, &mut Vec::new()) {
             Ok(selector) => {
                 let is_selected = |k: &usize| selector.matches(&sets[*k]);

@@ -10,14 +10,8 @@ const COLUMNS_MAX: usize = 1000;
 
 /// Returns the width of the terminal, if it is known: COLUMNS, or `stty size`.
 pub fn columns() -> Option<usize> {
-    let positive = |text: String| {
-        text.trim()
-            .parse()
-            .ok()
-            .filter(|columns| *columns > 0)
-            .map(|columns: usize| columns.min(COLUMNS_MAX))
-    };
-    env::var("COLUMNS").ok().and_then(positive).or_else(|| positive(stty_columns()?))
+    let columns: usize = env::var("COLUMNS").ok().or_else(stty_columns)?.trim().parse().ok()?;
+    (columns > 0).then_some(columns.min(COLUMNS_MAX))
 }
 
 /// Runs stty, because an ioctl needs a crate or unsafe code.
