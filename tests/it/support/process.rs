@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Read;
 use std::mem;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,6 +44,12 @@ pub(crate) fn signal(pid: u32, name: &str) -> Instant {
     let status = shell(&format!("kill -{name} {pid}")).status();
     assert!(status.expect("sh is there").success(), "kill -{name} {pid}");
     before
+}
+
+/// Kills what is left of a group of processes.
+fn kill_group(pid: u32) {
+    // Perhaps nothing is.
+    let _ = shell(&format!("kill -s KILL -- -{pid}")).stderr(Stdio::null()).status();
 }
 
 /// Waits until a child ends; kills it and returns None when that takes too long.
@@ -135,7 +141,7 @@ impl Running {
     pub(super) fn start(cmd: Cmd, mut process: Command) -> Running {
         let process = process.args(cmd.args()).envs(cmd.variables.iter().cloned());
         let process = process.current_dir(cmd.folder());
-        let process = process.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let process = process.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = process.spawn().expect("the binary was built");
         let stdout = Capture::of(child.stdout.take().expect("it is a pipe"));
         let stderr = Capture::of(child.stderr.take().expect("it is a pipe"));
@@ -210,6 +216,8 @@ impl Running {
     pub(crate) fn wait(mut self) -> Run {
         let deadline = self.start + self.cmd.limit;
         let Some(status) = wait_until(&mut self.child, deadline) else {
+            // What a shell has started holds the pipes open, and would outlive the test.
+            kill_group(self.pid());
             // Not to its end: what it started may live on, and hold the pipe.
             panic!("it did not end:\n{}", tail(&self.stderr.lock().text(), 30));
         };
