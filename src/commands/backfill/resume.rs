@@ -25,12 +25,6 @@ use crate::series::{Grid, Sample, SeriesIter, Tick};
 const KNOWN_MAX: u64 = 4 * 1024 * 1024;
 /// Requests in which a batch of series that were refused before goes out.
 const PARTS_MAX: usize = 100;
-/// Every fate, in the order of a `Counts`.
-const FATES: [Fate; 4] = [Fate::Accepted, Fate::Rejected, Fate::Undelivered, Fate::Unconfirmed];
-
-/// Samples of a tick by their fate.
-type Counts = [u64; FATES.len()];
-
 /// What a receiver has of a window.
 pub(super) struct Stored {
     /// The ticks from the first that is missing to the last; none when nothing is.
@@ -134,17 +128,14 @@ impl<'a> Rest<'a> {
         let all = count(samples);
         self.leave_out_stored(samples);
         self.summary.tally().pass((all - count(samples)) as u64);
-        let counts = vec![Counts::default(); length(&ticks)];
-        let mut batch = Batch { rest: self, delivery, ticks, samples, counts, is_refused: false };
+        let fates = Vec::new();
+        let mut batch = Batch { rest: self, delivery, ticks, samples, fates, is_refused: false };
         let result = batch.send_all();
-        let Batch { counts, ticks, is_refused, .. } = batch;
+        let Batch { mut fates, is_refused, .. } = batch;
         self.was_refused = is_refused;
+        fates.sort_by_key(|(index, _)| *index);
         let mut tally = self.summary.tally();
-        for (index, counts) in ticks.zip(counts) {
-            for (fate, count) in FATES.into_iter().zip(counts) {
-                tally.settle(index, count, fate);
-            }
-        }
+        fates.into_iter().for_each(|(index, fate)| tally.settle(index, 1, fate));
         result
     }
 
@@ -152,7 +143,10 @@ impl<'a> Rest<'a> {
         let (grid, chunk) = (self.verify().plan.model.grid, &self.chunk);
         let is_missing = self.is_missing.chunks(length(chunk));
         for (samples, is_missing) in samples.iter_mut().zip(is_missing) {
-            samples.retain(|sample| is_missing[place(grid, chunk, *sample)]);
+            samples.retain(|sample| {
+                let index = index_of(*sample, grid);
+                is_missing[length(&(chunk.start..index))]
+            });
         }
     }
 }
@@ -161,10 +155,8 @@ fn length(ticks: &Range<u64>) -> usize {
     usize::try_from(ticks.end - ticks.start).expect("what is read at once fits memory")
 }
 
-/// Returns the place of a sample's tick among `ticks`.
-fn place(grid: Grid, ticks: &Range<u64>, sample: Sample) -> usize {
-    let index = grid.index_at_or_before(sample.timestamp).expect("it is on the grid");
-    length(&(ticks.start..index))
+fn index_of(sample: Sample, grid: Grid) -> u64 {
+    grid.index_at_or_before(sample.timestamp).expect("it is on the grid")
 }
 
 /// What is missing of a batch, on its way.
@@ -173,7 +165,8 @@ struct Batch<'b, 'a> {
     delivery: &'b mut Delivery<'a>,
     ticks: Range<u64>,
     samples: &'b mut [Vec<Sample>],
-    counts: Vec<Counts>,
+    /// Ticks of samples and what became of them, in any order.
+    fates: Vec<(u64, Fate)>,
     is_refused: bool,
 }
 
@@ -262,7 +255,7 @@ impl Batch<'_, '_> {
                 if is_missing || looked.is_err() {
                     self.samples[*k].push(sample);
                 } else {
-                    self.counts[place(grid, &ticks, sample)][Fate::Accepted as usize] += 1;
+                    self.fates.push((index_of(sample, grid), Fate::Accepted));
                     found += 1;
                 }
             }
@@ -280,9 +273,8 @@ impl Batch<'_, '_> {
         let grid = self.plan().model.grid;
         for k in series {
             self.rest.is_refused[*k] &= fate != Fate::Accepted;
-            for sample in self.samples[*k].drain(..) {
-                self.counts[place(grid, &self.ticks, sample)][fate as usize] += 1;
-            }
+            let fates = self.samples[*k].drain(..).map(|sample| (index_of(sample, grid), fate));
+            self.fates.extend(fates);
         }
         result
     }
