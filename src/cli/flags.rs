@@ -249,7 +249,7 @@ const OUTPUT: &[Flag] = &[
     BACKFILL.flag("force", "", "Replace the file of --output if it exists."),
     PUSHED.flag("dry-run", "",
         "Show what would be sent, decoded, and send nothing. Needs no target and no token."),
-    PREVIEW.flag("format", "chart|csv|...",
+    PREVIEW.flag("format", "chart|csv|truth|windows|promtool",
         "A chart; csv: lines of timestamp,value: epoch seconds, and the value in the fewest \
          digits that give the same bits; truth: csv with is_anomaly and the numbers of the \
          incidents; windows: JSON, the times of the incidents of each series; promtool: a test \

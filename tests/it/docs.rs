@@ -104,6 +104,8 @@ fn completions_are_those_of_the_verb_and_of_the_flag() {
     assert_eq!(completed_by_bash(&["backfill", "--res"]), ["--resume"]);
     assert!(completed_by_bash(&["preview", "--res"]).is_empty());
     assert_eq!(completed_by_bash(&["--protocol", ""]), ["1", "2", "auto"]);
+    let formats = ["chart", "csv", "truth", "windows", "promtool"];
+    assert_eq!(completed_by_bash(&["preview", "--format", ""]), formats);
     assert_eq!(completed_by_bash(&["--ca-file", ""]), ["a-file"]);
     assert!(completed_by_bash(&["--seed", ""]).is_empty());
     for script in [flags::zsh(), flags::fish()] {

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::cmd::Cmd;
 use crate::support::folder::Folder;
 use crate::support::real_receiver::{brought, in_bin};
+use crate::support::text_of;
 use crate::support::window::Window;
 
 /// 2025-12-17T11:00:00Z.
@@ -184,4 +186,23 @@ fn the_comment_is_a_test_when_it_is_appended() {
         .replace("FILE", "rules.yml");
     assert_passes(&promtool, &file, &appended);
     assert!(!test_rules(&promtool, &file, &appended.replace("12m", "9m")).status.success());
+}
+
+#[test]
+fn the_recipe_passes_as_it_stands() {
+    let recipes = text_of("docs/recipes.md");
+    let block = |before: &str, start: &str| {
+        let rest = recipes.split_once(before).expect(before).1.split_once(start).expect(start).1;
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let rules = block("## CI: does the alert fire?", "```yaml\ngroups:").replace("2s", "2m");
+    let test = block("## A rule without a server", "```sh\n");
+    for promtool in promtools() {
+        let script = |rules: &str| {
+            let tool = format!("promtool() {{ {} \"$@\"; }}", promtool.display());
+            format!("{tool}\ncat >rules.yml <<'END'\ngroups:{rules}END\n{test}")
+        };
+        Cmd::bare().shell(&script(&rules)).run().assert_code(0);
+        Cmd::bare().shell(&script(&rules.replace("2m", "3m"))).run().assert_code(1);
+    }
 }
