@@ -147,7 +147,7 @@ impl<'a> Delivery<'a> {
             // Several ticks have one part: all series.
             let ranges: Vec<_> = match ticks.end - ticks.start {
                 1 => vec![(ticks.clone(), series.len() as u64)],
-                _ => plan.schedule.stretches(ticks.clone()).filter(|(_, n)| *n > 0).collect(),
+                _ => plan.schedule.ranges(ticks.clone()).filter(|(_, n)| *n > 0).collect(),
             };
             let delivered = match self.is_over() {
                 true => Delivered::Settled(Fate::Undelivered),

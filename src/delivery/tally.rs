@@ -246,8 +246,8 @@ impl Tally {
     /// Goes to the first tick from `index` on that has a sample.
     fn go_to(&mut self, index: u64) {
         self.next_done = 0;
-        let mut stretches = self.schedule.stretches(index..self.ticks.end);
-        for (ticks, count) in &mut stretches {
+        let mut ranges = self.schedule.ranges(index..self.ticks.end);
+        for (ticks, count) in &mut ranges {
             if count > 0 {
                 self.next = (ticks, count);
                 return;

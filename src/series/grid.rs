@@ -50,7 +50,7 @@ impl Grid {
     }
 
     /// Returns the least index whose time is not before `time`, `None` when `time` is before the
-    /// origin: a window that begins there asks for points that the series does not have.
+    /// origin: a window that begins there asks for ticks that the series does not have.
     ///
     /// # Panics
     /// When the step is 0.

@@ -30,7 +30,7 @@ pub use incidents::{Effect, Incident, Incidents, Kind};
 pub use noise::{NoiseParams, Seed};
 pub use schedule::Schedule;
 pub use seasonality::{Period, Seasonality, WEEKDAYS};
-pub use timeline::Stretches;
+pub use timeline::TickRanges;
 pub use trend::Trend;
 
 use std::iter;
@@ -62,7 +62,7 @@ pub struct Series {
     pub incidents: Incidents,
 }
 
-/// One point of a series.
+/// The value of a series at a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     /// The grid point.
@@ -163,8 +163,8 @@ impl Series {
     }
 
     /// Returns the ranges of `ticks` that incidents cover, overlaps merged.
-    pub fn troubled(&self, ticks: Range<u64>) -> Stretches {
-        Stretches::troubled(&self.incidents, self.grid.step_ms, ticks)
+    pub fn troubled(&self, ticks: Range<u64>) -> TickRanges {
+        TickRanges::troubled(&self.incidents, self.grid.step_ms, ticks)
     }
 
     /// Returns the occurrences of an incident that cover any of `ticks`, whole, in order.

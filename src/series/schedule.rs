@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::incidents::Incidents;
-use super::timeline::Stretches;
+use super::timeline::TickRanges;
 
 /// The number of datapoints at each tick. A clone is cheap.
 #[derive(Clone, Debug, Default)]
@@ -47,9 +47,9 @@ impl Schedule {
 
     /// Cuts `ticks` into ranges in which each tick has the same number of datapoints, which may be
     /// 0, in order.
-    pub fn stretches(&self, ticks: Range<u64>) -> impl Iterator<Item = (Range<u64>, u64)> + use<> {
+    pub fn ranges(&self, ticks: Range<u64>) -> impl Iterator<Item = (Range<u64>, u64)> + use<> {
         let planned = |(gaps, count): &(Incidents, u64)| {
-            (Stretches::planned(gaps, self.step_ms, ticks.clone()), 0..0, *count)
+            (TickRanges::planned(gaps, self.step_ms, ticks.clone()), 0..0, *count)
         };
         let mut lists: Vec<_> = self.with_gaps.iter().map(planned).collect();
         let (mut index, without_gaps) = (ticks.start, self.without_gaps);
@@ -69,7 +69,7 @@ impl Schedule {
 
     /// How many datapoints `ticks` have.
     pub fn count(&self, ticks: Range<u64>) -> u64 {
-        self.stretches(ticks).map(|(ticks, count)| (ticks.end - ticks.start) * count).sum()
+        self.ranges(ticks).map(|(ticks, count)| (ticks.end - ticks.start) * count).sum()
     }
 
     /// How many of `ticks` have a datapoint.
@@ -79,6 +79,6 @@ impl Schedule {
 
     /// The ranges of `ticks` at which there is a datapoint, in order; some may be adjacent.
     pub fn planned(&self, ticks: Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
-        self.stretches(ticks).filter(|(_, count)| *count > 0).map(|(ticks, _)| ticks)
+        self.ranges(ticks).filter(|(_, count)| *count > 0).map(|(ticks, _)| ticks)
     }
 }

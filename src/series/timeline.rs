@@ -204,13 +204,13 @@ fn bounded(value: f64) -> f64 {
 
 /// Ranges of ticks that have something in common, in order, none of them next to another.
 #[derive(Clone, Debug)]
-pub struct Stretches {
+pub struct TickRanges {
     timeline: Timeline,
     is_wanted: fn(&Timeline) -> bool,
     ticks: Range<u64>,
 }
 
-impl Stretches {
+impl TickRanges {
     /// Returns the ranges of `ticks` in which there is a datapoint.
     pub(super) fn planned(incidents: &Incidents, step_ms: u64, ticks: Range<u64>) -> Self {
         let timeline = Timeline::new(incidents.gaps(), step_ms, ticks.start);
@@ -233,7 +233,7 @@ impl Stretches {
     }
 }
 
-impl Iterator for Stretches {
+impl Iterator for TickRanges {
     type Item = Range<u64>;
 
     fn next(&mut self) -> Option<Range<u64>> {

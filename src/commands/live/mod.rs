@@ -121,7 +121,7 @@ impl Ticks<'_> {
             series.extend(first);
             Vec::new()
         };
-        for (ticks, count) in self.plan.schedule.stretches(window.first_index..end) {
+        for (ticks, count) in self.plan.schedule.ranges(window.first_index..end) {
             if count == 0 {
                 if self.wait_in_gap(ticks.clone()).is_err() {
                     return Ending::Interrupted;

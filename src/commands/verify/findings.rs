@@ -87,7 +87,7 @@ impl Findings {
     /// Ends the chunk, which began at tick `first`.
     pub(super) fn end_chunk(mut self, first: u64, schedule: &Schedule) -> Self {
         let mut is_missing = mem::take(&mut self.is_missing).into_iter();
-        for (ticks, count) in schedule.stretches(first..first + is_missing.len() as u64) {
+        for (ticks, count) in schedule.ranges(first..first + is_missing.len() as u64) {
             for (index, is_missing) in ticks.clone().zip(&mut is_missing) {
                 let remedy = Remedy::Send;
                 match is_missing {
