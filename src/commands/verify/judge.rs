@@ -3,7 +3,7 @@
 //! Pure: samples of alerts go in, in the order of time, and a verdict comes out. Memory is flat in
 //! the length of the window: what is kept is the last spans of each alert, and counts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::Peekable;
 use std::ops::Range;
 
@@ -150,11 +150,11 @@ impl Verdict {
 }
 
 /// One series of an alert.
+#[derive(Default)]
 struct AlertSeries {
-    alert: usize,
-    labels: Labels,
-    belongs: bool,
-    /// The incidents of the series that it belongs to.
+    /// Which series of ours it belongs to.
+    members: Vec<usize>,
+    /// The incidents of these.
     numbers: BTreeSet<u16>,
     /// In the order of time; the last one may go on.
     spans: VecDeque<Span>,
@@ -162,6 +162,14 @@ struct AlertSeries {
 }
 
 impl AlertSeries {
+    fn new(plan: &Plan, labels: &Labels) -> Self {
+        let ours = &plan.label_sets[..plan.own_count()];
+        let members: Vec<usize> = (0..ours.len()).filter(|k| fits(labels, &ours[*k])).collect();
+        let incidents = members.iter().filter_map(|k| plan.by_series.get(*k));
+        let numbers = incidents.flat_map(|own| own.iter().map(|incident| incident.number));
+        Self { numbers: numbers.collect(), members, ..Self::default() }
+    }
+
     fn add(&mut self, sample: Sample) {
         let time = sample.timestamp;
         if sample.value.to_bits() == STALE_NAN_BITS || sample.value == 0.0 {
@@ -184,16 +192,33 @@ impl AlertSeries {
         let span = self.spans.get(first).filter(|span| span.first.0 < until_ms)?;
         Some((span.first >= start).then_some(span.first.0 - start.0))
     }
+
+    /// Tells whether no incident, nor the time that it has to resolve after one, overlaps a span
+    /// that is not wholly outside the window.
+    fn is_false_alarm(&self, span: Span, plan: &Plan, within_ms: i64) -> bool {
+        let (window, grid) = (plan.times(), plan.model.grid);
+        if self.members.is_empty() || span.last < window.start || span.first >= window.end {
+            return false;
+        }
+        let since = TimestampMs(span.first.0.saturating_sub(within_ms));
+        let first = grid.index_at_or_after(since).map_or(0, |index| index.saturating_sub(1));
+        let end = grid.index_at_or_after(span.last).map_or(0, |index| index + 1);
+        !self.numbers.iter().any(|number| {
+            let incident = &plan.incidents[usize::from(*number) - 1].incident;
+            plan.model.occurrences(incident, first..end).any(|Occurrence { times, .. }| {
+                let until_ms = times.end.0.saturating_add(within_ms);
+                times.start <= span.last && span.first.0 < until_ms
+            })
+        })
+    }
 }
 
 /// The judge, who has seen the alerts up to some time.
 pub struct Judge<'a> {
     plan: &'a Plan,
     terms: Terms,
-    alerts: Vec<AlertSeries>,
-    places: HashMap<(usize, Labels), usize>,
-    /// By series of ours, the alerts that belong to it.
-    belonging: Vec<Vec<usize>>,
+    /// By which alert it is, and labels.
+    alerts: BTreeMap<(usize, Labels), AlertSeries>,
     /// By incident, the occurrences that are not judged yet.
     occurrences: Vec<Peekable<Box<dyn Iterator<Item = Occurrence>>>>,
     longest_ms: i64,
@@ -209,58 +234,22 @@ impl<'a> Judge<'a> {
             (Box::new(all) as Box<dyn Iterator<Item = Occurrence>>).peekable()
         };
         let longest_ms = incidents.clone().map(|incident| incident.length_ms).max().unwrap_or(0);
+        let by_alert = vec![AlertCounts::default(); alert_count];
         Self {
             plan,
             terms,
-            alerts: Vec::new(),
-            places: HashMap::new(),
-            belonging: vec![Vec::new(); plan.own_count()],
+            alerts: BTreeMap::new(),
             occurrences: incidents.map(occurrences).collect(),
             longest_ms: i64::try_from(longest_ms).unwrap_or(i64::MAX),
-            verdict: Verdict {
-                by_alert: vec![AlertCounts::default(); alert_count],
-                ..Verdict::default()
-            },
+            verdict: Verdict { by_alert, ..Verdict::default() },
         }
     }
 
     /// Adds samples of a series of an alert, oldest first and after those added before.
     pub fn add(&mut self, alert: usize, labels: &Labels, samples: &[Sample]) {
-        let key = (alert, labels.clone());
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => self.add_series(key),
-        };
-        let series = &mut self.alerts[place];
+        let new = || AlertSeries::new(self.plan, labels);
+        let series = self.alerts.entry((alert, labels.clone())).or_insert_with(new);
         samples.iter().for_each(|sample| series.add(*sample));
-    }
-
-    fn add_series(&mut self, (alert, labels): (usize, Labels)) -> usize {
-        let place = self.alerts.len();
-        let mut series = AlertSeries {
-            alert,
-            labels: labels.clone(),
-            belongs: false,
-            numbers: BTreeSet::new(),
-            spans: VecDeque::new(),
-            is_ended: true,
-        };
-        for (k, ours) in self.plan.label_sets[..self.plan.own_count()].iter().enumerate() {
-            if fits(&labels, ours) {
-                series.belongs = true;
-                let own = self.plan.by_series.get(k).into_iter().flat_map(|own| own.iter());
-                series.numbers.extend(own.map(|incident| incident.number));
-                self.belonging[k].push(place);
-            }
-        }
-        let counts = &mut self.verdict.by_alert[alert];
-        counts.series_count += u64::from(series.belongs);
-        if !series.belongs {
-            counts.foreign.get_or_insert_with(|| labels.clone());
-        }
-        self.alerts.push(series);
-        self.places.insert((alert, labels), place);
-        place
     }
 
     /// Judges what can be judged now that all samples before `time` were added.
@@ -285,26 +274,40 @@ impl<'a> Judge<'a> {
     /// Judges the rest.
     pub fn finish(mut self) -> Verdict {
         self.advance(TimestampMs(i64::MAX));
+        for ((alert, labels), series) in self.alerts {
+            let counts = &mut self.verdict.by_alert[alert];
+            match series.members.is_empty() {
+                true => counts.foreign = Some(labels),
+                false => counts.series_count += 1,
+            }
+        }
         self.verdict.kept_false_alarms.sort();
         self.verdict
     }
 
     fn judge(&mut self, &Incident { number, kind, .. }: &Incident, times: Range<TimestampMs>) {
         let until_ms = times.end.0 + self.terms.resolves_within_ms;
+        let is_late = |delay_ms: Option<i64>| delay_ms > Some(self.terms.fires_within_ms);
+        // By series of ours, the least delay of each alert.
+        let mut found: BTreeMap<usize, BTreeMap<usize, Option<i64>>> = BTreeMap::new();
+        for ((alert, _), series) in &self.alerts {
+            let Some(delay_ms) = series.delay_ms(times.start, until_ms) else { continue };
+            for k in &series.members {
+                let least = found.entry(*k).or_default().entry(*alert).or_insert(delay_ms);
+                *least = delay_ms.min(*least);
+            }
+        }
         let has = |own: &[Incident]| own.binary_search_by_key(&number, |own| own.number).is_ok();
         for (series, _) in self.plan.by_series.iter().enumerate().filter(|(_, own)| has(own)) {
-            let found = self.belonging[series].iter().filter_map(|place| {
-                let alert = &self.alerts[*place];
-                Some((alert.delay_ms(times.start, until_ms)?, alert.alert))
-            });
-            let is_late = |delay_ms: Option<i64>| delay_ms > Some(self.terms.fires_within_ms);
-            let noticed: BTreeSet<usize> =
-                found.clone().filter(|(delay, _)| !is_late(*delay)).map(|(_, n)| n).collect();
-            noticed.iter().for_each(|alert| self.verdict.by_alert[*alert].detected += 1);
-            let (fate, alert) = match found.min() {
+            let delays = found.remove(&series).unwrap_or_default();
+            for (alert, _) in delays.iter().filter(|(_, delay_ms)| !is_late(**delay_ms)) {
+                self.verdict.by_alert[*alert].detected += 1;
+            }
+            let first = delays.into_iter().min_by_key(|(alert, delay_ms)| (*delay_ms, *alert));
+            let (fate, alert) = match first {
                 None => (Fate::Missed, 0),
-                Some((Some(ms), alert)) if is_late(Some(ms)) => (Fate::Late(ms), alert),
-                Some((delay_ms, alert)) => (Fate::Detected(delay_ms), alert),
+                Some((alert, Some(ms))) if is_late(Some(ms)) => (Fate::Late(ms), alert),
+                Some((alert, delay_ms)) => (Fate::Detected(delay_ms), alert),
             };
             // rate() passes over a reset, so a good rule may, too.
             if kind == Kind::Reset && !matches!(fate, Fate::Detected(_)) {
@@ -316,42 +319,22 @@ impl<'a> Judge<'a> {
 
     /// Drops the spans that ended before `time`, and counts the false alarms among them.
     fn drop_before(&mut self, time: TimestampMs) {
-        let window = self.plan.times();
-        for place in 0..self.alerts.len() {
+        let (plan, within_ms) = (self.plan, self.terms.resolves_within_ms);
+        for ((alert, labels), series) in &mut self.alerts {
             let is_old = |span: &&Span| span.last < time;
-            while let Some(span) = self.alerts[place].spans.front().filter(is_old).copied() {
-                self.alerts[place].spans.pop_front();
-                let series = &self.alerts[place];
-                let is_in_window = span.last >= window.start && span.first < window.end;
-                if !series.belongs || !is_in_window || self.is_explained(&series.numbers, span) {
+            while let Some(span) = series.spans.front().filter(is_old).copied() {
+                series.spans.pop_front();
+                if !series.is_false_alarm(span, plan, within_ms) {
                     continue;
                 }
-                let (alert, labels) = (series.alert, series.labels.clone());
                 self.verdict.false_alarms += 1;
-                self.verdict.by_alert[alert].false_alarms += 1;
+                self.verdict.by_alert[*alert].false_alarms += 1;
                 if self.verdict.kept_false_alarms.len() < KEPT_MAX {
+                    let (alert, labels) = (*alert, labels.clone());
                     self.verdict.kept_false_alarms.push(FalseAlarm { span, alert, labels });
                 }
             }
         }
-    }
-
-    /// Tells whether one of these incidents, or the time that an alert has to resolve after it,
-    /// overlaps the span.
-    fn is_explained(&self, numbers: &BTreeSet<u16>, span: Span) -> bool {
-        let (plan, within_ms) = (self.plan, self.terms.resolves_within_ms);
-        let grid = plan.model.grid;
-        let since = TimestampMs(span.first.0.saturating_sub(within_ms));
-        let first = grid.index_at_or_after(since).map_or(0, |index| index.saturating_sub(1));
-        let end = grid.index_at_or_after(span.last).map_or(0, |index| index + 1);
-        numbers.iter().any(|number| {
-            let incident = &plan.incidents[usize::from(*number) - 1].incident;
-            let mut occurrences = plan.model.occurrences(incident, first..end);
-            occurrences.any(|Occurrence { times, .. }| {
-                let until_ms = times.end.0.saturating_add(within_ms);
-                times.start <= span.last && span.first.0 < until_ms
-            })
-        })
     }
 }
 
@@ -639,6 +622,9 @@ mod tests {
         let alerts = ["0: 75", "1: 69 70.5"];
         check(&["a"], &["70+5"], &alerts, "a70: firing already by 1");
         check(&["a"], &["70+5"], &["0: 75", "1: 73"], "a70: after 3 by 1");
+        check(&["a"], &["70+5"], &["0 x=1: 72", "0 x=2: 73"], "a70: after 2");
+        let late = self::verdict(&self::plan(&["a"], &["70+5"]), &["0: 75", "1: 73"], 10);
+        assert_eq!((late.by_alert[0].detected, late.by_alert[1].detected), (0, 1));
     }
 
     #[test]
