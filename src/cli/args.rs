@@ -147,7 +147,7 @@ fn unknown_verb(word: &str) -> BadInput {
 }
 
 /// Returns the name that was probably meant.
-fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (distance, name) = names
         .map(|name| (if name.starts_with(typed) { 0 } else { distance(typed, name) }, name))
         .min()?;
@@ -155,7 +155,7 @@ fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a 
 }
 
 /// Returns how many characters have to be put in, taken out or replaced. Source: Levenshtein.
-pub(super) fn distance(a: &str, b: &str) -> usize {
+fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, a) in a.chars().enumerate() {
         let mut diagonal = i;

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::args::distance;
+use super::args::nearest;
 use super::values;
 use crate::error::{BadInput, Escaped, unusable};
 use crate::labels::Selector;
@@ -155,15 +155,8 @@ fn check_name(name: &str) -> Result<(), BadInput> {
     if KINDS.contains(&name) {
         return Ok(());
     }
-    // What is far from all of them may be long.
-    let near = KINDS
-        .iter()
-        .filter(|_| name.len() < 20)
-        .map(|kind| (distance(name, kind), kind))
-        .min()
-        .filter(|(distance, kind)| *distance <= kind.len() / 2);
-    let hint = match near {
-        Some((_, kind)) => format!("did you mean {kind}?"),
+    let hint = match nearest(name, KINDS.into_iter()) {
+        Some(kind) => format!("did you mean {kind}?"),
         None => format!("give one of {}", KINDS.join(", ")),
     };
     Err(unusable(format!("has kind '{}', which is unknown", Escaped(name)), hint))
