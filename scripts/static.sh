@@ -6,8 +6,7 @@
 #        --lacks    builds nothing, and prints what is missing for it, with the command that
 #                   brings it; nothing where all is there
 #        --example NAME          an example in the place of the binary
-#        --no-default-features   who leaves TLS out wants it small, so that one is optimised
-#                   for size throughout (70 KB)
+#        --no-default-features   without TLS, in a folder of its own
 #
 # Two things make it small beside the release profile: relative relocations are packed
 # (DT_RELR, known to musl's start code since 1.2.4; 78 KB), position independent all the
@@ -58,13 +57,8 @@ CARGO_ENCODED_RUSTFLAGS=$(printf '%s\n' \
     -Clink-arg=-Wl,-T,scripts/static.ld | tr '\n' '\037')
 CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%?}
 export CARGO_ENCODED_RUSTFLAGS
-case " $* " in *' --no-default-features '*)
-    # In a folder of its own, so that neither build has the other one compiled again.
-    target=$target-small
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=z
-    export CARGO_PROFILE_RELEASE_OPT_LEVEL
-    ;;
-esac
+# In a folder of its own, so that neither build has the other one compiled again.
+case " $* " in *' --no-default-features '*) target=$target-small ;; esac
 cargo build --release --locked --quiet --target "$musl" --target-dir "$target" "$@"
 case ${1:-} in
     --example) echo "$target/$musl/release/examples/$2" ;;
