@@ -76,8 +76,13 @@ impl fmt::Display for LabelSet {
         f.write_str("{")?;
         for (count, (name, value)) in labels.enumerate() {
             let comma = if count == 0 { "" } else { ", " };
-            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-            write!(f, "{comma}'{name}': '{}'", Escaped(&value))?;
+            // In pieces, and copied only where it must be: each datapoint is shown with its labels.
+            [comma, "'", name, "': '"].into_iter().try_for_each(|part| f.write_str(part))?;
+            match value.contains(['\\', '\'']) {
+                false => Escaped(value).fmt(f)?,
+                true => Escaped(&value.replace('\\', "\\\\").replace('\'', "\\'")).fmt(f)?,
+            }
+            f.write_str("'")?;
         }
         f.write_str("}")
     }

@@ -84,6 +84,8 @@ pub struct Client {
     resolver: Resolver,
     route: Route,
     target: Target,
+    /// Those of its URL: to look for them at each request would be a part of its cost.
+    url_secrets: Secrets,
 }
 
 impl Client {
@@ -123,7 +125,9 @@ impl Client {
         let resolver = Resolver::new();
         let connector = DefaultConnector::new().chain(FewCalls);
         let agent = Agent::with_parts(config.build(), connector, resolver.clone());
-        Ok(Self { agent, resolver, route, target: target.clone() })
+        let mut url_secrets = Secrets::default();
+        url_secrets.add_url(&target.url);
+        Ok(Self { agent, resolver, route, target: target.clone(), url_secrets })
     }
 
     /// Returns the variable that the credentials come from; empty where there are none.
@@ -156,7 +160,7 @@ impl Client {
 
     fn attempt(&self, request: Request<'_>, now: TimestampMs) -> Result<Reply, Outcome> {
         // Retryable: a token that is being rotated may be there at the next attempt.
-        let own = self.target.own_headers();
+        let own = self.target.own_headers(self.url_secrets.clone());
         let (own_headers, secrets) = own.map_err(|error| not_sent(error.to_string()))?;
         let mut post = self.agent.post(request.url);
         if request.answer_bytes_max.is_some() {

@@ -70,14 +70,15 @@ impl Target {
     }
 
     /// Returns the headers that the target adds to a request, and the secrets to hide in what is
-    /// logged of it. Reads the files.
+    /// logged of it, with `secrets` among them. Reads the files.
     ///
     /// # Errors
     /// A file cannot be read, or holds what no header can carry.
-    pub(super) fn own_headers(&self) -> Result<(OwnHeaders<'_>, Secrets), Error> {
+    pub(super) fn own_headers(
+        &self,
+        mut secrets: Secrets,
+    ) -> Result<(OwnHeaders<'_>, Secrets), Error> {
         let mut headers = Vec::new();
-        let mut secrets = Secrets::default();
-        secrets.add_url(&self.url);
         if let Some(proxy) = &self.proxy {
             secrets.add_url(&proxy.url.read()?);
         }
