@@ -112,7 +112,7 @@ step 'shellcheck' shell_scripts
 if [ "${1:-}" != lint ]; then
     step 'receivers' scripts/receivers.sh
     # Most tests wait: for a retry, a tick, a receiver.
-    step 'tests' env RUST_TEST_THREADS=4 cargo test --locked
+    step 'tests' env RUST_TEST_THREADS=8 cargo test --locked
     step "golden values, $musl" musl_tests
     step 'budgets' scripts/budgets.sh
     step 'without TLS' without_tls

@@ -10,9 +10,7 @@ use crate::support::proxy::fault::Fault;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::side_by_side::side_by_side;
 use crate::support::variable;
-use crate::support::window::{
-    Window, assert_same_bits, assert_within, this_minute, wait_for_samples,
-};
+use crate::support::window::{Window, assert_same_bits, assert_within, wait_for_samples};
 
 const DAY: i64 = 86_400;
 /// The sender's own.
@@ -138,7 +136,7 @@ fn what_is_refused_from_some_batch_on_is_named_as_one_range() {
     let past = Window::past(1000, 60).and(&["--batch-size", "100"]);
     // In front of the third request somebody else pushes what is newer.
     let (newer, write_url) =
-        (Window { start_ms: (this_minute() - 60) * 1000, ..past.clone() }, receiver.write_url());
+        (Window { start_ms: past.end_ms - 60_000, ..past.clone() }, receiver.write_url());
     let proxy = Proxy::start(receiver.address(), TIMEOUT, move |n| {
         if n == 2 {
             newer.backfill(&write_url).assert_code(0);

@@ -9,6 +9,7 @@ use crate::support::real_receiver::RealReceiver;
 use crate::support::scripted_receiver::{Script, ScriptedReceiver};
 use crate::support::step::{Answer, Step};
 use crate::support::text_of;
+use crate::support::window::this_minute;
 use crate::tidy::sources;
 
 /// What every line has.
@@ -161,8 +162,9 @@ fn backfill_verify_and_resume_log_what_the_tables_have() {
         return;
     };
     let tables = Tables::read();
+    // The same for each, whenever the next minute begins.
+    let start = this_minute() - 7200;
     let run = |verb: &str, end: i64, more: &str| {
-        let start = crate::support::window::this_minute() - 7200;
         let step = if verb.is_empty() { "--interval" } else { "--step-size" };
         let words = format!(
             "--metric-name m --labels a=b --start-epoch {start} --end-epoch {} {step} 60s \

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use crate::support::folder::Folder;
 use crate::support::process::{BINARY, binary};
 use crate::support::scripted_receiver::ScriptedReceiver;
+use crate::support::side_by_side::side_by_side;
 use crate::support::skip;
 use crate::support::step::Step;
 use crate::support::time::{now_ms, seconds};
@@ -58,11 +59,12 @@ fn a_terminal_has_a_status_line_that_leaves_no_trace() {
 
 #[test]
 fn a_dumb_terminal_json_and_quiet_have_none() {
-    for (flags, term) in [("", "dumb"), (" --log-format json", "xterm"), (" --quiet", "xterm")] {
+    let cases = [("", "dumb"), (" --log-format json", "xterm"), (" --quiet", "xterm")];
+    side_by_side(cases, |(flags, term)| {
         let receiver = ScriptedReceiver::start([]);
         let Some(text) = on_terminal(&(run(&receiver) + flags), term) else { return };
         assert!(!text.contains('\x1b') && !text.contains("next push"), "{text:?}");
-    }
+    });
 }
 
 #[test]
@@ -74,16 +76,20 @@ fn warnings_errors_and_the_line_of_a_chart_have_colours() {
         let refused = on_terminal_with(variables, "--nonsense", term)?;
         Some([pushed, refused, on_terminal_with(variables, preview, term)?])
     };
-    let Some([pushed, refused, chart]) = shown("LANG=C.UTF-8", "xterm") else { return };
-    assert!(pushed.contains("] [\x1b[33mWARNING\x1b[0m] ✗ Push failed"), "{pushed:?}");
-    assert!(pushed.contains("] [\x1b[31mERROR\x1b[0m] ✗ Push rejected"), "{pushed:?}");
-    assert!(refused.starts_with("\x1b[31mpush-live-metrics:\x1b[0m "), "{refused:?}");
-    assert!(chart.contains("\x1b[36m"), "{chart:?}");
-    for (variables, term) in [("NO_COLOR=1", "xterm"), ("", "dumb")] {
-        for text in shown(variables, term).into_iter().flatten() {
-            assert!(!text.contains("\x1b[3"), "{text:?}");
-        }
-    }
+    side_by_side(
+        [("LANG=C.UTF-8", "xterm"), ("NO_COLOR=1", "xterm"), ("", "dumb")],
+        |(set, term)| {
+            let Some(texts) = shown(set, term) else { return };
+            if set != "LANG=C.UTF-8" {
+                return assert!(texts.iter().all(|text| !text.contains("\x1b[3")), "{texts:?}");
+            }
+            let [pushed, refused, chart] = texts;
+            assert!(pushed.contains("] [\x1b[33mWARNING\x1b[0m] ✗ Push failed"), "{pushed:?}");
+            assert!(pushed.contains("] [\x1b[31mERROR\x1b[0m] ✗ Push rejected"), "{pushed:?}");
+            assert!(refused.starts_with("\x1b[31mpush-live-metrics:\x1b[0m "), "{refused:?}");
+            assert!(chart.contains("\x1b[36m"), "{chart:?}");
+        },
+    );
 }
 
 #[test]
