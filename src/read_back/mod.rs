@@ -12,9 +12,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use answer::{ANSWER_BYTES_MAX, AllSeries, Labels, OTHER_NAMES_MAX, ReadError, TimeRange};
+pub use message::Query;
 
 use answer::{is_final, unreadable};
-use message::{Found, Query};
+use message::Found;
 use victoriametrics::{ANSWER_TO_REMOTE_READ, Tolerance};
 
 use crate::clock::Clock;
@@ -148,18 +149,13 @@ impl<'a> Reader<'a> {
         self.read_victoriametrics(labels, range, samples)
     }
 
-    /// Adds the samples of all series that have these labels, and maybe more, to those `found`,
-    /// stale markers included, oldest first.
+    /// Adds the samples of all series that have the labels of a query, and maybe more, to those
+    /// `found`, stale markers included, oldest first.
     ///
     /// # Errors
     /// They cannot be read. After `TooLarge` a shorter range may be tried.
-    pub fn read_all(
-        &mut self,
-        labels: &LabelSet,
-        range: TimeRange,
-        found: &mut AllSeries,
-    ) -> Result<(), ReadError> {
-        let query = Query { labels, other_names: &BTreeSet::new(), range };
+    pub fn read_all(&mut self, query: Query<'_>, found: &mut AllSeries) -> Result<(), ReadError> {
+        let range = query.range;
         let url = self.source.client.url();
         if self.api != ReadApi::VictoriaMetrics {
             match self.post(url, message::REQUEST_HEADERS, &message::encode(query)) {

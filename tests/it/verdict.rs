@@ -268,6 +268,22 @@ fn what_is_missing_is_said_before_the_verdict() {
     run.assert_code(5);
 }
 
+/// Rules do not have the labels that a Prometheus adds to what is read from it.
+#[test]
+fn labels_that_the_receiver_adds_to_alerts_are_passed_over() {
+    let setup = RealReceiver::prometheus3().external_label("host", "of-the-receiver");
+    let Some(receiver) = setup.start() else { return };
+    let hour = Hour::of(receiver.write_url());
+    let incident = ["--incident", "shift@10m+5m=40"];
+    hour.cmd("backfill", "host=a").and(&incident).run().assert_code(0);
+    hour.fire("alertname=Aggregated", &[(11, 16)]);
+    hour.fire("alertname=Other,host=b", &[(11, 16)]);
+    let verdict =
+        |name| shown(&hour.cmd("verify", "host=a").and(&incident).flag("alert", name).run());
+    assert_eq!(verdict("Aggregated"), "detected 1 60; 1 0 0 0 0");
+    assert_eq!(verdict("Other"), "missed 1 0; 0 1 0 0 5");
+}
+
 /// A receiver names labels as it likes.
 #[test]
 fn odd_labels_of_alerts_break_no_line() {

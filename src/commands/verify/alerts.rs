@@ -7,14 +7,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Verify;
-use super::judge::{Judge, PAUSE_MAX_MS, Terms, Verdict};
+use super::judge::{Judge, OF_THE_ALERT, PAUSE_MAX_MS, Terms, Verdict};
 use super::verdict::{Ruling, quoted, shown_labels};
 use crate::clock::SLICE_MAX;
 use crate::error::{Error, Exit};
 use crate::labels::LabelSet;
 use crate::plan::{Plan, show_duration};
 use crate::read_back::{
-    ANSWER_BYTES_MAX, AllSeries, ReadConfig, ReadError, Reader, Source, TimeRange,
+    ANSWER_BYTES_MAX, AllSeries, Query, ReadConfig, ReadError, Reader, Source, TimeRange,
 };
 use crate::report::words::{count_of, rounded_seconds};
 use crate::report::{Field, Report};
@@ -189,6 +189,8 @@ impl Judging<'_> {
     ) -> Result<Verdict, ReadError> {
         let alerts = &self.config.alerts;
         let mut judge = Judge::new(verify.plan, self.config.terms, alerts.len());
+        let pairs = verify.plan.label_sets.iter().flat_map(LabelSet::pairs);
+        let ours = pairs.map(|(name, value)| (&**name, &**value)).collect();
         let (mut start, mut chunk_ms) = (range.start, CHUNK_MS);
         while start < range.end {
             if verify.clock.is_interrupted() {
@@ -196,10 +198,7 @@ impl Judging<'_> {
             }
             let end = TimestampMs(start.0.saturating_add(chunk_ms)).min(range.end);
             let range = TimeRange { start, end: TimestampMs(end.0 - 1) };
-            let read_one = |alert: &Alert| {
-                let mut found = AllSeries::new();
-                reader.read_all(&alert.labels(), range, &mut found).map(|()| found)
-            };
+            let read_one = |alert: &Alert| read_alert(reader, (alert, range), &ours);
             let found: Vec<AllSeries> = match alerts.iter().map(read_one).collect() {
                 Err(ReadError::TooLarge) if end.0 - start.0 > CHUNK_MIN_MS => {
                     chunk_ms = (end.0 - start.0) / 2;
@@ -248,10 +247,41 @@ impl Judging<'_> {
     }
 }
 
+/// Reads the series of an alert.
+///
+/// A label with another value than ours may be one that the receiver adds to whatever is read from
+/// it, as external labels are: then the series is also there when it is asked for without one.
+fn read_alert(
+    reader: &mut Reader<'_>,
+    (alert, range): (&Alert, TimeRange),
+    ours: &BTreeSet<(&str, &str)>,
+) -> Result<AllSeries, ReadError> {
+    let (labels, mut found, mut bare) = (alert.labels(), AllSeries::new(), AllSeries::new());
+    let query = Query { labels: &labels, other_names: &BTreeSet::new(), range };
+    reader.read_all(query, &mut found)?;
+    let is_other = |name: &str, value: &str| {
+        let first = ours.range((name, "")..).next();
+        first.is_some_and(|(own, _)| *own == name) && !ours.contains(&(name, value))
+    };
+    let others = found.keys().flatten().filter(|(name, value)| is_other(name, value));
+    let mut other_names: BTreeSet<String> = others.map(|(name, _)| name.clone()).collect();
+    other_names.retain(|name| !OF_THE_ALERT.contains(&name.as_str()));
+    if !other_names.is_empty() {
+        reader.read_all(Query { other_names: &other_names, ..query }, &mut bare)?;
+    }
+    for (mut labels, samples) in bare {
+        found.remove(&labels);
+        labels.retain(|name, _| !other_names.contains(name));
+        found.insert(labels, samples);
+    }
+    Ok(found)
+}
+
 /// Returns what may be wrong with an alert that never fired.
 fn hint_of_unseen(name: &str, reader: &mut Reader<'_>, range: TimeRange) -> String {
     let (mut found, all) = (AllSeries::new(), LabelSet::new("ALERTS", Vec::new()));
-    let result = reader.read_all(&all, range, &mut found);
+    let query = Query { labels: &all, other_names: &BTreeSet::new(), range };
+    let result = reader.read_all(query, &mut found);
     let names = found.keys().filter_map(|labels| labels.get("alertname"));
     let names: BTreeSet<&str> = names.map(String::as_str).collect();
     if names.contains(name) {
