@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{IndexRange, Ranges, Remedy, Tally};
-use crate::clock::{Clock, Shutdown, SystemClock};
+use crate::clock::{Clock, Shutdown, Step, SystemClock};
 use crate::delivery::Rerun;
 use crate::error::Exit;
-use crate::http::Canceller;
 use crate::plan::Plan;
 use crate::report::words::count_of;
 use crate::report::{Field, Level, Report, json_text};
@@ -69,11 +68,7 @@ impl Summary {
     }
 
     /// Returns what ends this run when its main thread is stuck in one of its requests.
-    pub fn shutdown(
-        self: &Arc<Self>,
-        cancellers: Vec<Canceller>,
-        clock: Arc<SystemClock>,
-    ) -> Shutdown {
+    pub fn shutdown(self: &Arc<Self>, cancellers: Vec<Step>, clock: Arc<SystemClock>) -> Shutdown {
         let summary = Arc::clone(self);
         let finish = move || {
             let mut tally = summary.tally();
@@ -85,7 +80,7 @@ impl Summary {
             // Held until the process ends: the main thread must not count any more.
             mem::forget(tally);
         };
-        let cancel = move || cancellers.iter().for_each(Canceller::cancel);
+        let cancel = move || cancellers.iter().for_each(|cancel| cancel());
         Shutdown { cancel: Box::new(cancel), finish: Box::new(finish), ..Shutdown::default() }
     }
 

@@ -15,6 +15,7 @@ use super::outcome::{Route, failure, not_sent};
 use super::resolver::Resolver;
 use super::transport::{FewCalls, HEAD_BYTES_MAX};
 use super::{Outcome, ProxySetting, Secrets, Target, dates, redacted};
+use crate::clock::Step;
 use crate::error::{BadInput, Error, Escaped};
 use crate::series::TimestampMs;
 
@@ -63,17 +64,6 @@ impl Reply {
     /// Returns the answer's `Date`.
     pub fn date(&self) -> Option<TimestampMs> {
         dates::imf_date(self.header("Date")?)
-    }
-}
-
-/// Ends a client's current request.
-#[derive(Debug)]
-pub struct Canceller(Agent);
-
-impl Canceller {
-    /// Ends it; a connect or a name look-up goes on. The client cannot be used afterwards.
-    pub fn cancel(&self) {
-        self.0.clone().shutdown();
     }
 }
 
@@ -140,9 +130,11 @@ impl Client {
         &self.target.url
     }
 
-    /// Returns what ends the current request, from another thread.
-    pub fn canceller(&self) -> Canceller {
-        Canceller(self.agent.clone())
+    /// Returns what ends the current request, from another thread; a connect or a name look-up goes
+    /// on. The client cannot be used afterwards.
+    pub fn canceller(&self) -> Step {
+        let agent = self.agent.clone();
+        Box::new(move || agent.clone().shutdown())
     }
 
     /// Posts once. A date in `Retry-After` is counted from `now`.

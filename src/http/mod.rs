@@ -17,7 +17,7 @@ mod tls_errors;
 mod transport;
 mod url;
 
-pub use client::{Canceller, Client, Reply, Request};
+pub use client::{Client, Reply, Request};
 pub use outcome::{Outcome, status_hint};
 pub use redact::{REDACTED, Secrets, has_secret_parameter, looks_secret, redacted};
 pub use retry::Backoff;

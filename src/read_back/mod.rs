@@ -18,9 +18,9 @@ use answer::{is_final, unreadable};
 use message::Found;
 use victoriametrics::{ANSWER_TO_REMOTE_READ, Tolerance};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Step};
 use crate::error::Error;
-use crate::http::{Backoff, Canceller, Client, Outcome, Request, Target, status_hint};
+use crate::http::{Backoff, Client, Outcome, Request, Target, status_hint};
 use crate::labels::LabelSet;
 use crate::report::{Field, Level, Report};
 use crate::series::Sample;
@@ -80,7 +80,7 @@ impl<'a> Source<'a> {
     }
 
     /// Returns what ends the request under way, from another thread.
-    pub fn canceller(&self) -> Canceller {
+    pub fn canceller(&self) -> Step {
         self.client.canceller()
     }
 }

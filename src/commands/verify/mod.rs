@@ -17,7 +17,6 @@ use std::time::Duration;
 use crate::clock::{Clock, Shutdown, SystemClock};
 use crate::delivery::{Ending, Rerun, Summary};
 use crate::error::{Error, Exit};
-use crate::http::Canceller;
 use crate::plan::Plan;
 use crate::read_back::{ReadConfig, ReadError, Source};
 use crate::report::announce::announce_plan;
@@ -58,7 +57,7 @@ pub fn run(
     let source = Source::new(read)?;
     let alerts = verdict.as_ref().map(VerdictConfig::source).transpose()?.flatten();
     let cancellers: Vec<_> = [&source].into_iter().chain(&alerts).map(Source::canceller).collect();
-    let cancel = Box::new(move || cancellers.iter().for_each(Canceller::cancel));
+    let cancel = Box::new(move || cancellers.iter().for_each(|cancel| cancel()));
     clock.watch_signals(Shutdown { cancel, ..Shutdown::default() });
     announce_plan("Expecting", plan, report);
     let judging = verdict.as_ref().map(|config| {
