@@ -12,6 +12,8 @@ pub(super) struct BadLine {
     pub(super) problem: &'static str,
 }
 
+/// Stands for bytes that were not UTF-8.
+const NOT_UTF_8: char = '\u{fffd}';
 const NOT_CLOSED: &str = "has a quote that is not closed";
 
 /// A variable of a file: its name and its value.
@@ -37,7 +39,11 @@ pub(super) fn parse(text: &str, ours: Option<&[&str]>) -> Vec<Variable> {
         let split = split_key(line);
         let key = split.map_or("", |(key, _)| key);
         if ours.is_none_or(|ours| ours.contains(&key)) {
-            let value = parse_value(split).map_err(|problem| BadLine { number, problem });
+            let value = parse_value(split).and_then(|value| match value.contains(NOT_UTF_8) {
+                true => Err("is not UTF-8"),
+                false => Ok(value),
+            });
+            let value = value.map_err(|problem| BadLine { number, problem });
             variables.push((key.to_owned(), value));
         } else if let Some((_, value)) = split.filter(|(_, value)| !value.is_empty()) {
             let value_start = end - value.len();
@@ -79,10 +85,6 @@ fn parse_value(split: Option<(&str, &str)>) -> Result<String, &'static str> {
         || key.starts_with(|c: char| c.is_ascii_digit())
     {
         return Err("has an invalid variable name");
-    }
-    // What was no UTF-8 has this character in its place.
-    if value.contains('\u{fffd}') {
-        return Err("is not UTF-8");
     }
     let value = value.trim_end();
     let (value, after) = match value.as_bytes().first() {
@@ -192,6 +194,7 @@ mod tests {
             &[("OURS", "line 4 has a quote that is not closed"), ("URL", "b c")],
         );
         check_some("OURS=a\u{fffd}\nB=\u{fffd}", &[("OURS", "line 1 is not UTF-8")]);
+        check_some("OURS=a # \u{fffd}", &[("OURS", "a")]);
         check_some("OURS=a\rURL=b\r\nOURS=c", &[("OURS", "a"), ("URL", "b"), ("OURS", "c")]);
     }
 
