@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from golden import find_python
+from golden import ensure_venv, make_venv
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "target" / "bench"
@@ -417,7 +417,7 @@ def into_sink(*words, **options):
 def install_s():
     target = HOME / "cold-venv"
     started = time.perf_counter()
-    make_venv(target)
+    make_venv(target, PACKAGES)
     elapsed = time.perf_counter() - started
     shutil.rmtree(target)
     return elapsed
@@ -439,7 +439,7 @@ def reference_rows():
         ran, seen = into_sink("live", 1, 60)
         return (seen.arrivals_ns[0] - ran.started_ns) / 1e6
 
-    ensure_venv()
+    ensure_venv(VENV, PACKAGES)
     yield from one("Python environment", size, runs=1, show=BYTES)
     yield from one("pip install", install_s, runs=1, show=SECONDS)
     yield from one("start to first accepted push", first_push)
@@ -450,23 +450,6 @@ def reference_rows():
     yield from one("remote write, 20 M samples, CPU", lambda: into_sink("backfill", 200_000)[0].cpu_s * 100, show=SECONDS)
     yield from one("peak memory, OpenMetrics, 1 M", lambda: theirs("text", MILLION, watch_memory=True).peak_mb, runs=1, show=MB)
     yield from one("10,000 series, one tick, CPU", lambda: into_sink("fan-out", 10_000)[0].cpu_s * 1e3)
-
-
-def make_venv(folder):
-    try:
-        subprocess.run([find_python(), "-m", "venv", "--clear", folder], check=True, stdout=sys.stderr)
-        pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--quiet", *PACKAGES], check=True, stdout=sys.stderr)
-    except subprocess.CalledProcessError as problem:
-        raise Failed(f"the Python environment: {problem}") from problem
-
-
-def ensure_venv():
-    stamp = VENV / "packages.txt"
-    if not stamp.exists() or stamp.read_text().split() != PACKAGES:
-        say("making the Python environment")
-        make_venv(VENV)
-        stamp.write_text("\n".join(PACKAGES) + "\n")
 
 
 # ---- the table

@@ -117,16 +117,22 @@ def find_python():
     sys.exit("golden.py: needs Python 3.10, 3.11 or 3.12 on the PATH")
 
 
-def enter_venv():
-    """Makes the environment when it is not there or its pins moved, then runs this file in it."""
-    stamp = VENV / "packages.txt"
-    python = VENV / "bin" / "python"
-    if not stamp.exists() or stamp.read_text().split() != PACKAGES:
-        subprocess.run([find_python(), "-m", "venv", "--clear", VENV], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        stamp.write_text("\n".join(PACKAGES) + "\n")
-    environment = dict(os.environ, GOLDEN_VENV="1", MPLCONFIGDIR=str(VENV / "matplotlib"))
-    os.execve(python, [str(python), str(Path(__file__).resolve())], environment)
+def make_venv(folder, packages):
+    """Makes a virtual environment; returns its Python."""
+    python = folder / "bin" / "python"
+    subprocess.run([find_python(), "-m", "venv", "--clear", folder], check=True, stdout=sys.stderr)
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *packages]
+    subprocess.run(pip, check=True, stdout=sys.stderr)
+    (folder / "packages.txt").write_text("\n".join(packages) + "\n")
+    return python
+
+
+def ensure_venv(folder, packages):
+    """Makes a virtual environment when it is not there or its pins moved; returns its Python."""
+    stamp = folder / "packages.txt"
+    if stamp.exists() and stamp.read_text().split() == packages:
+        return folder / "bin" / "python"
+    return make_venv(folder, packages)
 
 
 # ---- series, from mockseries
@@ -407,7 +413,9 @@ def write(name, lines):
 
 def main():
     if "GOLDEN_VENV" not in os.environ:
-        enter_venv()
+        python = ensure_venv(VENV, PACKAGES)
+        environment = dict(os.environ, GOLDEN_VENV="1", MPLCONFIGDIR=str(VENV / "matplotlib"))
+        os.execve(python, [str(python), str(Path(__file__).resolve())], environment)
     for name, changes in SERIES.items():
         write_series(name, DEFAULTS | changes)
     write_ln()

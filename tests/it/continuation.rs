@@ -61,9 +61,9 @@ fn killed_and_continued(receiver: &RealReceiver, run: &str, rng: &mut fastrand::
 #[test]
 fn an_interrupted_run_continues_by_the_command_that_it_prints() {
     let Some(receiver) = RealReceiver::prometheus2().start() else { return };
-    // Eight datapoints are due, and the next one is three seconds away.
-    let start_ms = now_ms() - 7 * 3000;
-    let window = Window::now(receiver.write_url(), "run=interrupted", 10, 3000);
+    // Eight datapoints are due, and the next one is six seconds away.
+    let start_ms = now_ms() - 7 * 6000;
+    let window = Window::now(receiver.write_url(), "run=interrupted", 10, 6000);
     let window = window.starting(start_ms);
     let push = window.start(&["--stale-marker"]);
     push.wait_for("[8/10]", 1);
