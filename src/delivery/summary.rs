@@ -97,9 +97,7 @@ impl Summary {
 
     /// Returns the index after the last tick that is due.
     fn due_end(&self, tally: &Tally, now: TimestampMs) -> u64 {
-        let Range { start, end } = tally.ticks;
-        let due_end = self.rerun.grid.index_at_or_before(now).map_or(start, |index| index + 1);
-        due_end.clamp(start, end)
+        self.rerun.grid.end_at(now).clamp(tally.ticks.start, tally.ticks.end)
     }
 
     /// Shows in the terminal's status line what the run waits for, and how far it has come.

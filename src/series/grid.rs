@@ -49,6 +49,14 @@ impl Grid {
         (time >= self.origin).then(|| time.0.abs_diff(self.origin.0) / self.step_ms)
     }
 
+    /// Returns the index after the last one whose time is not after `time`; 0 before the origin.
+    ///
+    /// # Panics
+    /// When the step is 0.
+    pub fn end_at(&self, time: TimestampMs) -> u64 {
+        self.index_at_or_before(time).map_or(0, |index| index + 1)
+    }
+
     /// Returns the least index whose time is not before `time`, `None` when `time` is before the
     /// origin: a window that begins there asks for ticks that the series does not have.
     ///

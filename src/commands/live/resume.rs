@@ -54,8 +54,8 @@ pub(super) fn rest(verify: Verify<'_>, summary: &Summary) -> Result<Window, Exit
 fn newest(verify: Verify<'_>) -> Result<(Findings, u64, u64), ReadError> {
     let Verify { plan, clock, .. } = verify;
     let window = plan.window;
-    let due_end = plan.model.grid.index_at_or_before(clock.now()).map_or(0, |index| index + 1);
-    let due_end = window.end_index().min(due_end.max(window.first_index));
+    let due_end = plan.model.grid.end_at(clock.now());
+    let due_end = due_end.clamp(window.first_index, window.end_index());
     let mut comparison = Comparison::new(verify, TICKS_PER_CHUNK);
     let mut wait = ShowWait::default();
     loop {
