@@ -75,8 +75,7 @@ impl fmt::Display for ReadError {
         match self {
             ReadError::Unreadable(problem) => write!(f, "the answer cannot be read: {problem}"),
             ReadError::TooLarge => {
-                let limit = ANSWER_BYTES_MAX / 1024 / 1024;
-                write!(f, "the answer cannot be read: for a single step it is over {limit} MiB")
+                f.write_str("the answer cannot be read: even for the shortest time it is too large")
             }
             ReadError::Refused { reason, .. } => write!(f, "refused: {reason}"),
             ReadError::Unreachable(reason) if reason.starts_with("HTTP ") => {

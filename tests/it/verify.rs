@@ -197,8 +197,8 @@ fn malformed_answers_are_one_error_line_and_little_memory() {
         (b"<html>no</html>".to_vec(), "it is not a snappy block"),
         (snappy(&[]), "it does not hold the one result that was asked for"),
         (snappy(&vec![0; 2 << 20]), "its protobuf message is malformed"),
-        (vec![255, 255, 255, 255, 15, 0], "for a single step it is over 2 MiB"),
-        (vec![0; 3 << 20], "for a single step it is over 2 MiB"),
+        (vec![255, 255, 255, 255, 15, 0], "even for the shortest time it is too large"),
+        (vec![0; 3 << 20], "even for the shortest time it is too large"),
     ] {
         let answer = Answer::status(200).body(body).then(Then::Close);
         let liar = Script::new([]).unchecked().otherwise(answer).start();
