@@ -87,18 +87,13 @@ fn check_fleet(setup: RealSetup, error_max: f64) {
 }
 
 #[test]
-fn a_fleet_with_gaps_is_stored_with_its_truth_in_prometheus2() {
-    check_fleet(RealReceiver::prometheus2(), 0.0);
-}
-
-#[test]
-fn a_fleet_with_gaps_is_stored_with_its_truth_in_prometheus3() {
-    check_fleet(RealReceiver::prometheus3(), 0.0);
-}
-
-#[test]
-fn a_fleet_with_gaps_is_stored_with_its_truth_in_victoriametrics() {
-    check_fleet(RealReceiver::victoriametrics(), 2e-12);
+fn a_fleet_with_gaps_is_stored_with_its_truth_in_each_receiver() {
+    let setups = [
+        (RealReceiver::prometheus2(), 0.0),
+        (RealReceiver::prometheus3(), 0.0),
+        (RealReceiver::victoriametrics(), 2e-12),
+    ];
+    side_by_side(setups, |(setup, error_max)| check_fleet(setup, error_max));
 }
 
 /// Backfilled, then continued live at the tick after, which is due: one series.

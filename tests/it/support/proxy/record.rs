@@ -97,11 +97,6 @@ impl fmt::Display for Record {
             self.entries.len(),
             self.faults.len(),
             self.gone_count
-        )?;
-        for fault in Fault::ALL {
-            let count = self.faults.iter().filter(|injected| **injected == fault).count();
-            writeln!(f, "  {count:4} {fault:?}")?;
-        }
-        Ok(())
+        )
     }
 }
