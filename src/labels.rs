@@ -43,7 +43,7 @@ impl LabelSet {
     }
 
     fn of(mut pairs: Vec<Label>) -> LabelSet {
-        pairs.sort();
+        pairs.sort_unstable();
         assert!(pairs.windows(2).all(|pair| pair[0].0 != pair[1].0), "label names are unique");
         assert!(pairs.iter().all(|(_, value)| !value.is_empty()), "no label is empty");
         LabelSet { pairs }

@@ -35,7 +35,7 @@ impl Secrets {
         let forms = [quoted, secret.to_owned()].into_iter().filter(|form| !form.is_empty());
         self.0.extend(forms);
         // One may be a part of another.
-        self.0.sort_by_key(|known| Reverse(known.len()));
+        self.0.sort_unstable_by_key(|known| Reverse(known.len()));
         self.0.dedup();
     }
 

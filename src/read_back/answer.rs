@@ -45,6 +45,11 @@ impl TimeRange {
     }
 }
 
+/// Sorts samples by time; those of one time stay in their order.
+pub(super) fn sort_by_time(samples: &mut [Sample]) {
+    samples.sort_by_key(|sample| sample.timestamp);
+}
+
 /// The labels of any series, its name among them.
 pub type Labels = BTreeMap<String, String>;
 /// The samples of several series, by their labels.

@@ -10,7 +10,7 @@ use quick_protobuf::{Result as WriteResult, Writer};
 use snap::raw::{Decoder, Encoder, decompress_len};
 
 use super::answer::{
-    AllSeries, Labels, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable,
+    AllSeries, Labels, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, sort_by_time, unreadable,
 };
 use super::fields::{Fields, nested};
 use crate::error::Escaped;
@@ -156,7 +156,7 @@ pub fn decode(
         read_samples(series, query.range, samples)?;
     }
     if ours.len() > 1 {
-        samples.sort_by_key(|sample| sample.timestamp);
+        sort_by_time(samples);
     }
     Ok(Found::Samples)
 }

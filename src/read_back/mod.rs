@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use answer::{ANSWER_BYTES_MAX, AllSeries, Labels, OTHER_NAMES_MAX, ReadError, TimeRange};
 pub use message::Query;
 
-use answer::{is_final, unreadable};
+use answer::{is_final, sort_by_time, unreadable};
 use message::Found;
 use victoriametrics::{ANSWER_TO_REMOTE_READ, Tolerance};
 
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
             let json = self.post_form(victoriametrics::export_all(url, query, self.clock.now()))?;
             victoriametrics::parse_json_lines(&json, range, found)?;
         }
-        found.values_mut().for_each(|samples| samples.sort_by_key(|sample| sample.timestamp));
+        found.values_mut().for_each(|samples| sort_by_time(samples));
         Ok(())
     }
 

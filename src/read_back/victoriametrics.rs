@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::answer::{
-    AllSeries, Labels, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, unreadable,
+    AllSeries, Labels, OTHER_NAMES_MAX, ReadError, SAMPLES_MAX, TimeRange, sort_by_time, unreadable,
 };
 use super::message::Query;
 use crate::remote_write::STALE_NAN_BITS;
@@ -145,7 +145,7 @@ pub fn parse_csv(csv: &[u8], range: TimeRange, samples: &mut Vec<Sample>) -> Res
         }
     }
     // It exports block by block, in no particular order.
-    samples.sort_by_key(|sample| sample.timestamp);
+    sort_by_time(samples);
     Ok(())
 }
 

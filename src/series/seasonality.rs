@@ -106,7 +106,7 @@ impl Seasonality {
     /// is not finite, and when two neighbours are too far apart for a float.
     pub fn new(period: Period, knots: &[(u32, f64)]) -> Result<Self, String> {
         let mut knots = knots.to_vec();
-        knots.sort_by_key(|&(minute, _)| minute);
+        knots.sort_unstable_by_key(|&(minute, _)| minute);
         check_knots(period, &knots)?;
         let segment = |(&(minute, _), coefficients): (&(u32, f64), [f64; 4])| {
             if !coefficients.iter().all(|c| c.is_finite()) {

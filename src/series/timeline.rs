@@ -125,7 +125,7 @@ impl Timeline {
         let held = self.active.iter_mut().filter(is_held);
         let mut held: Vec<_> =
             held.map(|active| (active.coverage.ticks.start, &mut active.held)).collect();
-        held.sort_by_key(|(first, _)| *first);
+        held.sort_unstable_by_key(|(first, _)| *first);
         held
     }
 

@@ -281,7 +281,7 @@ impl<'a> Judge<'a> {
                 false => counts.series_count += 1,
             }
         }
-        self.verdict.kept_false_alarms.sort();
+        self.verdict.kept_false_alarms.sort_unstable();
         self.verdict
     }
 

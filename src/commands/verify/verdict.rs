@@ -58,7 +58,7 @@ impl Ruling<'_> {
         let (verdict, report) = (&self.verdict, verify.report);
         let kept = verdict.kept_missed.iter().chain(&verdict.kept_detected);
         let mut shown: Vec<&Judged> = kept.take(KEPT_MAX).collect();
-        shown.sort_by_key(|judged| (judged.times.start, judged.number, judged.series));
+        shown.sort_unstable_by_key(|judged| (judged.times.start, judged.number, judged.series));
         for judged in &shown {
             self.print_incident(judged, verify);
         }
