@@ -4,11 +4,11 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::folder::Folder;
+use crate::support::in_root;
 use crate::support::process::{BINARY, signal, wait_until};
 use crate::support::real_receiver::brought;
 use crate::walk::{digits_as_one, readme_section};
@@ -19,7 +19,7 @@ fn demo(folder: &Folder, arguments: &[&str], seconds: u32) -> Option<Command> {
     let target = folder.path().join("target");
     std::fs::create_dir_all(target.join("release")).unwrap();
     symlink(BINARY, target.join("release/push-live-metrics")).unwrap();
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo.sh"));
+    let mut command = Command::new(in_root("scripts/demo.sh"));
     command
         .args(arguments)
         .env("CARGO_TARGET_DIR", target)
