@@ -116,13 +116,17 @@ pub fn parse_label_names(json: &[u8]) -> Result<BTreeSet<String>, ReadError> {
         Some(name.to_owned())
     };
     let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let Some(names) = names.map(unquoted).collect::<Option<BTreeSet<String>>>() else {
-        return unreadable("another series of this metric has a name with odd characters");
-    };
-    if names.len() > OTHER_NAMES_MAX {
+    let mut found = BTreeSet::new();
+    for name in names {
+        let Some(name) = unquoted(name) else {
+            return unreadable("another series of this metric has a name with odd characters");
+        };
+        found.insert(name);
+    }
+    if found.len() > OTHER_NAMES_MAX {
         return unreadable("series of this metric have too many different labels");
     }
-    Ok(names)
+    Ok(found)
 }
 
 /// Parses lines of `timestamp_ms,value`, and sorts them.

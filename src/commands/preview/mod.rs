@@ -173,7 +173,8 @@ fn charts(plan: &Plan, style: Style) -> impl Iterator<Item = String> {
         let mut lines = line(&series_name(labels));
         let marks = || marks(plan, k);
         lines.extend(chart(ticks(plan, k), marks(), style));
-        let numbers: BTreeSet<u16> = marks().map(|(number, _)| number).collect();
+        let mut numbers = BTreeSet::new();
+        numbers.extend(marks().map(|(number, _)| number));
         lines.extend(numbers.into_iter().flat_map(|number| {
             line(&format!("{number}: {}", plan.incidents[usize::from(number) - 1].text))
         }));

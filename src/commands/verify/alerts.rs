@@ -190,7 +190,8 @@ impl Judging<'_> {
         let alerts = &self.config.alerts;
         let mut judge = Judge::new(verify.plan, self.config.terms, alerts.len());
         let pairs = verify.plan.label_sets.iter().flat_map(LabelSet::pairs);
-        let ours = pairs.map(|(name, value)| (&**name, &**value)).collect();
+        let mut ours = BTreeSet::new();
+        ours.extend(pairs.map(|(name, value)| (&**name, &**value)));
         let (mut start, mut chunk_ms) = (range.start, CHUNK_MS);
         while start < range.end {
             if verify.clock.is_interrupted() {
@@ -264,8 +265,10 @@ fn read_alert(
         first.is_some_and(|(own, _)| *own == name) && !ours.contains(&(name, value))
     };
     let others = found.keys().flatten().filter(|(name, value)| is_other(name, value));
-    let mut other_names: BTreeSet<String> = others.map(|(name, _)| name.clone()).collect();
-    other_names.retain(|name| !OF_THE_ALERT.contains(&name.as_str()));
+    // Sets are not collected here: that would bring a sort for each type, 5 KB of the binary.
+    let mut other_names = BTreeSet::new();
+    other_names.extend(others.map(|(name, _)| name.clone()));
+    other_names.retain(|name: &String| !OF_THE_ALERT.contains(&name.as_str()));
     if !other_names.is_empty() {
         reader.read_all(Query { other_names: &other_names, ..query }, &mut bare)?;
     }
@@ -282,8 +285,8 @@ fn hint_of_unseen(name: &str, reader: &mut Reader<'_>, range: TimeRange) -> Stri
     let (mut found, all) = (AllSeries::new(), LabelSet::new("ALERTS", Vec::new()));
     let query = Query { labels: &all, other_names: &BTreeSet::new(), range };
     let result = reader.read_all(query, &mut found);
-    let names = found.keys().filter_map(|labels| labels.get("alertname"));
-    let names: BTreeSet<&str> = names.map(String::as_str).collect();
+    let mut names = BTreeSet::new();
+    names.extend(found.keys().filter_map(|labels| labels.get("alertname")).map(String::as_str));
     if names.contains(name) {
         return format!("{} was pending and never fired: is its 'for' too long?", quoted(name));
     }

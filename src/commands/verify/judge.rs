@@ -167,7 +167,9 @@ impl AlertSeries {
         let members: Vec<usize> = (0..ours.len()).filter(|k| fits(labels, &ours[*k])).collect();
         let incidents = members.iter().filter_map(|k| plan.by_series.get(*k));
         let numbers = incidents.flat_map(|own| own.iter().map(|incident| incident.number));
-        Self { numbers: numbers.collect(), members, ..Self::default() }
+        let mut series = Self::default();
+        series.numbers.extend(numbers);
+        Self { members, ..series }
     }
 
     fn add(&mut self, sample: Sample) {

@@ -175,6 +175,7 @@ pub(super) fn shown_labels(labels: &Labels) -> LabelSet {
         !OF_THE_ALERT.contains(&name.as_str()) && !value.is_empty()
     };
     // Two may have become one.
-    let shown: Labels = plain.filter(is_shown).collect();
+    let mut shown = Labels::new();
+    shown.extend(plain.filter(is_shown));
     LabelSet::new("ALERTS", shown.into_iter().collect())
 }
