@@ -250,6 +250,10 @@ fn an_alert_that_always_fires_detects_everything_and_is_asked_after() {
     assert_eq!(shown(&run), "already_firing 1 0; 1 0 0 0 0");
     let hint = run.log().only("hint").get("hint").text().to_owned();
     assert!(hint.contains("do they ever resolve?"), "{hint}");
+    let receiver = victoriametrics(&window, vec![firing(&window, "", &always)]);
+    let quiet = [VICTORIAMETRICS, "--incident=shift@2s+2s=0", "--quiet"];
+    let run = judge(&window, &receiver, &quiet);
+    run.assert_code(0).assert_says("do they ever resolve?");
 }
 
 #[test]

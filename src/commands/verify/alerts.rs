@@ -232,8 +232,8 @@ impl Judging<'_> {
     fn hints(&self, verdict: &Verdict, reader: &mut Reader<'_>, range: TimeRange) -> Vec<String> {
         let all = self.config.alerts.iter().zip(&verdict.by_alert);
         let unseen = all.filter(|(_, counts)| counts.series_count == 0);
-        let is_stuck = verdict.detected > 0 && verdict.delays_ms.is_empty();
-        let always = is_stuck.then_some("all alerts were firing already: do they ever resolve?");
+        let always = "all alerts were firing already: do they ever resolve?";
+        let always = verdict.is_always_firing().then_some(always);
         unseen
             .map(|(alert, counts)| match (&counts.foreign, alert) {
                 (Some(labels), _) => {

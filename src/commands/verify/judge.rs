@@ -118,6 +118,11 @@ impl Verdict {
         self.missed == 0 && self.false_alarms == 0
     }
 
+    /// Tells whether every alert that noticed something was firing already: it may never resolve.
+    pub fn is_always_firing(&self) -> bool {
+        self.detected > 0 && self.delays_ms.is_empty()
+    }
+
     /// Returns the least, the median (of two the greater) and the greatest delay.
     pub fn delays(&self) -> Option<[i64; 3]> {
         let (mut delays, mut seen) = (self.delays_ms.keys(), 0);

@@ -22,6 +22,10 @@ impl Ruling<'_> {
     pub(super) fn print(&self, verify: Verify<'_>) -> Exit {
         let (report, verdict) = (verify.report, &self.verdict);
         let (exit, level, sign) = match verdict.is_good() {
+            true if verdict.is_always_firing() => {
+                report.end_quiet();
+                (Exit::Success, Level::Warning, "✓")
+            }
             true => (Exit::Success, Level::Info, "✓"),
             false => {
                 report.end_quiet();
