@@ -161,7 +161,7 @@ backfill-file: build ## write the past into FILE, for blocks; without END_EPOCH 
 
 .PHONY: demo demo-alert
 demo: ## see it work: 30 datapoints into a throw-away Prometheus; installs a compiler if need be
-demo-alert: ## see two alerts judged by three incidents, one that works and one that sleeps; likewise
+demo-alert: ## see two alerts judged by three incidents, one that works and one that never fires; likewise
 demo demo-alert:
 	@command -v cc >/dev/null || scripts/setup.sh build
 	@$(MAKE) --no-print-directory build

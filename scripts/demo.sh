@@ -5,7 +5,8 @@
 # Usage: scripts/demo.sh         (`make demo`) pushes 30 datapoints, one a second, asks Prometheus
 #                                what it has, draws it and verifies it; exit 0 only when it has all
 #        scripts/demo.sh alert   (`make demo-alert`) a minute with three incidents, and a verdict on
-#                                two alerts: one is right, one sleeps; exit 0 only when both are said
+#                                two alerts: one works, one never fires; exit 0 only when both verdicts
+#                                are right
 #
 # DEMO_SECONDS is another length; of incidents there is one in 20 s.
 # Any Prometheus from 2.40 on will do; scripts/receivers.sh brings one.

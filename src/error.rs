@@ -24,7 +24,7 @@ pub enum Exit {
     /// Verify found missing or different datapoints, or one in a gap; or an alert missed an
     /// incident, or fired for none.
     Different = 5,
-    /// A bug in this program, or of a library: a panic. Something may have been sent.
+    /// A bug in this program or in a library: a panic. Something may have been sent.
     Bug = 101,
     /// Interrupted by SIGINT, SIGTERM or SIGHUP, after the summary.
     Interrupted = 130,
