@@ -13,6 +13,10 @@ use super::message::Query;
 use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Sample, TimestampMs};
 
+/// Most samples of a block.
+/// Source: VictoriaMetrics, lib/storage/block.go, maxRowsPerBlock.
+pub const BLOCK_SAMPLES_MAX: u64 = 8 * 1024;
+
 /// How far a value read may be from the one that was sent.
 ///
 /// A block of samples shares one decimal exponent, and whole numbers of 64 bits: a value far

@@ -111,6 +111,22 @@ fn a_victoriametrics_has_its_own_warnings() {
     series.check(10, 5, "10 planned = 0 matching + 10 missing").assert_says("-retentionPeriod");
 }
 
+/// Samples share a block with larger ones before and after what is verified, which cost them digits.
+#[test]
+fn a_victoriametrics_keeps_fewer_digits_next_to_large_values() {
+    let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
+    let huge = |tick| format!("--incident=scale@{}ms+{STEP_MS}ms=1e12", tick * STEP_MS);
+    let reset = |tick| format!("--incident=reset@{}ms", tick * STEP_MS);
+    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS).of_counter();
+    let series = series.and(&[&huge(1), &reset(10), &reset(20), &huge(30)]);
+    series.push(0, 40);
+    for (first, end) in [(10, 20), (20, 30)] {
+        series.run("verify", first, end).assert_code(0);
+    }
+    let other = series.and(&["--seed", "7"]).run("verify", 10, 20);
+    other.assert_code(5).assert_says("10 planned = 1 matching + 0 missing + 9 different;");
+}
+
 /// Behind a vmagent it takes that long.
 #[test]
 fn what_a_victoriametrics_shows_late_is_waited_for() {

@@ -9,8 +9,10 @@ use super::Verify;
 use super::compare::{Finding, compare};
 use super::findings::Findings;
 use crate::clock::Clock;
+use crate::plan::Plan;
+use crate::read_back::victoriametrics::BLOCK_SAMPLES_MAX;
 use crate::read_back::{ReadError, Reader, TICKS_PER_CHUNK, TimeRange};
-use crate::series::{Sample, SeriesIter, Tick};
+use crate::series::{Sample, SeriesIter, Tick, TimestampMs};
 
 /// From one look for a missing sample to the next.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -109,6 +111,25 @@ impl<'a> Comparison<'a> {
         }
         self.reader.read(&self.verify.plan.label_sets[k], range, &mut self.samples)
     }
+
+    /// Reads what may share a block with samples of the window, for how far these may be off.
+    fn read_neighbors(&mut self) -> Result<(), ReadError> {
+        let Plan { model, label_sets, .. } = self.verify.plan;
+        let Range { start, end } = self.verify.plan.times();
+        let length_ms = (BLOCK_SAMPLES_MAX * model.grid.step_ms).cast_signed();
+        let before = TimeRange {
+            start: TimestampMs((start.0 - length_ms).max(0)),
+            end: TimestampMs(start.0 - 1),
+        };
+        let after = TimeRange { start: end, end: TimestampMs(end.0 + length_ms) };
+        for (k, range) in (0..label_sets.len()).flat_map(|k| [(k, before), (k, after)]) {
+            match self.read(k, range) {
+                Ok(()) | Err(ReadError::TooLarge) => {}
+                error => return error,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Compares the whole window; what was pushed just now shows `shown_within`.
@@ -119,8 +140,21 @@ pub(crate) fn compare_window(
     verify: Verify<'_>,
     shown_within: Duration,
 ) -> Result<Findings, ReadError> {
-    let (plan, window) = (verify.plan, verify.plan.window);
     let mut comparison = Comparison::new(verify, TICKS_PER_CHUNK);
+    let findings = compare_all(&mut comparison, shown_within)?;
+    if findings.different == 0 || !findings.is_lossy {
+        return Ok(findings);
+    }
+    comparison.read_neighbors()?;
+    compare_all(&mut comparison, shown_within)
+}
+
+fn compare_all(
+    comparison: &mut Comparison<'_>,
+    shown_within: Duration,
+) -> Result<Findings, ReadError> {
+    let verify = comparison.verify;
+    let (plan, window) = (verify.plan, verify.plan.window);
     let mut wait = ShowWait { shown_within, ..ShowWait::default() };
     let mut findings = Findings::default();
     // The series from the chunk's first tick on.
