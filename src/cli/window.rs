@@ -112,6 +112,11 @@ fn add_truth(plan: &mut Plan, args: &Args, warnings: &mut Vec<String>) -> Result
     if metric_name == plan.metric_name {
         return Err(args.bad("truth-metric", "is the metric itself", "give another name"));
     }
+    let family_name = openmetrics::family_name(&plan.metric_name, plan.model.metric_type);
+    if args.has("output") && family_name == Some(&metric_name) {
+        let problem = "is the name that the counter has in its # TYPE line";
+        return Err(args.bad("truth-metric", problem, "give another name"));
+    }
     if 2 * count > labels::SERIES_COUNT_MAX {
         let problem =
             format!("makes {} series of {count}, over {}", 2 * count, labels::SERIES_COUNT_MAX);

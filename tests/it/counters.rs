@@ -246,6 +246,20 @@ fn a_counter_is_named_total() {
     }
 }
 
+/// OpenMetrics has one family of a name, and that of `cpu_total` is `cpu`.
+#[test]
+fn a_family_is_not_that_of_the_truth_too() {
+    let cmd = |truth| {
+        let cmd = steady().cmd("backfill").flag("metric-name", "cpu_total");
+        cmd.flag("truth-metric", truth)
+    };
+    let run = cmd("cpu").flag("output", "-").run();
+    run.assert_code(2).assert_says("--truth-metric 'cpu': ");
+    assert!(run.stdout.is_empty(), "{}", run.stdout);
+    cmd("cpu_truth").flag("output", "-").run().assert_code(0);
+    cmd("cpu").switch("dry-run").run().assert_code(0);
+}
+
 #[test]
 fn printed_commands_have_the_type() {
     let url = "http://127.0.0.1:9/api/v1/write";
