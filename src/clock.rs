@@ -157,7 +157,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The steps that end a run after a signal, each for when the one before it did not.
+/// The steps that end a run after a signal; each is taken when the one before did not end it.
 pub struct Shutdown {
     /// Cancels the request under way.
     pub cancel: Step,

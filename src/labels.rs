@@ -203,8 +203,8 @@ impl Template {
         }
         let name = sanitise(pair.name, |_| false);
         if pair.name.starts_with("__") || name.starts_with("__") {
-            let hint = "choose another; names that begin with __ are Prometheus's own";
-            return Err(unusable(format!("is for label '{name}'"), hint));
+            let hint = "choose another; names that begin with __ are reserved for Prometheus";
+            return Err(unusable(format!("names label '{name}'"), hint));
         }
         if self.labels.iter().any(|(other, _)| *other == name) {
             return Err(unusable(format!("gives label '{name}' again"), "leave one of them out"));
@@ -226,7 +226,7 @@ impl Template {
             && self.fan_out.replace((self.labels.len(), range)).is_some()
         {
             let hint = "use one range in each --labels, or quote the other value";
-            return Err(unusable("has the second range", hint));
+            return Err(unusable("is a second range", hint));
         }
         self.labels.push((name, pair.value.clone()));
         Ok(())
@@ -449,12 +449,12 @@ mod tests {
             "a.b=1,a-b=2",
             "--labels pair 'a-b=2': gives label 'a_b' again; leave one of them out",
         );
-        let reserved = "choose another; names that begin with __ are Prometheus's own";
+        let reserved = "choose another; names that begin with __ are reserved for Prometheus";
         check(
             "__name__=x",
-            &format!("--labels pair '__name__=x': is for label '__name__'; {reserved}"),
+            &format!("--labels pair '__name__=x': names label '__name__'; {reserved}"),
         );
-        check("-_x=1", &format!("--labels pair '-_x=1': is for label '__x'; {reserved}"));
+        check("-_x=1", &format!("--labels pair '-_x=1': names label '__x'; {reserved}"));
         let open = "has a quote that is not closed; add the closing \"";
         check("a=1,b=\"x,c=2", &format!("--labels pair 'b=\"x,c=2': {open}"));
         check("b=\"x\\", &format!("--labels pair 'b=\"x\\': {open}"));
@@ -501,7 +501,7 @@ mod tests {
         );
         check(
             "a={1..2},b={1..2}",
-            "--labels pair 'b={1..2}': has the second range; \
+            "--labels pair 'b={1..2}': is a second range; \
              use one range in each --labels, or quote the other value",
         );
         check(

@@ -56,7 +56,7 @@ impl ConfigBuilder<'_> {
         Ok(VerifyConfig { plan, read: read.expect("it was asked for"), verdict, rerun })
     }
 
-    /// Checks what `live` and `backfill` do, but for what only a run needs.
+    /// Checks what `live` and `backfill` check, except what only a real run needs.
     pub(super) fn dry_run(&mut self, plan: Plan) -> Result<DryRunConfig, Error> {
         let args = self.args;
         verdict::check_verified(args)?;
@@ -110,11 +110,11 @@ impl ConfigBuilder<'_> {
 /// What a command needs of its receiver.
 struct Reached {
     target: Target,
-    /// Where to read, if that was asked for.
+    /// Where to read, if the command reads.
     read: Option<ReadConfig>,
     /// Which alerts to judge, if any.
     verdict: Option<VerdictConfig>,
-    /// The command that goes on.
+    /// The command that continues the run.
     rerun: Rerun,
 }
 
@@ -128,9 +128,9 @@ pub(super) fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> 
 
 /// Returns a warning for a file that ends too late to become blocks.
 ///
-/// A Prometheus passes over what its write-ahead log has from before the end of its newest block,
-/// at its next start, of every series. The log alone holds the last 3 hours: one and a half times
-/// the length of its blocks, 2 hours.
+/// At its next start a Prometheus ignores what its write-ahead log has, of every series, from before
+/// the end of its newest block. Only the log has the last 3 hours: one and a half times the length
+/// of a block, 2 hours.
 pub(super) fn late_for_blocks(args: &Args, plan: &Plan, now: TimestampMs) -> Option<String> {
     let end = TimestampMs((now.0 - 3 * 3_600_000).div_euclid(60_000) * 60_000);
     let time_of = |index| plan.model.grid.time_of(index);
@@ -164,7 +164,7 @@ pub(super) fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput
     Ok(PreviewConfig { plan, form })
 }
 
-/// Returns the path of a file that is to be written, where none is lost.
+/// Returns the path of a file to write, after checking that no other file is lost.
 fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
     let path = PathBuf::from(file);
     let bad = |problem, hint| Err(args.bad("output", problem, hint));

@@ -135,7 +135,7 @@ const SERIES: &[Flag] = &[
     KEPT.flag("seed", "N",
         "Seed of the noise; of several series, series k has seed N + k.").default("42"),
     KEPT.flag("utc-offset", "+HH:MM",
-        "Shifts both curves from UTC to local time.").default("+00:00"),
+        "Offset of local time from UTC, for both curves.").default("+00:00"),
     ONCE.flag("origin", "TIME",
         "Time of datapoint 0 of the series, where trend and noise begin. By default the window's \
          first datapoint. The same origin gives the same values in every run."),
@@ -145,8 +145,8 @@ const SERIES: &[Flag] = &[
          noise, flat or gap; AT is a DURATION after the origin or a TIME; labels restrict it to \
          the series that have them. reset@AT[/EVERY] starts a counter from 0 again.").repeatable(),
     KEPT.flag("truth-metric", "NAME",
-        "Beside each series push one more, of this name and with its labels: 1 inside its \
-         incidents, gaps included, and 0 outside."),
+        "Also push, for each series, one of this name with the same labels: 1 inside its incidents \
+         (gaps included) and 0 outside."),
 ];
 
 #[rustfmt::skip]
@@ -227,19 +227,19 @@ const DELIVERY: &[Flag] = &[
 #[rustfmt::skip]
 pub const VERDICT: &[Flag] = &[
     JUDGING.flag("alert", "NAME",
-        "Judge the alert of this name by the incidents: it has to fire for each of them, and for \
-         nothing else. Live: needs --verify. Repeatable; any of several may fire for an incident. \
-         Rules see only what arrives live.").repeatable(),
+        "Judge the alert of this name: it must fire for each incident and for nothing else. Live: \
+         needs --verify. Repeatable; one of several is enough for an incident. Rules see only what \
+         arrives live.").repeatable(),
     JUDGING.flag("detector", "METRIC",
-        "Judge a series of this name in the same way: it fires where it is neither 0 nor \
-         absent. Repeatable.").repeatable(),
+        "Judge the series of this name in the same way: it fires while it is not 0, NaN or absent. \
+         Repeatable.").repeatable(),
     JUDGING.flag("fires-within", "DURATION",
-        "How soon after the start of an incident an alert has to fire.").default("5m"),
+        "How soon after the start of an incident an alert must fire.").default("5m"),
     JUDGING.flag("resolves-within", "DURATION",
         "How long after the end of an incident an alert may still fire for it.").default("5m"),
     JUDGING.flag("alert-url", "URL",
-        "Where to read alerts, if not where datapoints are read: an address as for --read-url, \
-         with ALERT_URL_TOKEN, or ALERT_URL_USERNAME and ALERT_URL_PASSWORD."),
+        "Where to read alerts; by default where datapoints are read. An address as for --read-url; \
+         its secret is ALERT_URL_TOKEN, or ALERT_URL_USERNAME and ALERT_URL_PASSWORD."),
 ];
 
 #[rustfmt::skip]
@@ -252,8 +252,8 @@ const OUTPUT: &[Flag] = &[
     PREVIEW.flag("format", "chart|csv|truth|windows|promtool",
         "A chart; csv: lines of timestamp,value: epoch seconds, and the value in the fewest \
          digits that give the same bits; truth: csv with is_anomaly and the numbers of the \
-         incidents; windows: JSON, the times of the incidents of each series; promtool: a test \
-         file for promtool test rules. With several series a last field of the CSV names the \
+         incidents; windows: JSON with the times of the incidents of each series; promtool: a file \
+         for promtool test rules. With several series a last field of the CSV names the \
          series.").default("chart"),
     PREVIEW.flag("width", "COLUMNS",
         "Width of the chart, 20 to 1000. By default COLUMNS, the width of the terminal, or 80."),

@@ -31,7 +31,7 @@ pub fn add(plan: &mut Plan, typed: &[&str], warnings: &mut Vec<String>) -> Resul
         return Ok(());
     }
     if typed.len() > COUNT_MAX {
-        let problem = format!("is given {} times, over {COUNT_MAX}", typed.len());
+        let problem = format!("is given {} times; at most {COUNT_MAX} are possible", typed.len());
         let hint = "repeat one by /EVERY instead";
         return Err(BadInput::new("--incident", None, &problem, hint));
     }
@@ -57,8 +57,8 @@ pub fn add(plan: &mut Plan, typed: &[&str], warnings: &mut Vec<String>) -> Resul
         if series_count == 0 {
             let pair = selector.and_then(|selector| selector.unknown_pair(&plan.label_sets));
             let problem = match pair {
-                Some(pair) => format!("is for {}, which no series has", Escaped(&pair)),
-                None => "is for labels that no series has together".into(),
+                Some(pair) => format!("names {}, which no series has", Escaped(&pair)),
+                None => "names labels that no series has together".into(),
             };
             return Err(bad(text, unusable(problem, "give labels that --labels gives")));
         }
@@ -71,8 +71,7 @@ fn bad(text: &str, error: BadInput) -> BadInput {
     error.at("--incident", Some(text))
 }
 
-/// Parses one text; returns the incident and which series it is for, all of them where that is
-/// not said.
+/// Parses one text; returns the incident and which series it is for, by default all.
 fn parse(
     number: u16,
     text: &str,
@@ -85,7 +84,7 @@ fn parse(
     };
     let incident = incident(number, head.trim(), model).map_err(|e| bad(text, e))?;
     if matches!(incident.kind, Kind::Noise(_)) && model.noise.std == 0.0 {
-        let problem = "is a noise, and --noise-std is 0";
+        let problem = "scales the noise, but --noise-std is 0";
         return Err(bad(text, unusable(problem, "give another kind, or a larger --noise-std")));
     }
     if let Some(warning) = check_effect(&incident, model.grid).map_err(|e| bad(text, e))? {
@@ -212,7 +211,7 @@ fn of(what: &str, text: &str, error: BadInput) -> BadInput {
     BadInput { problem, ..error }
 }
 
-/// Returns what there is to say when an incident changes nothing at some of its occurrences.
+/// Returns the warning about an incident that changes nothing at some of its occurrences.
 fn check_effect(incident: &Incident, grid: Grid) -> Result<Option<String>, BadInput> {
     let is_at_start = matches!(incident.kind, Kind::Ramp(_) | Kind::Spike(_))
         && incident.start_ms.is_multiple_of(grid.step_ms);
@@ -326,11 +325,11 @@ mod tests {
         check("shift@1h+15m=3,uuid=\"a,b\"", "shift=3 3600000+900000 of 1");
         check_error(
             "gap@1h+15m,env=ci,host=web-4",
-            "is for host=web-4, which no series has; give labels that --labels gives",
+            "names host=web-4, which no series has; give labels that --labels gives",
         );
         check_error(
             "gap@1h+15m,env=ci,uuid=\"a,b\"",
-            "is for labels that no series has together; give labels that --labels gives",
+            "names labels that no series has together; give labels that --labels gives",
         );
         check_error(
             "gap@1h+15m,",
@@ -390,7 +389,7 @@ mod tests {
         check_error("flat@1h+5m=1=2", &format!("has VALUE '1=2', which is not a number; {number}"));
         check_error("noise@1h+5m=-1", "has VALUE '-1', which is negative; give 0 or more");
         let (error, _) = added(&["noise@1h+5m=2"], 0.0);
-        let expected = "--incident 'noise@1h+5m=2': is a noise, and --noise-std is 0; \
+        let expected = "--incident 'noise@1h+5m=2': scales the noise, but --noise-std is 0; \
                         give another kind, or a larger --noise-std";
         assert_eq!(error.unwrap_err().to_string(), expected);
     }
@@ -445,7 +444,7 @@ mod tests {
         let error = added(&["gap@1h+5m"; 1_001], 3.0).0.unwrap_err().to_string();
         assert_eq!(
             error,
-            "--incident: is given 1001 times, over 1000; repeat one by /EVERY instead"
+            "--incident: is given 1001 times; at most 1000 are possible; repeat one by /EVERY instead"
         );
     }
 

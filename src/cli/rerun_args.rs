@@ -8,7 +8,7 @@ use crate::delivery::Rerun;
 use crate::http::{REDACTED, Target, looks_secret, redacted};
 use crate::series::Grid;
 
-/// Keeps what was typed and is not the default, and names the target wherever it came from.
+/// Keeps what was typed and is not the default, and always names the target.
 pub(super) fn rerun(
     verb: Verb,
     args: &Args,
@@ -60,8 +60,8 @@ fn repeated(verb: Verb, args: &Args, name: &Name, url: Option<&str>) -> Vec<Stri
     repeated
 }
 
-/// Returns the URL as a command names it; none where it has a secret and came from a variable,
-/// in which the command finds it again.
+/// Returns the URL as a command names it; none when it has a secret and came from a variable, which
+/// the command reads again.
 fn shown_url(name: &Name, target: &Target) -> Option<String> {
     let url = target.shown_url();
     match name {

@@ -14,7 +14,7 @@ pub(super) const DURATION_MS_MAX: u64 = 3653 * 24 * 3_600_000;
 /// Latest time, 5000-01-01: far from overflow, and below any epoch in milliseconds.
 const TIME_MS_MAX: i64 = 95_617_584_000_000;
 
-/// Greatest number: no sum or product of a series can leave the finite ones.
+/// Largest number: with it every sum and product of a series is finite.
 const NUMBER_MAX: f64 = 1e100;
 
 /// Parses a finite number.
@@ -53,7 +53,7 @@ pub(super) fn seed(text: &str) -> Result<u32, BadInput> {
 /// Parses the size of a batch, 1 to 100,000 samples.
 pub(super) fn batch_size(text: &str) -> Result<usize, BadInput> {
     let size = text.parse().ok().filter(|size| (1..=100_000).contains(size));
-    size.ok_or_else(|| unusable("is not a size of batches", "give a whole number, 1 to 100000"))
+    size.ok_or_else(|| unusable("is not a batch size", "give a whole number, 1 to 100000"))
 }
 
 /// Parses a version of remote write.
@@ -74,7 +74,7 @@ pub(super) fn columns(text: &str) -> Result<usize, BadInput> {
     }
 }
 
-/// Parses a duration with its unit; 0 is one.
+/// Parses a duration with its unit; 0 is allowed.
 pub(super) fn duration_or_zero(text: &str) -> Result<Duration, BadInput> {
     let hint = "give a whole number and a unit: 20ms, 30s, 5m, 1h or 21d";
     let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());

@@ -13,10 +13,10 @@ use crate::http::Target;
 use crate::plan::Plan;
 use crate::series::{Incident, Kind};
 
-/// Checks that a run that judges alerts reads its window back before.
+/// Checks that a push with a flag of the verdict also has `--verify`.
 ///
 /// # Errors
-/// It does not.
+/// `--verify` is missing.
 pub(super) fn check_verified(args: &Args) -> Result<(), BadInput> {
     match VERDICT.iter().find(|flag| args.has(flag.name) && !args.has("verify")) {
         Some(flag) => {

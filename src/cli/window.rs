@@ -15,15 +15,15 @@ use crate::series::{
     Grid, Incidents, MetricType, NoiseParams, Schedule, Seed, Series, TimestampMs, Trend,
 };
 
-/// What a preview shows where nothing else is said.
+/// Length of a preview's window by default.
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Most datapoints of a window, for each series.
 const TICK_COUNT_MAX: u64 = 1_000_000_000_000;
-/// Most that what comes before the first datapoint may take, in nanoseconds: 10^9 deviates.
+/// Maximum time to compute what precedes the first datapoint, in nanoseconds: 10^9 deviates.
 const SKIPPED_NS_MAX: u64 = 1_000_000_000 * DEVIATE_NS;
-/// About what a deviate of noise takes that is drawn and thrown away, in nanoseconds.
+/// Approximate time to draw and discard a deviate of noise, in nanoseconds.
 const DEVIATE_NS: u64 = 12;
-/// About what a value takes that a counter sums, in nanoseconds.
+/// Approximate time to compute and add a value of a counter, in nanoseconds.
 const SUMMED_NS: u64 = 50;
 
 /// Returns what the flags of `verb` are about.
@@ -163,8 +163,8 @@ fn check_seeds(args: &Args, seed: Seed, series_count: usize) -> Result<(), BadIn
     Err(args.bad("seed", &problem, "give a smaller one"))
 }
 
-/// Checks what it takes to begin at the tick `index`: of a counter the values since its last
-/// start are summed, of a gauge only the noise is drawn.
+/// Checks the time to begin at the tick `index`: a gauge draws the noise before it, a counter also
+/// sums its values since its last start.
 fn check_skipped(args: &Args, index: u64, plan: &Plan) -> Result<(), BadInput> {
     let series_count = plan.own_count();
     let cost_ns = |k| {

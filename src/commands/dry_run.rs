@@ -11,17 +11,17 @@ use crate::series::{Sample, TimestampMs};
 
 /// Samples that are shown from the window's start; after them its last one.
 const FIRST_SAMPLES: usize = 3;
-/// Of a longer window the last one is shown by its time alone: its value takes a second to make.
+/// In a longer window the last sample is shown without its value, which takes a second to compute.
 const LAST_DRAWN_MAX: u64 = 20_000_000;
 
-/// Everything that is known of a run that is not to take place.
+/// What is known of a run that is only shown.
 #[derive(Debug)]
 pub struct DryRunConfig {
     /// The ticks that would be sent.
     pub plan: Plan,
-    /// How they would be.
+    /// How they would be sent.
     pub delivery: DeliveryConfig,
-    /// Whether each tick goes alone, when its time has come.
+    /// Whether each tick is sent alone, when it is due.
     pub is_live: bool,
     /// Where to, if that is known.
     pub target: Option<Target>,
@@ -36,7 +36,7 @@ pub fn run(config: &DryRunConfig, report: &Report) -> Result<Exit, Error> {
     let mut lines = vec!["Dry run: nothing is sent.".to_owned(), String::new()];
     match &config.target {
         Some(target) => lines.extend(request_head(version, target)),
-        None => lines.push("POST to no target: none is named".into()),
+        None => lines.push("POST: no target is given".into()),
     }
     lines.push(String::new());
     lines.extend(content(&config.plan, version, report));

@@ -84,13 +84,13 @@ impl Delivery<'_> {
         }
     }
 
-    /// Lets some of `left` pass, at most what may pass without a look at the wall clock.
+    /// Waits for some of `left`, no longer than a wait may last without a look at the wall clock.
     fn wait(&self, left: Duration, what: &str) -> Result<(), Interrupted> {
         self.summary.show_wait(what, left, self.clock.now());
         self.clock.sleep(left.min(SLICE_MAX))
     }
 
-    /// Sends `series` in one request; again where that helps and `is_retried`.
+    /// Sends `series` in one request; repeats it when that helps and `is_retried`.
     pub(super) fn attempt(&mut self, series: &[TimeSeries<'_>], is_retried: bool) -> Delivered {
         let mut request = Request::new(series, is_retried);
         loop {
@@ -330,7 +330,7 @@ impl Delivery<'_> {
         let Some(step_ms) = self.steps.step_ms(self.clock) else { return };
         let direction = if step_ms < 0 { "back" } else { "forward" };
         let seconds = step_ms.abs() as f64 / 1000.0;
-        let text = format!("The clock went {direction} by {seconds:.1} s; going by the new time");
+        let text = format!("The clock went {direction} by {seconds:.1} s; using the new time");
         self.summary.report.log(Level::Warning, "clock_step", &[], &text);
     }
 

@@ -40,7 +40,7 @@ pub struct IndexRange {
 pub enum Remedy {
     /// Send them again: they are not there.
     Send,
-    /// Look first: some of them may be there, and which ones is not known.
+    /// Verify first: some of them may be stored, and it is not known which.
     Verify,
 }
 
@@ -145,7 +145,7 @@ pub struct Tally {
     pub unconfirmed: u64,
     /// Attempts beyond the first, counted apart.
     pub retries: u64,
-    /// Whether the receiver may have any of it from a run before, which is still to be read.
+    /// Whether the receiver may have samples from an earlier run that have not been read yet.
     pub is_unread: bool,
     /// Whether a final answer came at all.
     pub is_anything_answered: bool,

@@ -22,7 +22,7 @@ use crate::series::TimestampMs;
 /// The program's name in requests.
 pub(super) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 /// How much is read of a body that the caller does not want: of an error for the log, of a success
-/// so that the connection can be used again.
+/// to reuse the connection.
 const BODY_BYTES_MAX: usize = 1024;
 /// How long such a body is read, at most.
 const BODY_TIME_MAX: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ pub struct Request<'a> {
 /// The outcome of an attempt, and the rest of the answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// What it means for what was sent.
+    /// What the answer means for the samples sent.
     pub outcome: Outcome,
     /// The body of a success, if the caller wants it.
     pub body: Vec<u8>,
@@ -74,7 +74,7 @@ pub struct Client {
     resolver: Resolver,
     route: Route,
     target: Target,
-    /// Those of its URL: to look for them at each request would be a part of its cost.
+    /// The secrets of its URL, found once because each request would pay for the search.
     url_secrets: Secrets,
 }
 
@@ -130,8 +130,8 @@ impl Client {
         &self.target.url
     }
 
-    /// Returns what ends the current request, from another thread; a connect or a name look-up goes
-    /// on. The client cannot be used afterwards.
+    /// Returns a step that ends the current request from another thread, but not a connect or a name
+    /// look-up. The client cannot be used afterwards.
     pub fn canceller(&self) -> Step {
         let agent = self.agent.clone();
         Box::new(move || agent.clone().shutdown())

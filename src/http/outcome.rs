@@ -54,8 +54,8 @@ pub fn status_hint(status: u16, auth_source: &str) -> Option<String> {
             let tenant = "the tenant header (--header 'X-Scope-OrgID: ...')";
             return Some(format!("check {auth_source}, and {tenant}"));
         }
-        403 => "the credentials are known but have no access: check tenant and permissions",
-        407 => "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY",
+        403 => "the credentials are valid but have no access: check tenant and permissions",
+        407 => "the proxy requires credentials: put them into HTTPS_PROXY or HTTP_PROXY",
         _ => return None,
     };
     Some(hint.into())
@@ -93,7 +93,7 @@ impl Route {
         };
         let reason = format!("{}: it answered CONNECT with HTTP {status}", self.first);
         let hint = match status {
-            "403" | "405" => "allow this host and port there, or list the host in NO_PROXY",
+            "403" | "405" => "allow this host and port in the proxy, or list the host in NO_PROXY",
             "407" => "put credentials into HTTPS_PROXY or HTTP_PROXY",
             _ => return not_sent(reason),
         };

@@ -54,17 +54,17 @@ fn not_accepted(problem: &str) -> String {
         return format!("is from an issuer that is not trusted here; {}", roots_hint());
     }
     if problem.contains("CaUsedAsEndEntity") {
-        return "is one for an authority (CA:TRUE), which no server can use; make one with: \
+        return "is that of an authority (CA:TRUE), which no server can use; make one with: \
                 openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout key.pem -out cert.pem \
                 -subj /CN=HOST -addext basicConstraints=critical,CA:FALSE -addext \
                 subjectAltName=DNS:HOST (IP:ADDRESS for an address)"
             .into();
     }
     if problem.starts_with("certificate expired") {
-        return "expired: check it, and this host's clock".into();
+        return "expired: check the certificate and this host's clock".into();
     }
     if problem.starts_with("certificate not valid yet") {
-        return "is not valid yet: check it, and this host's clock".into();
+        return "is not valid yet: check the certificate and this host's clock".into();
     }
     if let Some((_, names)) = problem.split_once("certificate is only valid for ") {
         let names = names.replace("DnsName(\"", "").replace("IpAddress(", "");
@@ -89,13 +89,13 @@ fn received(alert: &str) -> (bool, String) {
         | "CertificateExpired"
         | "CertificateRevoked"
         | "AccessDenied" => {
-            let words = "it does not accept our client certificate, or wants one";
+            let words = "it does not accept our client certificate, or requires one";
             (true, format!("{words} ({alert}): check --client-cert and --client-key"))
         }
         "HandshakeFailure" | "ProtocolVersion" | "InsufficientSecurity" => {
             (false, NOTHING_IN_COMMON.into())
         }
-        _ => (false, format!("it ended the connection by a TLS alert ({alert})")),
+        _ => (false, format!("it ended the connection with a TLS alert ({alert})")),
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
             check(&text, &format!("certificate: its certificate {expected}"));
         };
         check_invalid("UnknownIssuer", "is from an issuer that is not trusted here; ");
-        check_invalid("Other(OtherError(CaUsedAsEndEntity))", "is one for an authority (CA:TRUE)");
+        check_invalid("Other(OtherError(CaUsedAsEndEntity))", "is that of an authority (CA:TRUE)");
         check_invalid("Other(OtherError(PathTooLong))", "is not accepted (PathTooLong)");
         check_invalid("Revoked", "is not accepted (Revoked)");
         check_invalid("certificate expired: verification time 1 (UNIX)", "expired: ");

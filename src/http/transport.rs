@@ -13,7 +13,7 @@ pub(super) const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Timeouts are rounded up to this: each change of a socket's timeout is a system call.
 const TIMEOUT_STEP_MS: u64 = 10;
 
-/// Makes connections with few system calls of those that it is given.
+/// Wraps connections so that they make few system calls.
 #[derive(Debug)]
 pub(super) struct FewCalls;
 
@@ -35,7 +35,7 @@ pub(super) struct Connection<In> {
     inner: In,
     /// The head that waits for its body.
     head: Vec<u8>,
-    /// Whether something was read since it was last asked whether it is open.
+    /// Whether anything was read since the last call of `is_open`.
     is_answered: bool,
 }
 
@@ -66,8 +66,8 @@ impl<In: Transport> Transport for Connection<In> {
         self.inner.await_input(rounded(timeout))
     }
 
-    /// ureq asks after an answer, and again before the next request, at three system calls each.
-    /// Only what is true before a request counts.
+    /// ureq calls this after an answer and again before the next request, and each call costs three
+    /// system calls. Only the second one matters.
     fn is_open(&mut self) -> bool {
         mem::take(&mut self.is_answered) || self.inner.is_open()
     }

@@ -102,8 +102,8 @@ mod tests {
         check("host=", "--flag label 'host': has no value; write name=value");
         check(
             "__name__=cpu",
-            "--flag label '__name__=cpu': is for label '__name__'; \
-             choose another; names that begin with __ are Prometheus's own",
+            "--flag label '__name__=cpu': names label '__name__'; \
+             choose another; names that begin with __ are reserved for Prometheus",
         );
     }
 }

@@ -24,7 +24,7 @@ pub const REQUEST_HEADERS: &[(&str, &str)] = &[
     ("Content-Type", "application/x-protobuf"),
     ("X-Prometheus-Remote-Read-Version", "0.1.0"),
 ];
-/// Labels that a receiver makes of a series' own metadata: no sign of another series.
+/// Labels that a receiver makes from a series' metadata; they do not make it another series.
 /// Source: Prometheus 3.8, feature `type-and-unit-labels`; Cortex has it, too.
 const METADATA_LABELS: [&str; 2] = ["__type__", "__unit__"];
 

@@ -36,7 +36,7 @@ impl Tolerance {
     }
 }
 
-/// What it answers, among other words, where another receiver has its remote read.
+/// Part of its answer to remote read.
 pub const ANSWER_TO_REMOTE_READ: &str = "unsupported path requested";
 
 /// The headers of a request. Its parameters are posted, because label values make them longer
@@ -47,7 +47,7 @@ pub const REQUEST_HEADERS: &[(&str, &str)] =
 /// Returns the address and the parameters of a request for the names of all labels that series
 /// of this metric have.
 ///
-/// From the beginning of time: it would take the last days or minutes only.
+/// From the epoch on: without a start it would only look at the last days or minutes.
 pub fn label_names(read_url: &str, query: Query<'_>, now: TimestampMs) -> (String, String) {
     let selector = selector(query.matchers().filter(|(name, _)| *name == "__name__"), now);
     (url(read_url, "labels"), format!("match[]={}&start=1", encoded(&selector)))

@@ -91,7 +91,7 @@ pub fn rejection_hint(
             "the receiver does not take remote write 1.0: give --protocol 2"
         }
         (415, None) => "the receiver takes neither version of remote write: check the path",
-        _ if is_conflict(reason) => "another run has put another value there",
+        _ if is_conflict(reason) => "another run stored another value at this time",
         _ => return status_hint(status, auth_source),
     };
     Some(hint.into())

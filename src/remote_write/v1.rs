@@ -35,8 +35,8 @@ pub fn encode(series: &[TimeSeries<'_>], metadata: &[Metadata<'_>], out: &mut Ve
 
 /// Puts `message`, without a length before it, into `out`, replacing its bytes.
 ///
-/// Into a slice of its size: a Vec takes each byte as a copy of any length, a call each. What the
-/// message before left is not cleared: that costs a tenth of the encoding.
+/// It is written into a slice, because a Vec makes a call for each byte. Old bytes are not cleared
+/// before: that would cost a tenth of the encoding.
 pub(super) fn replace(message: &impl MessageWrite, out: &mut Vec<u8>) {
     out.resize(message.get_size(), 0);
     let mut writer = Writer::new(BytesWriter::new(out));
@@ -107,8 +107,8 @@ fn is_usual(sample: &Sample) -> bool {
     sample.value.to_bits() != 0 && (1 << 35..1 << 42).contains(&sample.timestamp.0)
 }
 
-/// Returns the message of a usual sample as two words: made byte by byte, it takes twice as long
-/// as it takes to compress it.
+/// Returns the message of a usual sample as two words. Byte by byte it would take twice as long as
+/// compressing it.
 fn usual_message(sample: &Sample) -> [u64; 2] {
     let (bits, time_ms) = (sample.value.to_bits(), sample.timestamp.0.cast_unsigned());
     // The time in seven bits a byte, the lowest first: in parts of 28 bits, 14, and 7.

@@ -98,7 +98,7 @@ impl From<Sample> for Tick {
 /// One time that an incident comes; it covers at least one tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
-    /// When it starts, and when it is over; off the grid as it may be.
+    /// When it starts and when it is over; both may be off the grid.
     pub times: Range<TimestampMs>,
     /// The indexes of the ticks that it covers.
     pub ticks: Range<u64>,

@@ -58,8 +58,8 @@ fn what_is_bad_is_named_with_its_value() {
         (good().flag("duration", "1\n\x1b[31m"), "--duration '1\\n\\u{1b}[31m': is not a duration"),
         (past().flag("step-size", "1.5s"), "--step-size '1.5s': is not a whole number"),
         (good().flag("noise-std", "inf"), "--noise-std 'inf': is not finite"),
-        (past().flag("batch-size", "0"), "--batch-size '0': is not a size of batches"),
-        (past().flag("batch-size", "100001"), "--batch-size '100001': is not a size of batches"),
+        (past().flag("batch-size", "0"), "--batch-size '0': is not a batch size"),
+        (past().flag("batch-size", "100001"), "--batch-size '100001': is not a batch size"),
         (good().flag("url", "localhost:9090/write"), "--url 'localhost:9090/write': is not a URL"),
         (
             good().flag("url", "ftp://localhost/"),

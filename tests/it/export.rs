@@ -105,7 +105,7 @@ fn check_line(run: &Run, code: i32, line: &str) {
 fn what_cannot_be_written_is_said_in_one_line() {
     let folder = Folder::new();
     let file = folder.file("x.om");
-    let cut = "cannot write all of it to";
+    let cut = "cannot write all of the output to";
     let full = "No space left on device (os error 28); the output is incomplete";
     let large = "File too large (os error 27); the incomplete file is removed";
     let nowhere = "No such file or directory (os error 2); name a file in a folder that can be \
@@ -127,7 +127,7 @@ fn what_cannot_be_written_is_said_in_one_line() {
 fn a_stdout_that_is_closed_or_that_nobody_reads_is_an_error() {
     let closed = "cannot write to stdout: it is closed (or /dev/null, open for reading too); \
                   redirect it with >FILE";
-    let unwritable = "cannot write all of it to stdout: Bad file descriptor (os error 9); \
+    let unwritable = "cannot write all of the output to stdout: Bad file descriptor (os error 9); \
                       the output is incomplete";
     for (redirection, code, line) in [
         (">&-", 2, closed),
@@ -147,7 +147,7 @@ fn a_stdout_that_is_closed_or_that_nobody_reads_is_an_error() {
     let left = r#"{ "$0" "$@"; echo $? >code; } | head -c 10"#;
     let cmd = export(&years(), "-").switch("quiet").shell(left);
     let code = cmd.folder().join("code");
-    let broken = "cannot write all of it to stdout: Broken pipe (os error 32); \
+    let broken = "cannot write all of the output to stdout: Broken pipe (os error 32); \
                   the output is incomplete";
     let run = cmd.run();
     check_line(&run, 0, broken);
@@ -211,8 +211,8 @@ fn a_file_that_appears_during_the_run_is_left_alone() {
     let kept = folder.path().join(&names[0]);
     assert!(is_whole(&kept));
     run.assert_says(&format!(
-        "push-live-metrics: cannot give '{}' its name '{file}': File exists (os error 17); \
-         it is complete: rename it\n",
+        "push-live-metrics: cannot rename the complete file '{}' to '{file}': File exists (os error 17); \
+         rename it to a name that is free\n",
         kept.display()
     ));
     // Nor does the next run take it away.

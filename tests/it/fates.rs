@@ -199,7 +199,7 @@ fn what_the_receiver_says_of_a_conflict_is_shown_with_its_own_hint() {
     let conflict: Step = Answer::status(400).body(text).into();
     let receiver = ScriptedReceiver::start([Step::status(204), conflict]);
     let run = Cmd::to(&receiver.url()).run();
-    run.assert_code(1).assert_says("Hint: another run has put another value there");
+    run.assert_code(1).assert_says("Hint: another run stored another value at this time");
     assert!(!run.stderr.contains("out_of_order_time_window"), "{}", run.stderr);
 }
 

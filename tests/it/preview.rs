@@ -190,7 +190,7 @@ The first: 1 sample, 104 bytes of protobuf, 103 after snappy
 #[test]
 fn a_dry_run_needs_neither_target_nor_token() {
     let run = five().run();
-    assert!(run.stdout.contains("\nPOST to no target: none is named\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("\nPOST: no target is given\n"), "{}", run.stdout);
     run.assert_code(0).assert_says("[WARNING] target: is not named; give --url");
     let run = five().flag("env", "us").run();
     assert!(run.stdout.contains("\nPOST https://www.defenseorchestrator.com/"), "{}", run.stdout);

@@ -93,10 +93,10 @@ fn check_verdict(setup: RealSetup) {
     let missed = "missed 1 0, missed 2 0, missed 3 0; 0 3 0 0 5";
     let run = verdict(&["--alert", "Other"]);
     assert_eq!(shown(&run), missed);
-    assert!(run.stderr.contains("fired with labels that no series here has: {'host': 'b'}"));
+    assert!(run.stderr.contains("fired with labels of no series of this run: {'host': 'b'}"));
     let run = verdict(&["--alert", "Goood"]);
     assert_eq!(shown(&run), missed);
-    let hint = "is that its name? Others were pending or fired: 'Deaf', 'Good', 'Hasty', 'Other'";
+    let hint = "is the name right? Others were pending or fired: 'Deaf', 'Good', 'Hasty', 'Other'";
     assert!(run.stderr.contains(hint), "{}", run.stderr);
     // The more, the better, but for false alarms.
     let all = verdict(&["--alert", "Deaf", "--alert", "Good"]);
@@ -230,7 +230,7 @@ fn without_incidents_any_firing_is_a_false_alarm() {
     let receiver = victoriametrics(&window, vec![firing(&window, "", &[3, 4])]);
     let run = judge(&window, &receiver, &[VICTORIAMETRICS]);
     assert_eq!(shown(&run), "false_alarm 0 0; 0 0 0 1 5");
-    let expected = "no incident is given, so whatever fires is a false alarm";
+    let expected = "no incident is given, so any firing is a false alarm";
     assert!(run.log().only("judging").get("message").text().contains(expected));
     let run = judge(&window, &victoriametrics(&window, vec![]), &[VICTORIAMETRICS]);
     assert_eq!(shown(&run), "; 0 0 0 0 0");

@@ -1,7 +1,7 @@
 //! The text of a `.env` file, line by line. Errors name the line and never show its value.
 //!
-//! A file that was asked for is read strictly. One that was only found is for many programs: what
-//! is not ours in it is ignored, whatever it looks like.
+//! A file of `--env-file` is read strictly. A `.env` that was only found belongs to many programs:
+//! their lines are ignored, in any form.
 
 /// A line that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -65,10 +65,10 @@ pub(super) fn url_auth(
     Err(BadInput::new(&place, None, &problem, hint).into())
 }
 
-/// Refuses to send a secret from the user to a URL that was only found.
+/// Refuses to send a secret from the environment to a URL from a `.env` that was only found.
 ///
 /// # Errors
-/// It would go there.
+/// The secret would go to that URL.
 pub(super) fn check_trust(url: &Setting, source: Source, place: &str) -> Result<(), BadInput> {
     if url.source != Source::Found || source == Source::Found {
         return Ok(());
@@ -77,7 +77,7 @@ pub(super) fn check_trust(url: &Setting, source: Source, place: &str) -> Result<
         Source::Environment => format!("{place} in the environment"),
         _ => place.to_owned(),
     };
-    let problem = format!("would go to the address of {}, which was only found here", url.place);
+    let problem = format!("would go to the address of {}, which was found, not given", url.place);
     let hint = "name the address with --url, or that file with --env-file .env";
     Err(BadInput::new(&subject, None, &problem, hint))
 }

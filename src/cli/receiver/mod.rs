@@ -205,7 +205,7 @@ impl<'a> Receiver<'a> {
         let api = self.args.parsed_if_given("read-api", |text| match text {
             "prometheus" => Ok(ReadApi::Prometheus),
             "victoriametrics" => Ok(ReadApi::VictoriaMetrics),
-            _ => Err(unusable("is not known", "give prometheus or victoriametrics")),
+            _ => Err(unusable("is not a way to read", "give prometheus or victoriametrics")),
         })?;
         Ok(ReadConfig {
             api: api.unwrap_or(ReadApi::Auto),
@@ -285,8 +285,7 @@ fn derived_read_url(args: &Args, write_url: &str) -> Result<HttpUrl, BadInput> {
             return HttpUrl::parse(&format!("{base}{read}{query}"));
         }
     }
-    let problem = "is not given, and the address to push to has no known address to \
-                   read from";
+    let problem = "is not given, and does not follow from the address to push to";
     Err(args.bad("read-url", problem, "give the remote-read address"))
 }
 
@@ -340,7 +339,7 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<ProxySetting>,
     let hint = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %2F for a slash";
     let bad = |problem: &str| BadInput::new(&place, None, problem, hint);
     if user.contains(['/', '?', '#', ' ']) {
-        return Err(bad("has a character in its user or password that a URL cannot have there"));
+        return Err(bad("has a character in its user or password that a URL cannot contain"));
     }
     let url = HttpUrl::parse(&format!("{scheme}://{host}")).map_err(|error| bad(&error.problem))?;
     let url = url.text.replacen("://", &format!("://{user}"), 1);
@@ -524,8 +523,8 @@ mod tests {
         for value in ["http://user:a/b@proxy:1", "user:a b@proxy:1", "http://u:a?b#c@proxy"] {
             check_error(
                 &start().flags(&[URL]).variable("HTTPS_PROXY", value),
-                "HTTPS_PROXY: has a character in its user or password that a URL cannot have \
-                 there; write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %2F for a \
+                "HTTPS_PROXY: has a character in its user or password that a URL cannot contain; \
+                 write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %2F for a \
                  slash",
             );
         }
@@ -561,13 +560,13 @@ mod tests {
         }
         let setup = start().flags(&["--read-url=http://r/x", "--read-api", "victoriametrics"]);
         check_read(setup, "http://r/x VictoriaMetrics None");
-        let error = "--read-url: is not given, and the address to push to has no known \
-                     address to read from; give the remote-read address";
+        let error = "--read-url: is not given, and does not follow from the address to push to; \
+                     give the remote-read address";
         check_read(start().flags(&["--url=http://h/api/v1/receive"]), error);
         check_read(start().flags(&["--url=http://h/insert/0/prometheus/api/v1/write"]), error);
         let env = || start().variable("CDO_TOKEN", "t").flags(&["--env=us"]);
         check_read(env(), error);
-        let error = "--read-api 'x': is not known; give prometheus or victoriametrics";
+        let error = "--read-api 'x': is not a way to read; give prometheus or victoriametrics";
         check_read(start().flags(&["--read-api=x"]), error);
     }
 

@@ -1,9 +1,9 @@
-//! `--resume`: what a receiver lacks of the window is found, and only that is sent.
+//! `--resume`: finds what a receiver lacks of the window, and sends only that.
 //!
-//! Two readings: the first sees that nothing else is there, the second goes just ahead of the
-//! batches, so that memory is flat. A batch that is refused is looked at again, because the last
-//! request of a sender that was killed may have been stored meanwhile; and then it is sent in
-//! parts, because a Prometheus refuses all series of a request for one whose samples are too old.
+//! The window is read twice: first as a whole, to see that no other values are stored, then just
+//! ahead of each batch, so that memory is flat. A refused batch is read again, because the last
+//! request of a sender that was killed may have been stored meanwhile. What is still missing is sent
+//! in parts, because a Prometheus refuses all series of a request when the samples of one are too old.
 
 use std::iter;
 use std::mem;
@@ -21,9 +21,9 @@ use crate::report::Field;
 use crate::report::words::count_of;
 use crate::series::{Grid, Sample, SeriesIter, Tick};
 
-/// Samples of which it is known at once whether they are there: a byte each.
+/// Maximum number of samples read ahead; a byte of memory each.
 const KNOWN_MAX: u64 = 4 * 1024 * 1024;
-/// Requests in which a batch of series that were refused before goes out.
+/// Maximum number of requests into which a refused batch is cut.
 const PARTS_MAX: usize = 100;
 /// What a receiver has of a window.
 pub(super) struct Stored {
@@ -33,7 +33,7 @@ pub(super) struct Stored {
     pub(super) is_any: bool,
 }
 
-/// Reads the window and has the summary begin with what is missing of it.
+/// Reads the window and sets the summary to what is missing of it.
 ///
 /// # Errors
 /// The exit code of a run that ended here, and said why: it cannot be read, or is not the series.
@@ -41,7 +41,7 @@ pub(super) fn look(verify: Verify<'_>, summary: &Summary) -> Result<Stored, Exit
     let Verify { plan, report, source, .. } = verify;
     summary.tally().is_unread = true;
     let url = source.config.target.shown_url();
-    let text = format!("Reading what is there already from {url}");
+    let text = format!("Reading what is already stored from {url}");
     report.info("reading", &[("url", Field::Text(&url))], &text);
     let findings = compare_window(verify, Duration::ZERO)
         .map_err(|error| verify.end_unread(&error, summary))?;
@@ -61,16 +61,16 @@ pub(super) struct Rest<'a> {
     comparison: Comparison<'a>,
     /// The ticks that were read last.
     chunk: Range<u64>,
-    /// Of them, series by series, whether the sample is missing.
+    /// Whether each sample of these ticks is missing, series by series.
     is_missing: Vec<bool>,
-    /// By series, whether the receiver refused it for itself.
+    /// By series, whether the receiver refused it when it was sent alone.
     is_refused: Vec<bool>,
     /// Whether something of the batch before was refused.
     was_refused: bool,
 }
 
 impl<'a> Rest<'a> {
-    /// Returns the rest of the window, of which nothing was read yet.
+    /// Returns the rest of the window; nothing is read yet.
     pub(super) fn new(verify: Verify<'a>, summary: &'a Summary) -> Self {
         let series_count = verify.plan.label_sets.len();
         let ticks_max = (KNOWN_MAX / series_count as u64).max(1);
@@ -89,8 +89,8 @@ impl<'a> Rest<'a> {
         self.comparison.verify
     }
 
-    /// Reads what is there from the first of `ticks` on, at which `iters` stand, unless that is
-    /// known; returns the end of what is known.
+    /// Reads what is stored from the first of `ticks` on, unless it was read before; returns the end
+    /// of what was read. `iters` stand at that first tick.
     ///
     /// # Errors
     /// The receiver's samples cannot be read.
@@ -114,7 +114,7 @@ impl<'a> Rest<'a> {
         Ok(self.chunk.end)
     }
 
-    /// Sends of `samples`, which are those of `ticks` by series, what is missing.
+    /// Sends the missing ones of `samples`, which are those of `ticks` by series.
     ///
     /// # Errors
     /// What ends the run instead.
@@ -159,7 +159,7 @@ fn index_of(sample: Sample, grid: Grid) -> u64 {
     grid.index_at_or_before(sample.timestamp).expect("it is on the grid")
 }
 
-/// What is missing of a batch, on its way.
+/// The missing samples of a batch while they are sent.
 struct Batch<'b, 'a> {
     rest: &'b mut Rest<'a>,
     delivery: &'b mut Delivery<'a>,
@@ -189,7 +189,7 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    /// Sends these series, in parts where they are refused.
+    /// Sends these series, in parts when they are refused.
     fn send(&mut self, series: &[usize], may_look: bool) -> Result<(), Ending> {
         let delivered = self.send_request(series);
         let is_partly = matches!(delivered, Delivered::Partly { .. });
@@ -236,7 +236,7 @@ impl Batch<'_, '_> {
         self.rest.verify().plan
     }
 
-    /// Leaves out, as accepted, what is there by now of these series; returns how much that is.
+    /// Counts as accepted what is stored of these series by now; returns how many samples that is.
     fn look_again(&mut self, series: &[usize]) -> usize {
         let (grid, ticks) = (self.plan().model.grid, self.ticks.clone());
         let range = TimeRange::of_ticks(grid, ticks.start, ticks.end - ticks.start);

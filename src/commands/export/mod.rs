@@ -56,7 +56,7 @@ pub fn run(config: &ExportConfig, report: &Report, clock: &SystemClock) -> Resul
         report.info("written", &[("written", Field::Count(count))], &text);
     } else {
         report.end_quiet();
-        report.info("end", &[], &format!("Interrupted! Not all was written to {name}"));
+        report.info("end", &[], &format!("Interrupted! The output to {name} is incomplete"));
     }
     Ok(exit)
 }
@@ -99,8 +99,8 @@ impl Export<'_> {
         Ok(exit)
     }
 
-    /// Gives the complete file its name, which a file that has it by now keeps unless `--force`
-    /// says otherwise.
+    /// Renames the complete file to the name asked for. Without `--force`, a file that took that name
+    /// during the run keeps it.
     fn name(&self, path: &Path, target: &Path) -> Result<(), Error> {
         let named = if self.config.is_replacing {
             self.temporary.rename_to(target)
@@ -117,8 +117,9 @@ impl Export<'_> {
         };
         named.map_err(|(kept, source)| {
             let [kept, path] = [&*kept, path].map(|path| path.to_string_lossy());
-            let what = format!("give '{}' its name '{}'", Escaped(&kept), Escaped(&path));
-            let hint = "it is complete: rename it";
+            let what =
+                format!("rename the complete file '{}' to '{}'", Escaped(&kept), Escaped(&path));
+            let hint = "rename it to a name that is free";
             Error::Io { what, source, hint, exit: Exit::Incomplete }
         })
     }
@@ -200,7 +201,7 @@ fn cannot_create(path: &Path, source: io::Error) -> Error {
 fn not_written(path: Option<&Path>, hint: &'static str) -> impl Fn(io::Error) -> Error {
     move |source| {
         let name = path.map(|path| format!("'{}'", Escaped(&path.to_string_lossy())));
-        let what = format!("write all of it to {}", name.as_deref().unwrap_or("stdout"));
+        let what = format!("write all of the output to {}", name.as_deref().unwrap_or("stdout"));
         Error::Io { what, source, hint, exit: Exit::Incomplete }
     }
 }

@@ -70,19 +70,19 @@ impl Temporary {
         }
     }
 
-    /// Gives the complete file its name, also when another has it.
+    /// Renames the complete file to `target`, and replaces a file of that name.
     ///
     /// # Errors
-    /// It has another name, returned with the cause, and keeps it.
+    /// The file has another name, returned with the cause, and is kept.
     pub(super) fn rename_to(&self, target: &Path) -> Result<(), (PathBuf, io::Error)> {
         self.name(|path| fs::rename(path, target))
     }
 
-    /// Gives the complete file its name by `link`, which fails when another file has it. On a file
-    /// system without links that takes two steps, a check and a rename, after `warn`.
+    /// Names the complete file `target` by `link`, which fails when a file of that name exists. A file
+    /// system without links needs two steps, a check and a rename, after `warn`.
     ///
     /// # Errors
-    /// It has another name, returned with the cause, and keeps it.
+    /// The file has another name, returned with the cause, and is kept.
     pub(super) fn link_to(
         &self,
         target: &Path,
@@ -157,8 +157,8 @@ fn remove(slot: &mut Option<PathBuf>) {
     }
 }
 
-/// Locks a file that was created at `path`; tells whether another run, which came before the
-/// lock, has taken it for a dead one's.
+/// Locks a file that was created at `path`; tells whether another run removed it before it was
+/// locked, as left over.
 fn is_taken_away(file: &File, path: &Path) -> io::Result<bool> {
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => return Ok(true),

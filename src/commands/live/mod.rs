@@ -233,7 +233,7 @@ impl Ticks<'_> {
         }
     }
 
-    /// Ends the series for those who look at it, unless something is pending before its end.
+    /// Sends a stale marker, so that graphs end, unless earlier samples are still pending.
     /// Source: Remote-Write 1.0 specification, "Stale Markers".
     fn stale_marker(&mut self, ending: Ending) {
         let report = &self.summary.report;
@@ -241,7 +241,7 @@ impl Ticks<'_> {
         let (is_retried, now) = (ending == Ending::Finished, self.clock.now());
         let last = self.summary.tally().last_accepted_if_newest();
         let problem = match last.map(|last| TimestampMs(self.plan.model.grid.time_of(last).0 + 1)) {
-            None => "No stale marker: the newest datapoint is not there",
+            None => "No stale marker: the newest datapoint was not accepted",
             Some(earliest) if now < earliest && !is_retried => {
                 "No stale marker: it would be in the future"
             }

@@ -1,7 +1,7 @@
-//! Where a live run goes on: after what the receiver already has of its window.
+//! Where a live run continues: after what the receiver already has of its window.
 //!
-//! Only reads. Gaps before the newest stored sample are left to verify and its commands: a
-//! Prometheus would not take them now.
+//! Only reads. What is missing before the newest stored sample is left to verify and its commands: a
+//! Prometheus would refuse it now.
 
 use std::iter;
 
@@ -15,11 +15,11 @@ use crate::report::words::count_of;
 use crate::report::{Field, Level};
 use crate::series::TimestampMs;
 
-/// Returns what is newer in the window than what the receiver has of it.
+/// Returns the part of the window after the newest sample that the receiver has.
 ///
-/// Of several series some may have a tick that others lack, and it is sent to all once more, which
-/// every receiver takes of the newest. What they lack before that one is left out: the others
-/// would be refused with it.
+/// When only some of several series have the newest tick, all of it is sent again: every receiver
+/// accepts a series' newest sample twice. Older ticks that some series lack are left out: a request
+/// with them would be refused for the other series too.
 ///
 /// # Errors
 /// The exit code of a run that ended here and said why: the receiver cannot be read, or its newest
@@ -32,7 +32,7 @@ pub(super) fn rest(verify: Verify<'_>, summary: &Summary) -> Result<Window, Exit
     verify.check_resumable(&findings, summary)?;
     let index = least.max(most.saturating_sub(1));
     if index > least {
-        let text = "Some series lack more than the newest datapoint; verify tells which";
+        let text = "Some series lack more than the newest datapoint; verify shows what is missing";
         verify.report.log(Level::Warning, "gaps", &[], text);
     }
     let (end_index, schedule) = (first_index + tick_count, &verify.plan.schedule);
@@ -40,7 +40,7 @@ pub(super) fn rest(verify: Verify<'_>, summary: &Summary) -> Result<Window, Exit
     let planned = count_of(schedule.tick_count(first_index..end_index), "datapoint");
     let gaps = match index - first_index {
         0 => "",
-        _ => ", after the newest one that is there (verify finds gaps before it)",
+        _ => ", after the newest one that is stored (verify finds what is missing before it)",
     };
     let text = format!("Resuming: {left} of {planned} are left{gaps}");
     let left_samples = schedule.count(index..end_index);
@@ -49,8 +49,8 @@ pub(super) fn rest(verify: Verify<'_>, summary: &Summary) -> Result<Window, Exit
     Ok(Window { first_index: index, tick_count: end_index - index })
 }
 
-/// Compares the newest samples; returns the ticks after that of the series that has least, and
-/// after that of the one that has most.
+/// Compares the newest samples; returns the tick after that of the series with the oldest one, and
+/// after that of the series with the newest one.
 fn newest(verify: Verify<'_>) -> Result<(Findings, u64, u64), ReadError> {
     let Verify { plan, clock, .. } = verify;
     let window = plan.window;

@@ -8,13 +8,13 @@ use crate::series::Tick;
 
 /// The characters of a chart.
 pub(super) struct Glyphs {
-    /// Dots side by side in a cell, and one below the other.
+    /// Columns and rows of dots in a cell.
     pub(super) dots: [usize; 2],
-    /// Left of the plot, and there beside a label.
+    /// The axis left of the plot: without and with a label.
     pub(super) border: [char; 2],
     /// Where the axes meet.
     pub(super) corner: char,
-    /// Below the plot, and there above a label.
+    /// The axis below the plot: without and with a label.
     pub(super) baseline: [char; 2],
 }
 

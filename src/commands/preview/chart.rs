@@ -17,7 +17,7 @@ pub(super) const COLUMNS_MIN: usize = 20;
 pub(super) struct Style {
     /// No line is longer, in characters; less than `COLUMNS_MIN` counts as that.
     pub columns: usize,
-    /// About so many lines are given to the values.
+    /// Approximate number of lines for the values.
     pub rows: usize,
     /// Plain ASCII in place of braille.
     pub is_ascii: bool,

@@ -38,11 +38,11 @@ const DRAWN_COUNT_MAX: u64 = 20_000_000;
 pub struct PreviewConfig {
     /// The ticks to show.
     pub plan: Plan,
-    /// As what.
+    /// The format.
     pub form: PreviewForm,
 }
 
-/// As what a window is shown.
+/// The format in which a window is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreviewForm {
     /// A chart.

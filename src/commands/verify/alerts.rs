@@ -20,11 +20,11 @@ use crate::report::words::{count_of, rounded_seconds};
 use crate::report::{Field, Report};
 use crate::series::TimestampMs;
 
-/// How much time is read at once, where it is not too much for one answer.
+/// Longest range that is read at once.
 const CHUNK_MS: i64 = 24 * 3_600_000;
-/// Twice the time is read next where there were fewer samples.
+/// After a range with fewer samples the next one is twice as long.
 const FEW_SAMPLES: usize = 10_000;
-/// What is not cut any more, and the largest answer then.
+/// Shortest range, and the largest answer that is accepted for it.
 const CHUNK_MIN_MS: i64 = 60_000;
 const LARGE_BYTES_MAX: usize = 8 * ANSWER_BYTES_MAX;
 /// Other alerts that a hint names.
@@ -91,7 +91,7 @@ impl VerdictConfig {
             names.collect::<Vec<_>>().join(", ")
         };
         let incidents = match plan.incidents.len() as u64 {
-            0 => "no incident is given, so whatever fires is a false alarm".into(),
+            0 => "no incident is given, so any firing is a false alarm".into(),
             count => count_of(count, "incident"),
         };
         let Terms { fires_within_ms, resolves_within_ms } = self.terms;
@@ -114,8 +114,7 @@ pub(crate) struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    /// Waits until alerts had their time, reads them, and says what they noticed; returns the exit
-    /// code.
+    /// Waits until every alert can have fired, reads them, and logs the verdict; returns the exit code.
     pub(super) fn judge(self, verify: Verify<'_>) -> Exit {
         match self.verdict(verify) {
             Ok(ruling) => ruling.print(verify),
@@ -158,7 +157,7 @@ impl Judging<'_> {
         let left_s = left_ms() as f64 / 1000.0;
         let fields = [("delay_s", Field::Value(left_s)), ("until", Field::Time(time))];
         let (left, until) = (rounded_seconds(left_ms()), report.local_time(time));
-        let text = format!("Waiting for {left}, until {until}: an alert may come until then");
+        let text = format!("Waiting for {left}, until {until}: an alert may still fire until then");
         report.info("waiting", &fields, &text);
         while left_ms() > 0 {
             report.status(&format!("verdict in {} s", left_ms().div_ceil(1000)));
@@ -169,8 +168,8 @@ impl Judging<'_> {
         Ok(())
     }
 
-    /// Returns the time in which alerts matter: from before the first incident, to tell whether
-    /// one fired already, to the last moment at which one may be noticed.
+    /// Returns the range in which alerts count: from before the first incident, to tell whether one
+    /// was already firing, to the last time at which one may fire for an incident.
     fn range(&self, plan: &Plan) -> Range<TimestampMs> {
         let Range { start, end } = plan.times();
         let first = plan.incidents.iter().filter_map(|named| {
@@ -238,9 +237,9 @@ impl Judging<'_> {
             .map(|(alert, counts)| match (&counts.foreign, alert) {
                 (Some(labels), _) => {
                     let (name, labels) = (quoted(alert.name()), shown_labels(labels));
-                    format!("{name} fired with labels that no series here has: {labels}")
+                    format!("{name} fired with labels of no series of this run: {labels}")
                 }
-                (None, Alert::Detector(name)) => format!("no series {} is there", quoted(name)),
+                (None, Alert::Detector(name)) => format!("there is no series {}", quoted(name)),
                 (None, Alert::Rule(name)) => hint_of_unseen(name, reader, range),
             })
             .chain(always.map(String::from))
@@ -296,5 +295,5 @@ fn hint_of_unseen(name: &str, reader: &mut Reader<'_>, range: TimeRange) -> Stri
         (_, 0) => " No other alert was pending or fired".into(),
         _ => format!(" Others were pending or fired: {}", others.join(", ")),
     };
-    format!("{} never fired: is that its name?{others}", quoted(name))
+    format!("{} never fired: is the name right?{others}", quoted(name))
 }

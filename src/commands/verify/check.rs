@@ -34,8 +34,8 @@ impl<'a> Comparison<'a> {
         Self { verify, reader, samples: Vec::new(), ticks_max }
     }
 
-    /// Compares the first of `ticks`, at which `iters` stand, series by series; returns how many
-    /// they are. What is found is noted in what `new` makes for that many.
+    /// Compares as many of `ticks` as fit one answer, series by series; returns their number, and the
+    /// notes: `new` makes them for that number, `note` adds a finding. `iters` stand at the first tick.
     ///
     /// # Errors
     /// The receiver's samples cannot be read.
@@ -66,7 +66,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares what should be there of series `k` with what is.
+    /// Compares the expected samples of series `k` with those that the receiver has.
     ///
     /// # Errors
     /// The receiver's samples cannot be read.
@@ -82,7 +82,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Compares what should be there of series `k` with what was found.
+    /// Compares the expected samples of series `k` with those found.
     pub(crate) fn compare(
         &self,
         k: usize,
@@ -101,7 +101,7 @@ impl<'a> Comparison<'a> {
         });
     }
 
-    /// Reads what there is of series `k`.
+    /// Reads the samples of series `k`.
     ///
     /// # Errors
     /// It cannot be read.
@@ -188,7 +188,7 @@ pub(crate) struct ShowWait {
 }
 
 impl ShowWait {
-    /// Waits a little and returns true, unless what is missing had its time to show.
+    /// Waits a little and returns true; false when missing samples have had enough time to show.
     ///
     /// # Errors
     /// `Interrupted` when a signal came.

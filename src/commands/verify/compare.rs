@@ -6,7 +6,7 @@ use crate::read_back::victoriametrics::Tolerance;
 use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Sample, Tick, TimestampMs};
 
-/// What the comparison says of a sample.
+/// The result of the comparison for a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Finding {
     /// It is there.
@@ -27,7 +27,7 @@ pub enum Finding {
         /// The value that is there.
         found: f64,
     },
-    /// It is there and no sample of the series is at its time.
+    /// A sample is stored at a time at which the series has none.
     Unexpected {
         /// What is there.
         sample: Sample,

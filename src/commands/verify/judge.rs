@@ -76,7 +76,7 @@ pub struct FalseAlarm {
     pub labels: Labels,
 }
 
-/// What there is to say of one alert.
+/// The counts of one alert.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertCounts {
     /// Incidents that it noticed in time.
@@ -220,7 +220,7 @@ impl AlertSeries {
     }
 }
 
-/// The judge, who has seen the alerts up to some time.
+/// Judges alerts while their samples are added, up to some time.
 pub struct Judge<'a> {
     plan: &'a Plan,
     terms: Terms,
@@ -233,7 +233,7 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// Returns a judge of so many alerts who has seen nothing yet.
+    /// Returns a judge of so many alerts, without samples yet.
     pub fn new(plan: &'a Plan, terms: Terms, alert_count: usize) -> Self {
         let incidents = plan.incidents.iter().map(|named| named.incident);
         let occurrences = |incident: Incident| {
