@@ -128,9 +128,9 @@ pub(super) fn export(args: &Args, plan: Plan) -> Result<ExportConfig, BadInput> 
 
 /// Returns a warning for a file that ends too late to become blocks.
 ///
-/// At its next start a Prometheus ignores what its write-ahead log has, of every series, from before
-/// the end of its newest block. Only the log has the last 3 hours: one and a half times the length
-/// of a block, 2 hours.
+/// At its next start a Prometheus ignores what its write-ahead log has, of every series, from
+/// before the end of its newest block. Only the log has the last 3 hours: one and a half times the
+/// length of a block, 2 hours.
 pub(super) fn late_for_blocks(args: &Args, plan: &Plan, now: TimestampMs) -> Option<String> {
     let end = TimestampMs((now.0 - 3 * 3_600_000).div_euclid(60_000) * 60_000);
     let time_of = |index| plan.model.grid.time_of(index);

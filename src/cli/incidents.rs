@@ -444,7 +444,8 @@ mod tests {
         let error = added(&["gap@1h+5m"; 1_001], 3.0).0.unwrap_err().to_string();
         assert_eq!(
             error,
-            "--incident: is given 1001 times; at most 1000 are possible; repeat one by /EVERY instead"
+            "--incident: is given 1001 times; at most 1000 are possible; \
+             repeat one by /EVERY instead"
         );
     }
 

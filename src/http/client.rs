@@ -130,8 +130,8 @@ impl Client {
         &self.target.url
     }
 
-    /// Returns a step that ends the current request from another thread, but not a connect or a name
-    /// look-up. The client cannot be used afterwards.
+    /// Returns a step that ends the current request from another thread, but not a connect or a
+    /// name look-up. The client cannot be used afterwards.
     pub fn canceller(&self) -> Step {
         let agent = self.agent.clone();
         Box::new(move || agent.clone().shutdown())

@@ -211,7 +211,8 @@ fn a_file_that_appears_during_the_run_is_left_alone() {
     let kept = folder.path().join(&names[0]);
     assert!(is_whole(&kept));
     run.assert_says(&format!(
-        "push-live-metrics: cannot rename the complete file '{}' to '{file}': File exists (os error 17); \
+        "push-live-metrics: cannot rename the complete file '{}' to '{file}': File exists \
+         (os error 17); \
          rename it to a name that is free\n",
         kept.display()
     ));

@@ -2,8 +2,9 @@
 //!
 //! The window is read twice: first as a whole, to see that no other values are stored, then just
 //! ahead of each batch, so that memory is flat. A refused batch is read again, because the last
-//! request of a sender that was killed may have been stored meanwhile. What is still missing is sent
-//! in parts, because a Prometheus refuses all series of a request when the samples of one are too old.
+//! request of a sender that was killed may have been stored meanwhile. What is still missing is
+//! sent in parts, because a Prometheus refuses all series of a request when the samples of one are
+//! too old.
 
 use std::iter;
 use std::mem;
@@ -89,8 +90,8 @@ impl<'a> Rest<'a> {
         self.comparison.verify
     }
 
-    /// Reads what is stored from the first of `ticks` on, unless it was read before; returns the end
-    /// of what was read. `iters` stand at that first tick.
+    /// Reads what is stored from the first of `ticks` on, unless it was read before; returns the
+    /// end of what was read. `iters` stand at that first tick.
     ///
     /// # Errors
     /// The receiver's samples cannot be read.

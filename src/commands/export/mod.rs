@@ -99,8 +99,8 @@ impl Export<'_> {
         Ok(exit)
     }
 
-    /// Renames the complete file to the name asked for. Without `--force`, a file that took that name
-    /// during the run keeps it.
+    /// Renames the complete file to the name asked for. Without `--force`, a file that took that
+    /// name during the run keeps it.
     fn name(&self, path: &Path, target: &Path) -> Result<(), Error> {
         let named = if self.config.is_replacing {
             self.temporary.rename_to(target)

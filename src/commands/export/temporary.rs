@@ -78,8 +78,8 @@ impl Temporary {
         self.name(|path| fs::rename(path, target))
     }
 
-    /// Names the complete file `target` by `link`, which fails when a file of that name exists. A file
-    /// system without links needs two steps, a check and a rename, after `warn`.
+    /// Names the complete file `target` by `link`, which fails when a file of that name exists. A
+    /// file system without links needs two steps, a check and a rename, after `warn`.
     ///
     /// # Errors
     /// The file has another name, returned with the cause, and is kept.

@@ -1,7 +1,7 @@
 //! Where a live run continues: after what the receiver already has of its window.
 //!
-//! Only reads. What is missing before the newest stored sample is left to verify and its commands: a
-//! Prometheus would refuse it now.
+//! Only reads. What is missing before the newest stored sample is left to verify and its commands:
+//! a Prometheus would refuse it now.
 
 use std::iter;
 

@@ -114,7 +114,8 @@ pub(crate) struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    /// Waits until every alert can have fired, reads them, and logs the verdict; returns the exit code.
+    /// Waits until every alert can have fired, reads them, and logs the verdict; returns the exit
+    /// code.
     pub(super) fn judge(self, verify: Verify<'_>) -> Exit {
         match self.verdict(verify) {
             Ok(ruling) => ruling.print(verify),

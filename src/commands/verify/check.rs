@@ -34,8 +34,9 @@ impl<'a> Comparison<'a> {
         Self { verify, reader, samples: Vec::new(), ticks_max }
     }
 
-    /// Compares as many of `ticks` as fit one answer, series by series; returns their number, and the
-    /// notes: `new` makes them for that number, `note` adds a finding. `iters` stand at the first tick.
+    /// Compares as many of `ticks` as fit one answer, series by series; returns their number, and
+    /// the notes: `new` makes them for that number, `note` adds a finding. `iters` stand at the
+    /// first tick.
     ///
     /// # Errors
     /// The receiver's samples cannot be read.
