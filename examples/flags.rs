@@ -1,4 +1,4 @@
-//! Prints what is made of the table of flags: the man page, the guide's tables, and the
+//! Prints what is generated from the table of flags: the man page, the guide's tables, and the
 //! completions for bash, zsh and fish. scripts/dist.sh ships them, tests/it/docs.rs checks them.
 //!
 //! Usage: cargo run --example flags man|guide|bash|zsh|fish

@@ -1,4 +1,4 @@
-//! The floors of `make bench`: the part of a piece of work that cannot be left out, done alone.
+//! The floors of `make bench`: the unavoidable part of a task, done alone.
 //!
 //! Usage: floor push ADDRESS COUNT BODY_BYTES    POSTs by a bare socket; prints nothing
 //!        floor post ADDRESS FLAGS...            the ready requests of a backfill, one connection;

@@ -1,8 +1,8 @@
 //! The receiver of `make bench`: reads requests, answers 204, and remembers when each one came.
 //!
-//! Never looks into a body, so that it is faster than any sender. Prints its port, serves until
-//! its stdin is closed, and then prints the bytes of all bodies and, one a line, the time at
-//! which each request was there as a whole (nanoseconds since the Unix epoch).
+//! It ignores bodies, so that it is faster than any sender. Prints its port, serves until its stdin
+//! is closed, and then prints the size of all bodies together and, one a line, the time at which
+//! each request had arrived whole (nanoseconds since the Unix epoch).
 
 #![allow(clippy::disallowed_methods, reason = "a program of its own")]
 

@@ -8,16 +8,15 @@
 #        scripts/backfill-blocks.sh FILE|- mimir
 #                                  by mimirtool backfill
 #
-# DATA_FOLDER must be there; Prometheus may run meanwhile, and sees the blocks within a
-# minute or so. The blocks are made in a folder beside the others and moved in when all
-# of them are there. What is older than Prometheus' retention time (15 days by default) it
-# deletes again.
+# DATA_FOLDER must exist; Prometheus may be running, and sees the blocks within a minute or so.
+# The blocks are made in a folder next to the others and moved in when all are complete.
+# Prometheus deletes what is older than its retention time (15 days by default).
 #
-# The samples must end 3 hours ago, or 3 hours before the newest one that a Prometheus
-# has which is stopped: at its next start Prometheus passes over all that its write-ahead
-# log holds from before the end of its newest block, and for the last 3 hours that log is
-# all that it has, of every series. A younger file is refused, with the --end-epoch that
-# will do. --no-other-series takes it all the same, for a server that has nothing to lose.
+# The samples must end 3 hours ago, or for a stopped Prometheus 3 hours before its newest sample:
+# at its next start Prometheus ignores everything in its write-ahead log from before the end of
+# its newest block, and the last 3 hours of every series are only in that log. A younger file is
+# refused, with an --end-epoch that is old enough. --no-other-series accepts it, for a server
+# without other series.
 #
 # For mimir: MIMIR_ADDRESS (the root, as in http://localhost:9009, not the push path) and
 # MIMIR_TENANT_ID; where it asks for credentials MIMIR_API_USER and MIMIR_API_KEY, or

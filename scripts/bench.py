@@ -3,9 +3,9 @@
 
 Usage: bench.py BINARY SINK FLOOR [--markdown] [--runs N] [--reference] [--only TEXT]
 
-A budget in time is a ratio within one run, to a floor that is measured beside it: the part that
-cannot be left out, done alone (examples/floor.rs). --reference measures the Python pipeline in
-the place of all that. A row that fails says why in the table, and is missed.
+A budget in time is a ratio to a floor of the same run: the unavoidable part of the task, done
+alone (examples/floor.rs). --reference measures the Python pipeline instead. A row that could not
+be measured has the reason in the table, and counts as missed.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Measures every budget and prints a table (`make bench`). A budget in time is a ratio to a floor,
-# the part that cannot be left out done alone (examples/floor.rs), measured in the same run and
+# the unavoidable part of the task done alone (examples/floor.rs), measured in the same run and
 # built as the static binary is. Exit 1 when a budget is missed, or could not be measured. Takes
-# about ten minutes and wants a machine that does nothing else.
+# about ten minutes, on a machine that does nothing else.
 #
 # Usage: scripts/bench.sh [--markdown] [--runs N] [--reference] [--only TEXT]
 #        --markdown   the table of docs/benchmarks.md, with date and machine

@@ -1,4 +1,4 @@
-"""The Python pipeline that push-live-metrics takes the place of, as `make bench` measures it.
+"""The Python pipeline that push-live-metrics replaces, as `make bench` measures it.
 
 Usage, in the environment that scripts/bench.py makes:
     bench_reference.py live URL COUNT INTERVAL_S     a push, then a sleep, COUNT times

@@ -2,7 +2,8 @@
 # Measures the budgets of the dependency tree and of the static binary, prints a
 # table of budget and measured, and exits 1 when one is missed. (Times and memory are
 # `make bench`'s.) The binary is the release build for musl, TLS included; it is built
-# here, and so is the one without TLS. Without the musl target those lines are skipped aloud, with CI=true a failure.
+# here, and so is the one without TLS. Without the musl target these rows are reported as skipped;
+# with CI=true that is a failure.
 set -eu
 
 cd "$(dirname "$0")/.."

@@ -2,7 +2,7 @@
 # Makes dist/push-live-metrics-VERSION-ARCH-linux.tar.gz (`make dist`): the static binary, its
 # man page, completions for bash, zsh and fish, the documents, scripts/backfill-blocks.sh, the
 # licences of everything in it, and SHA256SUMS. The same sources and toolchain give the same bytes.
-# Exit 1 when the binary is over its budget.
+# Exit 1 when the binary exceeds its budget.
 #
 # Usage: scripts/dist.sh [TARGET]   as in aarch64-unknown-linux-musl, for another architecture
 #                                   than this host's (by gcc-aarch64-linux-gnu)

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Proves that the static binary needs nothing but itself: it is run in folders that hold the
-# file and no more, as their root, and pushes to a real Prometheus on loopback. There is no /proc,
+# Shows that the static binary needs no other file: it runs with a folder as its root that has only
+# this file, and pushes to a real Prometheus on loopback. There is no /proc,
 # no /dev, no HOME and no zone file, an environment with nothing in it, a file system that cannot
 # be written and a user without rights. `bare` has the file alone, by IP and by https with a CA of
 # ours (ca.pem beside it); `hosts` also has etc/hosts, for a name.
 #
-# Needs chroot: as root, else in a user namespace (unshare -r). What is not permitted or not there
-# is skipped aloud, with CI=true a failure. The last line is `N passed, M failed`; exit 1 when
+# Needs chroot: as root, else in a user namespace (unshare -r). What is not permitted or missing
+# is reported as skipped; with CI=true that is a failure. The last line is `N passed, M failed`; exit 1 when
 # anything failed.
 set -eu
 

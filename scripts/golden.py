@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/: what other people's programs say the right answer is.
+"""Writes tests/golden/: expected values from independent programs.
 
 Usage: python3 scripts/golden.py        (Python 3.10 to 3.12; needs pip's registry once)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings the receivers that the tests and the demo push to, and an nginx to stand before them,
+# Provides the receivers that the tests and the demo push to, and an nginx to put in front of them,
 # without installing anything on the host and without starting anything:
 #
 #   target/receivers/bin/prometheus2, promtool2  2.42 (Debian 12's), or a 2.x on PATH

@@ -8,9 +8,9 @@
 #
 # `make demo`, `make demo-alert` and `make test` install, nothing else does.
 #
-# Does nothing, and is fast, where all is there. What it cannot install (not root, no
-# apt, no rustup) it names with the command that does; exit 0 all the same, because the
-# step that needs the thing says so again, and fails or is skipped by its own rules.
+# Does nothing, quickly, when nothing is missing. For what it cannot install (not root, no apt,
+# no rustup) it prints the command that does. It still exits with 0, because the step that needs
+# the missing part reports it again, and fails or is skipped by its own rules.
 set -eu
 
 say() { printf 'setup: %s\n' "$*"; }

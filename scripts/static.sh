@@ -8,9 +8,9 @@
 #        --example NAME          an example in the place of the binary
 #        --no-default-features   without TLS, in a folder of its own
 #
-# Two things make it small beside the release profile: relative relocations are packed
-# (DT_RELR, known to musl's start code since 1.2.4; 78 KB), position independent all the
-# same, and what unwinds a stack is left out (scripts/static.ld; 215 KB). Rust's musl target
+# Besides the release profile two things make it small: relative relocations are packed
+# (DT_RELR, known to musl's start code since 1.2.4; 78 KB), still position independent, and
+# stack unwinding is left out (scripts/static.ld; 215 KB). Rust's musl target
 # for arm64 is not position independent, so that there is nothing to pack. No path of this
 # machine stands in it, so that another folder or host gives the same bytes (not another
 # architecture's host).

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Everything that must hold (`make test`; CI runs nothing else). Installs what is missing
+# All checks (`make test`; CI runs nothing else). Installs what is missing
 # first (scripts/setup.sh says what). Every step runs, also after one has failed.
 #
 # Usage: scripts/test.sh         all of it
 #        scripts/test.sh lint    formatting, clippy and shellcheck only (`make lint`)
 #
-# What cannot be tested here is skipped aloud and counted; with CI=true it is a failure.
+# What cannot be tested here is reported as skipped and counted; with CI=true it is a failure.
 # The last line adds up cargo's tests and the steps: `N passed, M failed`, and with
 # skips `, K skipped`. Exit 1 when anything failed.
 set -eu
