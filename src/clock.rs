@@ -125,7 +125,7 @@ impl Clock for SystemClock {
     }
 
     fn left_until(&self, time: TimestampMs) -> Duration {
-        // Finer than `now`, by which a tick would be up to a millisecond late.
+        // Finer than `now`, which would make a tick up to a millisecond late.
         let due = Duration::from_millis(u64::try_from(time.0).unwrap_or(0));
         due.saturating_sub(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
     }

@@ -22,7 +22,7 @@ pub enum Exit {
     /// Nothing was accepted, or could be read, before time ran out.
     Unreachable = 4,
     /// Verify found missing or different datapoints, or one in a gap; or an alert missed an
-    /// incident, or fired for none.
+    /// incident or fired without one.
     Different = 5,
     /// A bug in this program or in a library: a panic. Something may have been sent.
     Bug = 101,
@@ -156,7 +156,7 @@ const SHOWN_CHARS_MAX: usize = 1024;
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
-        // A call for each character of every log line would be much for nothing.
+        // Most text needs no escape, and a call for each character is slow.
         if self.0.len() <= SHOWN_CHARS_MAX && self.0.bytes().all(|b| matches!(b, b' '..=b'~')) {
             return f.write_str(self.0);
         }

@@ -1,7 +1,7 @@
 //! Labels: what `--labels` says, checked and made into the label sets of series.
 //!
-//! A name that a receiver would not take is made into one that it does, with a warning; what
-//! could be meant in two ways is an error. Nothing is printed here.
+//! A name that a receiver would refuse is changed into a valid one, with a warning. Ambiguous text
+//! is an error. Nothing is printed here.
 
 mod selector;
 
@@ -146,7 +146,7 @@ pub fn parse(
 }
 
 fn warn(warnings: &mut Vec<String>, warning: String) {
-    // Twenty sets with the same odd name are worth one line.
+    // Twenty sets with the same invalid name give one warning.
     if !warnings.contains(&warning) {
         warnings.push(warning);
     }

@@ -41,7 +41,7 @@ fn run() -> Result<Exit, Error> {
         Command::Print(text) => {
             report::stdout::print([text]).map(|()| Exit::Success).map_err(Error::on_stdout)
         }
-        // Never freed: it would take a tenth of what a tick of ten thousand series takes.
+        // Never freed: that would take a tenth of the time of a tick of ten thousand series.
         Command::Live(config) => push(Box::leak(config), live::run),
         Command::Backfill(config) => push(Box::leak(config), backfill::run),
         Command::Export(config) => export::run(&config, &report(), &clock),

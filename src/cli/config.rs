@@ -73,7 +73,7 @@ impl ConfigBuilder<'_> {
                 Some(target)
             }
             Err(error) if args.has("url") || args.has("env") => return Err(error.into()),
-            // What is missing for the run to take place is a warning here.
+            // What a real run would lack is only a warning here.
             Err(error) => {
                 warnings.push(settings.without_secrets(error.into()).to_string());
                 None
@@ -92,11 +92,11 @@ impl ConfigBuilder<'_> {
         });
         let (receiver, target) = named.map_err(|error| settings.without_secrets(error))?;
         let read = match receiver.read_config(&target) {
-            // What is given is checked, also where nothing is read.
+            // A given flag is checked even when nothing is read.
             Err(error) if reads || args.has("read-url") => return Err(error),
             read => read.ok(),
         };
-        // What verify misses is past, so it takes a backfill to repair it.
+        // What verify finds missing is in the past, so a backfill sends it.
         let verb = if self.verb == Verb::Verify { Verb::Backfill } else { self.verb };
         let rerun = Rerun {
             is_readable: read.is_some(),
@@ -174,7 +174,7 @@ fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
     if path.file_name().is_none() {
         return bad("is not the name of a file", "name a file, or - for stdout");
     }
-    // A FIFO or /dev/null is written into, which loses nothing; a link counts as what it leads to.
+    // Writing into a FIFO or /dev/null loses nothing. A link counts as the file it leads to.
     let is_replaced = match path.metadata() {
         Ok(metadata) => {
             let file_type = metadata.file_type();

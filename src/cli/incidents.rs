@@ -127,7 +127,7 @@ fn incident(number: u16, head: &str, model: &Series) -> Result<Incident, BadInpu
         ("reset", None) if model.metric_type == MetricType::Gauge => {
             return Err(unusable("is a reset, which needs --type counter", "give another kind"));
         }
-        // It covers one tick, wherever it is.
+        // It covers exactly one tick, on the grid or not.
         ("reset", None) => (start_ms(span, origin)?, step_ms, "the step"),
         (_, Some(length)) => (start_ms(at, origin)?, duration_ms("LENGTH", length)?, "LENGTH"),
         (_, None) => {

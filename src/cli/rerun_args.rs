@@ -29,11 +29,11 @@ pub(super) fn rerun(
     Rerun { args, verify_args, note, is_live: verb == Verb::Live, grid, is_readable: false }
 }
 
-/// Returns the arguments of `verb` that were typed, but for its window.
+/// Returns the arguments of `verb` that were typed, without its window.
 fn repeated(verb: Verb, args: &Args, name: &Name, url: Option<&str>) -> Vec<String> {
     let mut repeated: Vec<String> =
         Some(verb.word()).filter(|word| !word.is_empty()).into_iter().map(Into::into).collect();
-    // Alerts are judged once, at the end, by whoever verifies all of it.
+    // Alerts are judged once, by the command that verifies the whole window.
     let is_repeated = |flag: &&Flag| {
         flag.rerun
             && flag.verbs.contains(&verb)
@@ -50,7 +50,7 @@ fn repeated(verb: Verb, args: &Args, name: &Name, url: Option<&str>) -> Vec<Stri
         let is_switch = flag.value.is_empty();
         for value in values.into_iter().filter(|value| is_switch || value != flag.default) {
             let flag = format!("--{}", flag.name);
-            // A value that looks like a flag belongs to its own by the sign alone.
+            // A value that looks like a flag needs the `=`.
             match value.starts_with("--") {
                 true => repeated.push(format!("{flag}={value}")),
                 false => repeated.extend([flag].into_iter().chain((!is_switch).then_some(value))),

@@ -242,7 +242,7 @@ fn window(verb: Verb, args: &Args, now: TimestampMs) -> Result<(Grid, Window), B
         return Err(args.bad(flag, &problem, "give a shorter window, or a longer step"));
     }
     let window = Window { first_index, tick_count };
-    // The end itself may be to come: it is excluded.
+    // The end itself may be in the future: it is excluded.
     if !is_live && verb != Verb::Preview && grid.time_of(window.end_index() - 1) > now {
         let hint = "give an earlier one; live pushes future datapoints";
         return Err(args.bad("end-epoch", "is in the future", hint));

@@ -98,7 +98,7 @@ fn sizes(config: &DryRunConfig, version: Version) -> Vec<String> {
     let batch_of = |index| (index - window.first_index) / ticks_per_request;
     let (mut request_count, mut firsts) = (0, Vec::new());
     for part in cut.parts {
-        // A batch in which all is in a gap is not sent.
+        // A batch that is wholly in a gap is not sent.
         let mut end = 0;
         for ticks in plan.schedule_of(part.clone()).planned(window.ticks()) {
             let batches = batch_of(ticks.start).max(end)..batch_of(ticks.end - 1) + 1;

@@ -97,7 +97,7 @@ impl Delivery<'_> {
             if is_retried && self.wait_for_attempt(request.newest).is_err() {
                 return request.interrupted();
             }
-            // The same bytes at every attempt, but after a fallback.
+            // The same bytes at every attempt, except after a fallback.
             let (version, now) = (self.version, self.clock.now());
             let body = self.body.encode(version, series, &self.plan.metadata());
             let reply = remote_write::post(self.client, version, body, request.attempt_count, now);
@@ -156,7 +156,7 @@ impl Delivery<'_> {
             }
             Outcome::Rejected { status, reason } => {
                 self.settle_attempts();
-                // Before it is judged: what is written in part does not refuse the run.
+                // Counted first: a request that was stored in part does not end the run as refused.
                 self.is_anything_accepted |= written > Some(0);
                 match (written, self.rejected(Some(status), &reason, request)) {
                     (Some(written @ 1..), Delivered::Settled(rest)) => {
@@ -175,7 +175,7 @@ impl Delivery<'_> {
             Outcome::Retryable { after, maybe_stored, reason } => {
                 request.maybe_stored |= maybe_stored;
                 if request.maybe_stored {
-                    // For the shutdown, if the next attempt is stuck in a connect.
+                    // So that a shutdown knows it, when the next attempt is stuck in a connect.
                     self.summary.tally().leave_open(request.sample_count);
                 }
                 self.failed(after, &reason, request)
@@ -183,8 +183,8 @@ impl Delivery<'_> {
         }
     }
 
-    /// Returns why a receiver did not take a message for 2.0, and whether it may have stored its
-    /// samples all the same.
+    /// Returns why a receiver did not read a message as 2.0, and whether it may still have stored
+    /// its samples.
     /// Source: Remote-Write 2.0 specification, "Backward and Forward Compatibility".
     fn not_understood(&self, outcome: &Outcome, written: Option<u64>) -> Option<(String, bool)> {
         match outcome {
@@ -257,7 +257,7 @@ impl Delivery<'_> {
             return Delivered::Settled(fate);
         }
         self.rejections_in_a_row += 1;
-        // About access and the address, not about the samples.
+        // Answers about access or the address, not about the samples.
         let is_about_access = matches!(status, Some(300..=399 | 401 | 403 | 404 | 405 | 407));
         let is_hopeless = is_about_access || self.rejections_in_a_row >= self.rejections_max;
         let is_refused = is_hopeless && !self.is_anything_accepted;

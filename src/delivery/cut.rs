@@ -65,7 +65,7 @@ mod tests {
         check(&[10; 3], 1, &[1, 2, 3], 1);
         check(&[40; 5], 2000, &[2, 4, 5], 1);
         check(&[50; 2], 2000, &[2], 1000);
-        // What is too large by itself goes by itself.
+        // A series that is too large for a request with others gets its own.
         check(&[200, 1, 200, 1, 1], 10, &[1, 2, 3, 5], 1);
     }
 }

@@ -216,7 +216,7 @@ impl Missing<'_> {
                 ("last", Field::Time(last)),
                 ("count", Field::Count(count)),
             ];
-            // Of several series some may have what others lack.
+            // Some of several series may have datapoints that others lack.
             let at_most = match self.schedule.series_count() {
                 2.. if self.rerun.resumes() => "up to ",
                 _ => "",

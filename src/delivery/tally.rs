@@ -71,7 +71,7 @@ impl Ranges {
             {
                 before.index = before.index.max(last);
                 before.next = before.index + 1;
-                // Of one tick, whose requests fared differently, the worse.
+                // When the requests of one tick had different fates, the worse one counts.
                 before.remedy = before.remedy.max(remedy);
                 if self.count == self.listed.len() as u64
                     && let Some(range) = self.listed.last_mut()
@@ -89,7 +89,7 @@ impl Ranges {
         }
     }
 
-    /// Goes past ticks without a datapoint, which keep no ranges apart; they come in order, too.
+    /// Skips ticks without a datapoint: ranges on both sides are joined. They come in order.
     pub fn skip(&mut self, gap: Range<u64>) {
         if let Some(last) = self.last.as_mut().filter(|last| last.next == gap.start) {
             last.next = gap.end;
@@ -206,7 +206,7 @@ impl Tally {
         let indexes =
             ranges.iter().flat_map(|(ticks, each)| ticks.clone().map(|index| (index, *each)));
         if self.schedule.series_count() == 1 {
-            // What overlaps with samples that are there is refused: the oldest.
+            // Samples that overlap with stored ones are refused: these are the oldest.
             let count = indexes.clone().count() as u64;
             for (k, (index, _)) in (written..).zip(indexes) {
                 self.settle(index, 1, if k < count { rest } else { Fate::Accepted });
@@ -224,7 +224,7 @@ impl Tally {
         }
     }
 
-    /// Goes past `samples`: those that were there before, or were counted.
+    /// Skips `samples` that were stored before the run, or are already counted.
     pub fn pass(&mut self, mut samples: u64) {
         loop {
             let (ticks, each) = &mut self.next;
@@ -269,13 +269,13 @@ impl Tally {
 
     /// Counts as unconfirmed what was left open and is not going to be settled any more.
     pub fn settle_open(&mut self) {
-        // A stale marker is left open too, when nothing is left to settle.
+        // A stale marker may be left open when no sample is left to settle.
         for _ in 0..self.open.min(self.not_yet_due()) {
             self.settle(self.next_index(), 1, Fate::Unconfirmed);
         }
     }
 
-    /// Counts as undelivered what is left of every tick before `index_end`; as unconfirmed where
+    /// Counts what is left of every tick before `index_end` as undelivered, or as unconfirmed if
     /// the receiver may have it.
     pub fn give_up_before(&mut self, index_end: u64) {
         let ticks = self.next_index()..index_end.min(self.ticks.end);
@@ -311,7 +311,7 @@ impl Tally {
         self.planned() - self.settled()
     }
 
-    /// Returns the ticks that want sending again; what is not yet due is the last of them.
+    /// Returns the ticks to send again; those not yet due come last.
     pub fn missing(&self) -> Ranges {
         let mut all = self.missing.clone();
         let (next, end) = (self.next_index(), self.ticks.end);
@@ -331,18 +331,18 @@ impl Tally {
         self.last_accepted.filter(|accepted| !self.missing.reaches(*accepted))
     }
 
-    /// Tells whether a tick that wants sending again is older than one that was accepted.
+    /// Tells whether a tick to send again is older than one that was accepted.
     pub fn is_older_missing(&self) -> bool {
         let mut to_send = self.missing.listed.iter().filter(|range| range.remedy == Remedy::Send);
         let is_older = match (to_send.next(), self.last_accepted) {
             (Some(range), Some(accepted)) => range.first < accepted,
             _ => false,
         };
-        // Of what is resumed, what follows what was there is not refused.
+        // When a run is resumed, samples after the stored ones are not refused.
         is_older || (self.there > 0 && self.rejected > 0)
     }
 
-    /// Returns how a run that came to its end did: every sample taken, some, or none.
+    /// Returns the result of a finished run: every sample accepted, some, or none.
     pub fn exit(&self) -> Exit {
         match self.is_anything_answered {
             _ if self.accepted == self.planned() => Exit::Success,

@@ -92,7 +92,7 @@ impl Client {
         }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         let route = Route::new(target, proxy.as_ref());
-        // Shorter than the whole, so that the error says that there was no connection.
+        // Shorter than the overall timeout, so that the error says that the connect failed.
         let connect_timeout = target.timeout.mul_f64(0.75);
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -156,7 +156,7 @@ impl Client {
         let (own_headers, secrets) = own.map_err(|error| not_sent(error.to_string()))?;
         let mut post = self.agent.post(request.url);
         if request.answer_bytes_max.is_some() {
-            // Only there, because it copies the configuration.
+            // Only for such a request, because it copies the configuration.
             post = post.config().timeout_recv_body(None).build();
         }
         for (name, value) in request.headers {

@@ -129,7 +129,7 @@ pub(super) fn failure(
         (Some(_), _) if is_begun => retryable(whole, BROKEN_TLS),
         (Some(TlsProblem { words, .. }), _) => retryable(whole, &words),
         (_, ureq::Error::ConnectProxyFailed(_)) => route.not_connected(text),
-        // From our resolver.
+        // The error is our resolver's.
         (_, ureq::Error::Other(reason)) => retryable(nearest, &format!("{reason}{name_hint}")),
         (_, ureq::Error::HostNotFound) => {
             retryable(nearest, &format!("the host name has no address{name_hint}"))

@@ -34,7 +34,7 @@ impl Secrets {
         let quoted = secret.replace('\\', r"\\").replace('"', r#"\""#);
         let forms = [quoted, secret.to_owned()].into_iter().filter(|form| !form.is_empty());
         self.0.extend(forms);
-        // One may be a part of another.
+        // A secret may contain another one.
         self.0.sort_unstable_by_key(|known| Reverse(known.len()));
         self.0.dedup();
     }
@@ -148,7 +148,7 @@ pub fn looks_secret(name: &str) -> bool {
     const WORDS: [&str; 7] = ["pass", "p", "pw", "sig", "sid", "sas", "otp"];
     let name = name.to_ascii_lowercase();
     PARTS.split(' ').any(|part| name.contains(part))
-        // "author" alone is not about access.
+        // "author" alone does not mean credentials.
         || name.replace("author", "").contains("auth")
         || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
 }

@@ -29,7 +29,7 @@ impl Backoff {
         Self { failure_count: 0, rng: fastrand::Rng::with_seed(seed) }
     }
 
-    /// Notes an answer that ends the retries, whatever it said.
+    /// Notes an answer that ends the retries: an acceptance or a rejection.
     pub fn settled(&mut self) {
         self.failure_count = 0;
     }

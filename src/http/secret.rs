@@ -115,7 +115,7 @@ impl fmt::Debug for Secret {
 pub type Problem = &'static str;
 
 /// Checks a bearer token.
-/// Source: RFC 6750, section 2.1, but for any visible ASCII.
+/// Source: RFC 6750, section 2.1, extended to any visible ASCII.
 ///
 /// # Errors
 /// It is not a token.

@@ -79,8 +79,8 @@ fn url(read_url: &str, path: &str) -> String {
     format!("{base}/{path}{query}")
 }
 
-/// Returns a selector that was never sent before: one that found nothing would go on finding
-/// nothing for ten seconds, whatever came in. What makes it so is a label that no series has.
+/// Returns a selector that was never sent before, because one that found nothing keeps finding
+/// nothing for ten seconds, even after samples came in. A label that no series has makes it unique.
 /// Source: docs.victoriametrics.com, "MetricsQL"; prometheus.io, "String literals"; the ten
 /// seconds measured on 1.79.5, where new samples show after two otherwise.
 fn selector<'a>(matchers: impl Iterator<Item = (&'a str, &'a str)>, now: TimestampMs) -> String {
@@ -141,7 +141,7 @@ pub fn parse_csv(csv: &[u8], range: TimeRange, samples: &mut Vec<Sample>) -> Res
     samples.clear();
     let problem = "it is not a list of timestamps and values";
     let text = str::from_utf8(csv).or_else(|_| unreadable(problem))?;
-    // From some version on there are names in the first line.
+    // Newer versions write the names in the first line.
     let lines = text.lines().enumerate();
     for (_, line) in lines.filter(|(n, line)| *n > 0 || !line.starts_with("__timestamp__")) {
         let Some(sample) = parse_line(line) else { return unreadable(problem) };
@@ -152,7 +152,7 @@ pub fn parse_csv(csv: &[u8], range: TimeRange, samples: &mut Vec<Sample>) -> Res
             samples.push(sample);
         }
     }
-    // It exports block by block, in no particular order.
+    // Blocks are exported in no particular order.
     sort_by_time(samples);
     Ok(())
 }
@@ -201,7 +201,7 @@ fn parse_series(line: &str) -> Option<(Labels, Vec<Sample>)> {
     let (times, rest) = rest.strip_prefix(r#","timestamps":["#)?.split_once(']')?;
     let number = |text: &str| match text {
         "null" => Some(f64::NAN),
-        // An infinite one stands in quotes.
+        // An infinite value is in quotes.
         text => text.trim_matches('"').parse().ok(),
     };
     let count_of = |list: &str| list.split(',').count();

@@ -287,7 +287,7 @@ impl Report {
 impl State {
     fn write(&mut self, line: &str) {
         let erase = if mem::take(&mut self.is_status_shown) { ERASE_LINE } else { "" };
-        // In one call; the datapoints matter more than their log.
+        // In one call. Errors are ignored: the datapoints matter more than their log.
         let _ = self.out.write_all([erase, line].concat().as_bytes());
     }
 }

@@ -22,7 +22,7 @@ pub enum Kind {
     Noise(f64),
     /// Holds a value: this one, or the one that the plain series has at the first tick covered.
     Flat(Option<f64>),
-    /// Leaves the datapoints out, whatever the other kinds say.
+    /// Leaves the datapoints out, also when other incidents cover them.
     Gap,
     /// Starts a counter from 0 again; it covers one tick.
     Reset,
@@ -64,7 +64,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Trouble at a known time, once or again and again.
+/// Trouble at a known time, once or repeated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Incident {
     /// Which one it is of those that a command has, from 1.

@@ -3,7 +3,7 @@
 //! ```text
 //! t(i) = origin + i * step
 //! plain(i) = trend(t(i) - origin) + day(t(i)) + week(t(i)) + noise(seed, i)
-//! curve(i) = plain(i), but for the ticks that incidents cover
+//! curve(i) = plain(i), except at the ticks that incidents cover
 //! value(i) = curve(i) of a gauge; of a counter the sum of max(0, curve(j)) * step in seconds, in
 //!            the order of the grid, over start < j <= i: the start is the origin or the last reset
 //! ```
@@ -117,7 +117,7 @@ impl Series {
         let start = if is_counter { self.starts().tick(index) } else { index };
         let timeline = (is_counter || !self.incidents.is_empty()).then(|| {
             let mut timeline = Timeline::new(self.incidents.clone(), self.grid.step_ms, start);
-            // What is held since before is met on the way, so it costs nothing.
+            // Held values from before are computed on the way, at no extra cost.
             for (first, held) in timeline.held_since_before(start) {
                 deviates.skip(first - skipped);
                 skipped = first;

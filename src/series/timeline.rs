@@ -189,15 +189,15 @@ impl Active {
             Kind::Spike(top) => value + top * (1.0 - (2.0 * part() - 1.0).abs()),
             Kind::Scale(factor) => value * factor,
             Kind::Flat(Some(held)) => held,
-            // The first tick comes first: here, or when the iterator began.
+            // The value at its first tick was set here, or when the iterator began.
             Kind::Flat(None) => *self.held.get_or_insert(plain),
             Kind::Noise(_) | Kind::Gap | Kind::Reset => value,
         })
     }
 }
 
-/// Keeps a value finite, whatever a hundred factors make of it: NaN and infinity have no bits
-/// that every receiver keeps.
+/// Keeps a value finite, even after a hundred factors: not every receiver keeps the bits of NaN and
+/// infinity.
 fn bounded(value: f64) -> f64 {
     value.clamp(-f64::MAX, f64::MAX)
 }

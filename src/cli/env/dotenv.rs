@@ -20,12 +20,12 @@ const NOT_CLOSED: &str = "has a quote that is not closed";
 pub(super) type Variable = (String, Result<String, BadLine>);
 
 /// Parses `KEY=VALUE` lines, with `export`, quotes and comments; a `$` stands for itself. Where
-/// `ours` is given, only these variables: other lines are ignored, whatever they look like.
+/// `ours` is given, only these variables: other lines are ignored, in any form.
 ///
 /// In "double quotes" `\"` and `\\` are escapes, in 'single quotes' and without quotes nothing is.
 /// Without quotes a comment starts at a `#` after a space.
 pub(super) fn parse(text: &str, ours: Option<&[&str]>) -> Vec<Variable> {
-    // A CR alone would put a line's value into that of the line before.
+    // A CR alone would join two lines into one value.
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut variables = Vec::new();
     let (mut start, mut ignored_to) = (0, 0);

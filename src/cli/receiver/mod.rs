@@ -35,7 +35,7 @@ pub(in crate::cli) enum Name {
     Preset(Setting),
 }
 
-/// A receiver that was named, and what the rest of it is made from.
+/// A receiver that was named, and where its other settings come from.
 pub(in crate::cli) struct Receiver<'a> {
     /// Its name.
     pub(in crate::cli) name: Name,
@@ -64,7 +64,7 @@ fn name(args: &Args, settings: &Settings<'_>) -> Result<Name, BadInput> {
             return Ok(Name::Url(url));
         }
         match filled("ENV")? {
-            // Shells and hosts set ENV for other ends, so there only a known name counts.
+            // Shells and hosts set ENV for other purposes, so there only a known name counts.
             Some(env) if env.source == Source::Environment && preset_host(&env.value).is_none() => {
                 unknown = Some(env);
             }
@@ -155,7 +155,7 @@ impl<'a> Receiver<'a> {
     /// Returns where to read back what goes to `target`, with the same credentials and headers.
     ///
     /// # Errors
-    /// The address cannot be used or is not known, or credentials would go where they must not.
+    /// The address cannot be used or is not known, or credentials would go to another host.
     pub(in crate::cli) fn read_config(&self, target: &Target) -> Result<ReadConfig, Error> {
         let place = "--read-url";
         let url = match self.args.given("read-url") {

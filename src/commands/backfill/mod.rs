@@ -69,8 +69,8 @@ fn send(
 ) -> Exit {
     let summary = &*push.summary;
     let mut delivery = push.delivery(plan, clock);
-    // Where one batch is rejected, the next one would be, too; but not where a part of the window
-    // is there: what it lacks in the middle may be rejected alone.
+    // When one batch is rejected, the next ones would be too, unless a part of the window is
+    // stored: then only what is missing in its middle may be rejected.
     let is_any_stored = resumed.is_some_and(|(_, stored)| stored.is_any);
     delivery.rejections_max = if is_any_stored { u32::MAX } else { 1 };
     delivery.does_resume_help = resumed.is_none();

@@ -182,7 +182,7 @@ impl Batch<'_, '_> {
                 self.send(&others, !self.rest.was_refused)?;
             }
         }
-        // Where they are taken again, none of them is to wait for another.
+        // In parts, so that one that is still refused does not hold up the others.
         for series in refused.chunks(refused.len().div_ceil(PARTS_MAX).max(1)) {
             let delivered = self.send_request(series);
             self.settle(series, delivered)?;
@@ -198,7 +198,7 @@ impl Batch<'_, '_> {
             Delivered::Settled(Fate::Accepted) | Delivered::Ended(_, Ending::Interrupted) => {
                 return self.settle(series, delivered);
             }
-            // What had no answer to the end is not tried in parts.
+            // A request without a final answer is not tried in parts.
             _ if self.delivery.is_failing() => return self.settle(series, delivered),
             delivered => matches!(delivered, Delivered::Ended(..)),
         };
@@ -252,7 +252,7 @@ impl Batch<'_, '_> {
                 }
             });
             for (sample, is_missing) in expected.into_iter().zip(is_missing) {
-                // What cannot be looked for counts as what its answer said.
+                // When it cannot be read, the fate in the answer counts.
                 if is_missing || looked.is_err() {
                     self.samples[*k].push(sample);
                 } else {

@@ -80,19 +80,19 @@ impl Export<'_> {
             return self.to_device(path);
         }
         let target = resolved(path);
-        // What cannot be removed is no reason not to run.
+        // A file that cannot be removed does not stop the run.
         let _ = Temporary::remove_left_over(&target);
         let mut file =
             self.temporary.create_beside(&target).map_err(|source| cannot_create(path, source))?;
         if let Some(metadata) = replaced {
-            // As if it had been written into: only its owner may give it away, hence no error.
+            // As if it had been overwritten. Only root can change the owner, so errors are ignored.
             let _ = fchown(&file, Some(metadata.uid()), Some(metadata.gid()));
             let _ = file.set_permissions(metadata.permissions());
         }
         let failed = not_written(Some(path), "the incomplete file is removed");
         let exit = self.write(&mut file).map_err(&failed)?;
         if exit == Exit::Success {
-            // The name must not be there before the bytes are.
+            // The bytes must be on disk before the name is.
             file.sync_all().map_err(&failed)?;
             self.name(path, &target)?;
         }
@@ -143,7 +143,7 @@ impl Export<'_> {
         let mut progress = Progress::new(self.report, plan.sample_count(), self.clock.steady());
         let mut done = 0;
         let metadata = plan.metadata();
-        // Each family under its own heading, whose series come one after the other.
+        // Each family has its own header, and its series follow it.
         let mut families = metadata.iter().peekable();
         let mut text = String::new();
         let iters = plan.iters_from(plan.window.first_index);

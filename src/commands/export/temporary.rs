@@ -51,8 +51,8 @@ impl Temporary {
         let mut slot = self.slot();
         let mut attempt = 0;
         loop {
-            // Short, for the name next to it may be as long as a name can be; counted, for in a
-            // container another run, long dead, may have had the same process id.
+            // Short, because the target's name may have the maximum length. Counted, because in a
+            // container an earlier run may have had the same process id.
             let name = format!("{PREFIX}{}.{attempt}{SUFFIX}", process::id());
             let path = target.with_file_name(name);
             if path.with_extension(COMPLETE).exists() {
@@ -95,7 +95,7 @@ impl Temporary {
         };
         self.name(|path| match link(path, target) {
             Ok(()) => {
-                // The file has its name, whatever becomes of the other one.
+                // The file has its name, even if the temporary one cannot be removed.
                 let _ = fs::remove_file(path);
                 Ok(())
             }
@@ -152,7 +152,7 @@ impl Temporary {
 
 fn remove(slot: &mut Option<PathBuf>) {
     if let Some(path) = slot.take() {
-        // What keeps it from being removed kept it from being written.
+        // An error that prevents this was already reported by the write.
         let _ = fs::remove_file(path);
     }
 }
@@ -162,7 +162,7 @@ fn remove(slot: &mut Option<PathBuf>) {
 fn is_taken_away(file: &File, path: &Path) -> io::Result<bool> {
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => return Ok(true),
-        // A file system without locks: no run can lock it, and so none takes it away.
+        // A file system without locks: no run can lock the file, so none removes it.
         Ok(()) | Err(fs::TryLockError::Error(_)) => {}
     }
     let ours = file.metadata()?;

@@ -126,7 +126,7 @@ impl Ticks<'_> {
                 if self.wait_in_gap(ticks.clone()).is_err() {
                     return Ending::Interrupted;
                 }
-                // There are none, but the iterators go on.
+                // Nothing is sent, but the iterators must advance.
                 for iter in &mut series {
                     iter.before(ticks.end).next();
                 }
@@ -179,7 +179,7 @@ impl Ticks<'_> {
         let (report, count) = (&self.summary.report, self.tick_count);
         let time = self.plan.model.grid.time_of(index);
         let local_time = report.local_time(time);
-        // Of the whole window, also when a part of it is there already.
+        // Counted over the whole window, also when a part of it is already stored.
         let number = count - self.summary.tally().ticks_left + 1;
         let fields = [("tick", Field::Count(number)), ("timestamp", Field::Time(time))];
         report.info("tick", &fields, &format!("[{number}/{count}] Timestamp: {local_time}"));
@@ -255,7 +255,7 @@ impl Ticks<'_> {
             }
         };
         report.log(Level::Warning, "stale_marker", &[], problem);
-        // It was asked for, so a run without it did not go all well.
+        // It was requested, so without it the run was not a full success.
         report.end_quiet();
     }
 }

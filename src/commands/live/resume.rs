@@ -63,7 +63,7 @@ fn newest(verify: Verify<'_>) -> Result<(Findings, u64, u64), ReadError> {
         let (mut least, mut most) = (due_end, window.first_index);
         for k in 0..plan.label_sets.len() {
             let end = end_of(&mut comparison, k, due_end, &mut findings)?;
-            // In a gap it lacks nothing.
+            // In a gap the series has no datapoint to lack.
             let next = plan.schedule_of(k..k + 1).planned(end..due_end).next();
             (least, most) = (least.min(next.map_or(due_end, |next| next.start)), most.max(end));
         }
@@ -85,7 +85,7 @@ fn end_of(
     let plan = comparison.verify.plan;
     let (grid, first) = (plan.model.grid, plan.window.first_index);
     let mut ticks_max = TICKS_PER_CHUNK;
-    // Backwards from now, as the newest one is what is looked for.
+    // Backwards from now, because the newest sample is wanted.
     while end > first {
         let tick_count = ticks_max.min(end - first);
         match comparison.read(k, TimeRange::of_ticks(grid, end - tick_count, tick_count)) {

@@ -1,13 +1,13 @@
 //! The two axes of a chart: round values, and round times of the day.
 //!
-//! Pure. Where a series may be off by no bit, a chart may be off by half a dot.
+//! Pure. Values are exact to the bit elsewhere; here half a dot is exact enough.
 
 use crate::report::utc_time;
 use crate::series::TimestampMs;
 
 /// A larger value is drawn at this one, and values that are all smaller than its inverse at 0.
 const VALUE_MAX: f64 = 1e300;
-/// A spread of less than this part of the values is drawn as none: its labels would be alike.
+/// A spread below this fraction of the values is drawn as none: its labels would be equal.
 const SPREAD_MIN: f64 = 1e-12;
 
 const SECOND_MS: i64 = 1000;

@@ -89,7 +89,7 @@ impl<'a> Canvas<'a> {
         values: &ValueAxis,
         times: TimeAxis,
     ) {
-        // Of each column of dots the samples, and whether a tick is in a gap.
+        // For each column of dots: its samples, and whether a tick is in a gap.
         let mut columns = vec![(Extent::EMPTY, false); self.width];
         for Tick { timestamp, value, .. } in ticks {
             let (extent, has_gap) = &mut columns[times.position(timestamp, self.width)];
@@ -113,7 +113,7 @@ impl<'a> Canvas<'a> {
 
     fn shade(&mut self, x: usize, dots: RangeInclusive<usize>) {
         for y in dots {
-            // Of braille every other dot, so that the line is seen in front of them.
+            // With braille only every other dot, so that the line stands out.
             let at = &mut self.dots[y * self.width + x];
             if *at == Dot::Blank && (self.glyphs.dots[1] == 1 || (x + y).is_multiple_of(2)) {
                 *at = Dot::Shade;

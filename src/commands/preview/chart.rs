@@ -189,7 +189,7 @@ min 21.40, mean 21.40, max 21.40, count
    11:00            11:01          11:02
 min 0, mean 0, max 0, count 3";
         check(&[0.0, 0.0, 0.0], PLAIN, expected);
-        // What differs by less than labels can tell is drawn as none.
+        // A spread too small for different labels is drawn as a flat line.
         assert!(lines(&[1e15, 1e15 + 1.0], 60_000, PLAIN)[3].contains("+****"));
         assert!(lines(&[5e-324, 1e-310], 60_000, PLAIN)[2].contains("0+****"));
     }

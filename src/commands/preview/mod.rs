@@ -49,7 +49,7 @@ pub enum PreviewForm {
     Chart {
         /// Its width; by default that of the terminal.
         columns: Option<usize>,
-        /// Plain ASCII, whatever the terminal can show.
+        /// Plain ASCII, also when the terminal can show more.
         is_ascii: bool,
     },
     /// Lines of `timestamp,value`.

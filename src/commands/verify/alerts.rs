@@ -135,7 +135,7 @@ impl Judging<'_> {
         let mut reader = Reader::new(clock, verify.report, self.source);
         let range = self.range(plan);
         let mut verdict = self.read(verify, &mut reader, range.clone())?;
-        // What came last may not show yet.
+        // The newest samples may not show yet.
         let shows_within = reader.shows_within();
         let since_ms = u64::try_from(clock.now().0 - range.end.0).unwrap_or(0);
         let left = shows_within.saturating_sub(Duration::from_millis(since_ms));
@@ -219,7 +219,7 @@ impl Judging<'_> {
             }
             judge.advance(end);
             start = end;
-            // After a time in which everything fired.
+            // Longer again, after a time with many firing alerts.
             let sample_count: usize = found.iter().flat_map(AllSeries::values).map(Vec::len).sum();
             if sample_count < FEW_SAMPLES {
                 chunk_ms = (chunk_ms * 2).min(CHUNK_MS);

@@ -1,6 +1,6 @@
 //! The reading of a window, and its comparison with the series, chunk by chunk.
 //!
-//! Only reads. Memory is flat in the length of the window, whatever it holds.
+//! Only reads. Memory is flat in the length of the window and in what is stored in it.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl<'a> Comparison<'a> {
             for (k, iter) in iters.iter().enumerate() {
                 let expected = iter.clone().take(tick_count);
                 match self.series(k, range, expected, |finding| note(&mut notes, k, finding)) {
-                    // The series has more samples in between than ours.
+                    // The receiver has more samples than the grid has ticks.
                     Err(ReadError::TooLarge) if count > 1 => {
                         self.ticks_max = count / 2;
                         continue 'shorter;

@@ -1,6 +1,6 @@
 //! The comparison of samples that should be there with those that are.
 //!
-//! Pure: no clock, no socket, and no memory but for the first findings of each kind.
+//! Pure: no clock and no socket; findings are handed on, not kept.
 
 use crate::read_back::victoriametrics::Tolerance;
 use crate::remote_write::STALE_NAN_BITS;

@@ -265,7 +265,7 @@ impl<'a> Judge<'a> {
         let window_end = self.plan.times().end;
         for n in 0..self.occurrences.len() {
             let incident = self.plan.incidents[n].incident;
-            // Nobody is to wait for what comes after the window.
+            // An incident counts up to the end of the window.
             let is_over = |next: &Occurrence| {
                 next.times.end.min(window_end).0.saturating_add(resolves_within_ms) <= time.0
             };
@@ -316,7 +316,7 @@ impl<'a> Judge<'a> {
                 Some((alert, Some(ms))) if is_late(Some(ms)) => (Fate::Late(ms), alert),
                 Some((alert, delay_ms)) => (Fate::Detected(delay_ms), alert),
             };
-            // rate() passes over a reset, so a good rule may, too.
+            // rate() corrects for a reset, so a good rule need not fire.
             if kind == Kind::Reset && !matches!(fate, Fate::Detected(_)) {
                 continue;
             }

@@ -103,7 +103,7 @@ impl Verify<'_> {
     /// both.
     fn judged(self, checked: Exit) -> Exit {
         match (self.judging, checked) {
-            // What cannot be read, or was to stop, is not read again.
+            // After a failed read or a signal nothing is read again.
             (_, Exit::Interrupted | Exit::Refused | Exit::Unreachable) | (None, _) => checked,
             (Some(judging), _) => graver(checked, judging.judge(self)),
         }
