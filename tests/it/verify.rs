@@ -122,6 +122,8 @@ fn a_victoriametrics_keeps_fewer_digits_next_to_large_values() {
     series.push(0, 40);
     for (first, end) in [(10, 20), (20, 30)] {
         series.run("verify", first, end).assert_code(0);
+        let resumed = series.clone().and(&["--resume"]).run("", first, end);
+        resumed.assert_code(0).assert_says("nothing was left to push");
     }
     let other = series.and(&["--seed", "7"]).run("verify", 10, 20);
     other.assert_code(5).assert_says("10 planned = 1 matching + 0 missing + 9 different;");

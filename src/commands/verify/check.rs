@@ -24,6 +24,7 @@ pub(crate) struct Comparison<'a> {
     /// What was read last.
     pub(crate) samples: Vec<Sample>,
     ticks_max: u64,
+    knows_neighbors: bool,
 }
 
 impl<'a> Comparison<'a> {
@@ -31,7 +32,7 @@ impl<'a> Comparison<'a> {
     pub(crate) fn new(verify: Verify<'a>, ticks_max: u64) -> Self {
         let reader = Reader::new(verify.clock, verify.report, verify.source);
         let ticks_max = ticks_max.min(TICKS_PER_CHUNK);
-        Self { verify, reader, samples: Vec::new(), ticks_max }
+        Self { verify, reader, samples: Vec::new(), ticks_max, knows_neighbors: false }
     }
 
     /// Compares as many of `ticks` as fit one answer, series by series; returns their number, and
@@ -113,8 +114,16 @@ impl<'a> Comparison<'a> {
         self.reader.read(&self.verify.plan.label_sets[k], range, &mut self.samples)
     }
 
-    /// Reads what may share a block with samples of the window, for how far these may be off.
-    fn read_neighbors(&mut self) -> Result<(), ReadError> {
+    /// Reads, once, what a VictoriaMetrics may have in one block with samples of the window, which
+    /// tells how far these may be off; returns whether it did.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn learns_from_neighbors(&mut self) -> Result<bool, ReadError> {
+        if self.knows_neighbors || self.reader.tolerance().is_none() {
+            return Ok(false);
+        }
+        self.knows_neighbors = true;
         let Plan { model, label_sets, .. } = self.verify.plan;
         let Range { start, end } = self.verify.plan.times();
         let length_ms = (BLOCK_SAMPLES_MAX * model.grid.step_ms).cast_signed();
@@ -126,10 +135,10 @@ impl<'a> Comparison<'a> {
         for (k, range) in (0..label_sets.len()).flat_map(|k| [(k, before), (k, after)]) {
             match self.read(k, range) {
                 Ok(()) | Err(ReadError::TooLarge) => {}
-                error => return error,
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -142,12 +151,12 @@ pub(crate) fn compare_window(
     shown_within: Duration,
 ) -> Result<Findings, ReadError> {
     let mut comparison = Comparison::new(verify, TICKS_PER_CHUNK);
-    let findings = compare_all(&mut comparison, shown_within)?;
-    if findings.different == 0 || !findings.is_lossy {
-        return Ok(findings);
+    loop {
+        let findings = compare_all(&mut comparison, shown_within)?;
+        if findings.different == 0 || !comparison.learns_from_neighbors()? {
+            return Ok(findings);
+        }
     }
-    comparison.read_neighbors()?;
-    compare_all(&mut comparison, shown_within)
 }
 
 fn compare_all(
