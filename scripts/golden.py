@@ -20,18 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / "target" / "golden-venv"
 GOLDEN = ROOT / "tests" / "golden"
-PACKAGES = [
-    "mockseries==0.3.1",
-    "numpy==1.26.3",
-    "scipy==1.11.4",
-    "mpmath==1.4.1",
-    "protobuf==6.33.6",
-    "opentelemetry-exporter-prometheus-remote-write==0.66b1",
-]
+PACKAGES = ["mockseries==0.3.1", "numpy==1.26.3", "scipy==1.11.4", "mpmath==1.4.1"]
+PACKAGES += ["protobuf==6.33.6", "opentelemetry-exporter-prometheus-remote-write==0.66b1"]
 PYTHONS = [(3, 10), (3, 11), (3, 12)]  # what both mockseries and the exporter run on
 
-POINT_COUNT = 2000
-LN_COUNT = 3000
+POINT_COUNT, LN_COUNT = 2000, 3000
 STALE_NAN = 0x7FF0000000000002
 LIVE_MS = 1765969200000  # 2025-12-17T11:00:00Z
 
@@ -43,7 +36,16 @@ DEFAULTS = dict(
     unit_us=3_420_000_000, knots=KNOTS, week=None, utc_offset_min=0, mean=0.0, std=3.0, seed=42,
 )
 UNEVEN = {95: -2.5, 250: 40.0, 251: 40.0, 700: 39.0, 1020: -1e-3, 1439: 0.25}
+STEEP = {0: 0.0, 1: 1e9}
 EVERY_7_MINUTES = {m: round(50 * ((m * m) % 997) / 997 - 20, 3) for m in range(0, 1440, 7)}
+# Minutes since Monday's midnight.
+WEEKEND = {0: 0.0, 5 * 1440: -6.0, 6 * 1440 + 720: -8.0}
+UNEVEN_WEEK = {3: 2.0, 611: -2.5, 612: -2.5, 4321: 40.0, 5000: 39.0, 8888: -1e-3, 10_079: 0.25}
+EVERY_97_MINUTES = {m: round(9 * ((m * m) % 991) / 991 - 4, 3) for m in range(5, 10_080, 97)}
+NO_DAY = dict(knots=None, week=WEEKEND)
+EAST = dict(utc_offset_min=330, origin="2025-01-15T17:59:59.999", step_ms=59_999, seed=8)
+WEST = dict(utc_offset_min=-570, knots=UNEVEN, step_ms=900_000, seed=2**31)
+LONG_AGO = NO_DAY | dict(week=UNEVEN_WEEK, utc_offset_min=-1, step_ms=86_399_999)
 
 SERIES = {
     "default": {},
@@ -56,24 +58,15 @@ SERIES = {
     "loud": dict(std=1e6, mean=-3.3, seed=123_456_789, step_ms=300_000),
     "no_noise": dict(std=0.0, mean=0.3, origin="2025-06-30T22:59:58.007", step_ms=61_001),
     "uneven_knots": dict(knots=UNEVEN, step_ms=97_003, seed=3),
-    "steep": dict(knots={0: 0.0, 1: 1e9}, origin="2025-12-31T23:59:55", step_ms=37, std=0.0),
+    "steep": dict(knots=STEEP, origin="2025-12-31T23:59:55", step_ms=37, std=0.0),
     "many_knots": dict(knots=EVERY_7_MINUTES, std=0.5, step_ms=47_000, seed=99),
     "one_knot": dict(knots={615: 7.25}, origin="2024-12-31T23:30:00", seed=5),
     "two_knots": dict(knots={600: 7.25, 1100: -3.1}, step_ms=300_000, seed=6),
-    "east": dict(utc_offset_min=330, origin="2025-01-15T17:59:59.999", step_ms=59_999, seed=8),
-    "west": dict(utc_offset_min=-570, knots=UNEVEN, step_ms=900_000, seed=2_147_483_648),
+    "east": EAST,
+    "west": WEST,
     "no_season": dict(knots=None, coefficient=0.0, flat_base=0.0, std=1.0, seed=11),
     "before_1970": dict(origin="1969-12-31T12:00:00.250", step_ms=43_210, seed=70),
-}
-
-# Minutes since Monday's midnight.
-WEEKEND = {0: 0.0, 5 * 1440: -6.0, 6 * 1440 + 720: -8.0}
-UNEVEN_WEEK = {3: 2.0, 611: -2.5, 612: -2.5, 4321: 40.0, 5000: 39.0, 8888: -1e-3, 10_079: 0.25}
-EVERY_97_MINUTES = {m: round(9 * ((m * m) % 991) / 991 - 4, 3) for m in range(5, 10_080, 97)}
-NO_DAY = dict(knots=None, week=WEEKEND)
-
-# The curve of the week, alone and together with that of the day.
-SERIES |= {
+    # The curve of the week, alone and together with that of the day.
     "week": dict(week=WEEKEND, step_ms=900_000),
     "week_by_minutes": dict(week=WEEKEND, origin="2025-12-13T11:00:00"),
     "week_from_20000": dict(week=WEEKEND, first_index=20_000, step_ms=300_000, seed=9),
@@ -84,26 +77,15 @@ SERIES |= {
     "week_uneven": dict(week=UNEVEN_WEEK, knots=UNEVEN, step_ms=597_003, seed=3),
     "week_many_knots": dict(week=EVERY_97_MINUTES, std=0.5, step_ms=310_001, seed=99),
     "week_many_knots_alone": NO_DAY | dict(week=EVERY_97_MINUTES, std=0.0, step_ms=47_000),
-    "week_steep": NO_DAY | dict(
-        week={0: 0.0, 1: 1e9}, origin="2025-12-28T23:59:55", step_ms=37, std=0.0
-    ),
+    "week_steep": NO_DAY | dict(week=STEEP, origin="2025-12-28T23:59:55", step_ms=37, std=0.0),
     "week_one_knot": NO_DAY | dict(week={615: 7.25}, origin="2024-12-31T23:30:00", seed=5),
     "week_two_knots": dict(week={600: 7.25, 7100: -3.1}, step_ms=1_800_000, seed=6),
-    "week_east": dict(
-        week=WEEKEND, utc_offset_min=330, origin="2025-01-15T17:59:59.999", step_ms=359_999, seed=8
-    ),
-    "week_west": dict(
-        week=UNEVEN_WEEK, knots=UNEVEN, utc_offset_min=-570, step_ms=900_000, seed=2**31
-    ),
+    "week_east": EAST | dict(week=WEEKEND, step_ms=359_999),
+    "week_west": WEST | dict(week=UNEVEN_WEEK),
     "week_east_alone": NO_DAY | dict(week=UNEVEN_WEEK, utc_offset_min=840, step_ms=333_333),
     "week_before_1970": dict(week=WEEKEND, origin="1969-12-25T12:00:00.250", step_ms=443_210),
-    "week_long_before_1970": NO_DAY | dict(
-        week=UNEVEN_WEEK, utc_offset_min=-1, origin="1902-07-09T03:04:05", step_ms=86_399_999
-    ),
+    "week_long_before_1970": LONG_AGO | dict(origin="1902-07-09T03:04:05"),
 }
-
-
-# ---- the virtual environment
 
 
 def find_python():
@@ -111,8 +93,7 @@ def find_python():
     if sys.version_info[:2] in PYTHONS:
         return sys.executable
     for major, minor in reversed(PYTHONS):
-        found = shutil.which(f"python{major}.{minor}")
-        if found:
+        if found := shutil.which(f"python{major}.{minor}"):
             return found
     sys.exit("golden.py: needs Python 3.10, 3.11 or 3.12 on the PATH")
 
@@ -135,82 +116,56 @@ def ensure_venv(folder, packages):
     return make_venv(folder, packages)
 
 
-# ---- series, from mockseries
-
-
 def bits(value):
     """Returns the IEEE 754 bits of a float as 16 hex digits."""
     return struct.pack(">d", value).hex()
 
 
-def mockseries_values(p):
-    """Returns all values from index 0 to the end of the window, as the real package gives them."""
+def mockseries_values(p, count):
+    """Returns the first `count` values, as the real package gives them."""
     from mockseries.noise import GaussianNoise
     from mockseries.seasonality import DailySeasonality, WeeklySeasonality
     from mockseries.trend import LinearTrend
     from mockseries.utils import datetime_range
 
-    signal = LinearTrend(
-        coefficient=p["coefficient"],
-        time_unit=timedelta(microseconds=p["unit_us"]),
-        flat_base=p["flat_base"],
-    )
+    unit = timedelta(microseconds=p["unit_us"])
+    signal = LinearTrend(coefficient=p["coefficient"], time_unit=unit, flat_base=p["flat_base"])
     offset = timedelta(minutes=p["utc_offset_min"])
     for curve, knots in [(DailySeasonality, p["knots"]), (WeeklySeasonality, p["week"])]:
         if knots is not None:
             knots = {timedelta(minutes=minute): value for minute, value in knots.items()}
             signal = signal + curve(knots, utc_offset=offset)
     signal = signal + GaussianNoise(mean=p["mean"], std=p["std"], random_seed=p["seed"])
-    points = datetime_range(
-        granularity=timedelta(milliseconds=p["step_ms"]),
-        start_time=datetime.fromisoformat(p["origin"]),
-        num_points=p["first_index"] + POINT_COUNT,
-    )
-    return [float(value) for value in signal.generate(points)]
+    start, step = datetime.fromisoformat(p["origin"]), timedelta(milliseconds=p["step_ms"])
+    points = datetime_range(granularity=step, start_time=start, num_points=count)
+    return signal.generate(points)
 
 
 def write_series(name, p):
-    origin = datetime.fromisoformat(p["origin"]) - datetime(1970, 1, 1)
+    since_1970 = datetime.fromisoformat(p["origin"]) - datetime(1970, 1, 1)
     knots = lambda key: ",".join(f"{m}={v!r}" for m, v in p[key].items()) if p[key] else "none"
-    header = dict(
-        origin_ms=origin // timedelta(milliseconds=1),
-        step_ms=p["step_ms"],
-        first_index=p["first_index"],
-        flat_base=repr(p["flat_base"]),
-        coefficient=repr(p["coefficient"]),
-        unit_us=p["unit_us"],
-        knots=knots("knots"),
-        weekly_knots=knots("week"),
-        utc_offset_ms=p["utc_offset_min"] * 60_000,
-        noise_mean=repr(p["mean"]),
-        noise_std=repr(p["std"]),
-        seed=p["seed"],
-    )
-    lines = [f"{key} {value}" for key, value in header.items()] + ["values"]
-    lines += [bits(value) for value in mockseries_values(p)[p["first_index"] :]]
+    lines = [f"origin_ms {since_1970 // timedelta(milliseconds=1)}"]
+    keys = ("step_ms", "first_index", "flat_base", "coefficient", "unit_us")
+    lines += [f"{key} {p[key]}" for key in keys]
+    lines += [f"knots {knots('knots')}", f"weekly_knots {knots('week')}"]
+    lines += [f"utc_offset_ms {p['utc_offset_min'] * 60_000}", f"noise_mean {p['mean']}"]
+    lines += [f"noise_std {p['std']}", f"seed {p['seed']}", "values"]
+    values = mockseries_values(p, p["first_index"] + POINT_COUNT)
+    lines += [bits(value) for value in values[p["first_index"] :]]
     write(f"series/{name}.txt", lines)
-
-
-# ---- the natural logarithm, from mpmath
 
 
 def ln_arguments():
     """Yields arguments where a logarithm goes wrong, then squared radii as the noise has them."""
     rng = random.Random(20251217)
     for exponent in list(range(1, 53)) + [104]:
-        yield 1.0 - 2.0**-exponent
-        yield 2.0**-exponent
-        yield 1.0 + 2.0**-exponent
-    for eighth in range(5, 12):
-        for edge in (eighth / 8, eighth / 8 - 1 / 16):
-            for ulps in (-2, -1, 0, 1, 2):
-                yield edge + ulps * 2.0**-52
-                yield (edge + ulps * 2.0**-52) / 8
+        yield from (1.0 - 2.0**-exponent, 2.0**-exponent, 1.0 + 2.0**-exponent)
+    edges = [edge for eighth in range(5, 12) for edge in (eighth / 8, eighth / 8 - 1 / 16)]
+    for x in (edge + ulps * 2.0**-52 for edge in edges for ulps in (-2, -1, 0, 1, 2)):
+        yield from (x, x / 8)
     yield from (2.0**-1022, 1.7976931348623157e308, 2.718281828459045, 10.0)
-    for _ in range(600):
-        yield 1.0 + rng.uniform(-1, 1) * 2.0 ** -rng.randrange(1, 50)
-    for _ in range(300):
-        yield rng.uniform(1, 2) * 2.0 ** rng.randrange(-110, 60)
+    yield from (1.0 + rng.uniform(-1, 1) * 2.0 ** -rng.randrange(1, 50) for _ in range(600))
+    yield from (rng.uniform(1, 2) * 2.0 ** rng.randrange(-110, 60) for _ in range(300))
     while True:
         r2 = rng.uniform(-1, 1) ** 2 + rng.uniform(-1, 1) ** 2
         if 0 < r2 < 1:
@@ -224,24 +179,22 @@ def write_ln():
     lines = []
     for _, x in zip(range(LN_COUNT), ln_arguments()):
         exact = log(mpf(x))
-        high = float(exact)
-        lines.append(f"{bits(x)} {bits(high)} {bits(float(exact - mpf(high)))}")
+        lines.append(f"{bits(x)} {bits(float(exact))} {bits(float(exact - mpf(float(exact))))}")
     write("ln.txt", lines)
 
-
-# ---- remote write messages, from the official protobuf runtime
 
 HELP = "Live metric data"
 COUNTER, GAUGE = 1, 2
 
 
 def series(labels, samples, help_text=HELP, starts=None):
-    """One series of a case: label pairs in wire order, (f64 bits, ms) samples; help None = none.
+    """One series of a case: samples of (f64 or its bits, ms); help None = no metadata.
 
     A counter has the start timestamp of each sample.
     """
     to_bits = lambda value: value if isinstance(value, int) else int(bits(value), 16)
     return dict(
+        name=labels["__name__"],
         labels=sorted(labels.items()),
         samples=[(to_bits(value), ms) for value, ms in samples],
         help=help_text,
@@ -250,9 +203,16 @@ def series(labels, samples, help_text=HELP, starts=None):
     )
 
 
+def fleet(labels, **options):
+    by_uuid = [(labels | {"uuid": f"device-{k:03}"}, k / 7) for k in range(1, 41)]
+    return [series(labels, [(value, LIVE_MS)], **options) for labels, value in by_uuid]
+
+
 CPU = {"__name__": "cpu", "uuid": "device-456", "tenant_uuid": "abc123", "cpu": "lina_cp_avg"}
 UNICODE = {"__name__": "temp:c", "city": "Zürich", "emoji": "🚀 up", "quote": 'a"b\\c,d=e {x}'}
 TOTAL = CPU | {"__name__": "requests_total"}
+RESET_SAMPLES = [(i % 3 * 1.5, LIVE_MS + i * 60_000) for i in range(9)]
+RESET_STARTS = [LIVE_MS + i // 3 * 180_000 for i in range(9)]
 MESSAGES = {
     "plain": [series(CPU, [(12.45, LIVE_MS)])],
     "name_only": [series({"__name__": "up"}, [(1.0, LIVE_MS)])],
@@ -268,28 +228,15 @@ MESSAGES = {
     "timestamp_negative": [series(CPU, [(12.45, -1), (0.5, -(2**63))])],
     "all_zero": [series(CPU, [(0.0, 0)])],
     "many_samples": [series(CPU, [(i * 0.3 - 7, LIVE_MS + i * 60_000) for i in range(20)])],
-    "many_series": [
-        series(CPU | {"uuid": f"device-{k:03}"}, [(k / 7, LIVE_MS)]) for k in range(1, 41)
-    ],
+    "many_series": fleet(CPU),
     "two_metrics": [series(CPU, [(1.5, LIVE_MS)]), series(UNICODE, [(2.5, LIVE_MS)], "Other")],
     "unicode": [series(UNICODE, [(21.5, LIVE_MS)], "Température ≥ 0 °C, “quoted”")],
     "empty_help": [series(CPU, [(12.45, LIVE_MS)], "")],
     "long_help": [series(CPU, [(12.45, LIVE_MS)], "0123456789 ünïcode " * 60 + "end")],
     "long_value": [series(CPU | {"uuid": "x" * 3000}, [(12.45, LIVE_MS)])],
-    "counter": [
-        series(TOTAL, [(i * 0.7, LIVE_MS + i) for i in range(3)], starts=[LIVE_MS] * 3)
-    ],
-    "counter_reset": [
-        series(
-            TOTAL,
-            [(i % 3 * 1.5, LIVE_MS + i * 60_000) for i in range(9)],
-            starts=[LIVE_MS + i // 3 * 180_000 for i in range(9)],
-        )
-    ],
-    "counters": [
-        series(TOTAL | {"uuid": f"device-{k:03}"}, [(k / 7, LIVE_MS)], starts=[LIVE_MS - 1])
-        for k in range(1, 41)
-    ],
+    "counter": [series(TOTAL, [(i * 0.7, LIVE_MS + i) for i in range(3)], starts=[LIVE_MS] * 3)],
+    "counter_reset": [series(TOTAL, RESET_SAMPLES, starts=RESET_STARTS)],
+    "counters": fleet(TOTAL, starts=[LIVE_MS - 1]),
     "counter_before_1970": [series(TOTAL, [(0.0, -5), (2.5, 0)], starts=[-5, -5])],
     "counter_stale": [series(TOTAL, [(STALE_NAN, LIVE_MS + 1)], starts=[LIVE_MS])],
     "no_samples": [series(CPU, [])],
@@ -316,9 +263,18 @@ def encode_v1(case):
         for value_bits, ms in one["samples"]:
             set_value(written.samples.add(timestamp=ms), value_bits)
         if one["help"] is not None:
-            name = dict(one["labels"])["__name__"]
-            request.metadata.add(type=one["type"], metric_family_name=name, help=one["help"])
+            kind, name = one["type"], one["name"]
+            request.metadata.add(type=kind, metric_family_name=name, help=one["help"])
     return request.SerializeToString(deterministic=True), []
+
+
+V2_FIELDS = {
+    "Request": "repeated string symbols 4; repeated TimeSeries timeseries 5",
+    "TimeSeries": "repeated uint32 labels_refs 1; repeated Sample samples 2; Metadata metadata 5",
+    "Sample": "double value 1; int64 timestamp 2; int64 start_timestamp 3",
+    # The type is an enum, which is the same varint on the wire.
+    "Metadata": "int32 type 1; uint32 help_ref 3; uint32 unit_ref 4",
+}
 
 
 def v2_request_class():
@@ -331,33 +287,16 @@ def v2_request_class():
     field = descriptor_pb2.FieldDescriptorProto
     package = "io.prometheus.write.v2"
     file = descriptor_pb2.FileDescriptorProto(name="v2.proto", package=package, syntax="proto3")
-    messages = {
-        "Request": [("symbols", 4, field.TYPE_STRING, True), ("timeseries", 5, "TimeSeries", True)],
-        "TimeSeries": [
-            ("labels_refs", 1, field.TYPE_UINT32, True),
-            ("samples", 2, "Sample", True),
-            ("metadata", 5, "Metadata", False),
-        ],
-        "Sample": [
-            ("value", 1, field.TYPE_DOUBLE, False),
-            ("timestamp", 2, field.TYPE_INT64, False),
-            ("start_timestamp", 3, field.TYPE_INT64, False),
-        ],
-        "Metadata": [  # the type is an enum, which is the same varint on the wire
-            ("type", 1, field.TYPE_INT32, False),
-            ("help_ref", 3, field.TYPE_UINT32, False),
-            ("unit_ref", 4, field.TYPE_UINT32, False),
-        ],
-    }
-    for message_name, fields in messages.items():
+    for message_name, fields in V2_FIELDS.items():
         message = file.message_type.add(name=message_name)
-        for name, number, kind, repeated in fields:
-            label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
-            added = message.field.add(name=name, number=number, label=label)
-            if isinstance(kind, str):
+        for text in fields.split("; "):
+            kind, name, number = text.removeprefix("repeated ").split()
+            label = field.LABEL_REPEATED if text.startswith("repeated") else field.LABEL_OPTIONAL
+            added = message.field.add(name=name, number=int(number), label=label)
+            if kind in V2_FIELDS:
                 added.type, added.type_name = field.TYPE_MESSAGE, f".{package}.{kind}"
             else:
-                added.type = kind
+                added.type = field.Type.Value(f"TYPE_{kind.upper()}")
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.Request"))
@@ -381,9 +320,8 @@ def encode_v2(case):
 
 def once_a_family(case):
     """Leaves the metadata in the first series of each metric: 1.0 has one entry a family."""
-    names = [dict(one["labels"])["__name__"] for one in case]
-    is_first = lambda k: names.index(names[k]) == k
-    return [one if is_first(k) else one | {"help": None} for k, one in enumerate(case)]
+    first = {one["name"]: one for one in reversed(case)}
+    return [one if one is first[one["name"]] else one | {"help": None} for one in case]
 
 
 def write_messages(file_name, encode, form=lambda case: case):
@@ -393,13 +331,12 @@ def write_messages(file_name, encode, form=lambda case: case):
         encoded, symbols = encode(case)
         lines.append(f"case {name}")
         for one in case:
-            lines.append("series")
-            lines += [f"label {key} {value}" for key, value in one["labels"]]
+            lines += ["series"] + [f"label {key} {value}" for key, value in one["labels"]]
             if one["help"] is not None:
-                name = dict(one["labels"])["__name__"]
-                lines.append(f"metadata {one['type']} {name} {one['help']}")
+                lines.append(f"metadata {one['type']} {one['name']} {one['help']}")
             for (value_bits, ms), start in zip(one["samples"], one["starts"]):
-                lines.append(f"sample {value_bits:016x} {ms}{'' if start is None else f' {start}'}")
+                counted_from = "" if start is None else f" {start}"
+                lines.append(f"sample {value_bits:016x} {ms}{counted_from}")
         lines += [f"symbol {text}" for text in symbols]
         lines += [f"bytes {encoded.hex()}", ""]
     write(file_name, lines[:-1])
