@@ -1,17 +1,17 @@
 #!/bin/sh
 # Shows that the static binary needs no other file: it runs with a folder as its root that has only
-# this file, and pushes to a real Prometheus on loopback. There is no /proc,
-# no /dev, no HOME and no zone file, an environment with nothing in it, a file system that cannot
-# be written and a user without rights. `bare` has the file alone, by IP and by https with a CA of
-# ours (ca.pem beside it); `hosts` also has etc/hosts, for a name.
+# this file, and pushes to a real Prometheus. There is no /proc, /dev, HOME or zone file, the
+# environment is empty, no file can be written, and the user has no rights. `bare` has the file,
+# and a CA of ours for https; `hosts` also has etc/hosts, for a name.
 #
-# Needs chroot: as root, else in a user namespace (unshare -r). What is not permitted or missing
-# is reported as skipped; with CI=true that is a failure. The last line is `N passed, M failed`; exit 1 when
+# Needs chroot: as root, else in a user namespace (unshare -r). What is not permitted or missing is
+# reported as skipped; with CI=true that is a failure. Ends with `N passed, M failed`; exit 1 when
 # anything failed.
+# shellcheck disable=SC2086 # lists of words, some of them empty
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-bin=$root/target/receivers/bin
+passed=0 failed=0
 
 say() { printf 'empty-root: %s\n' "$*"; }
 skip() {
@@ -19,21 +19,7 @@ skip() {
     [ "${CI:-}" != true ] || failed=$((failed + 1))
 }
 # Ends the script where nothing can be tested.
-give_up() {
-    skip "$*"
-    exit "$failed"
-}
-
-passed=0
-failed=0
-folder=
-pids=
-cleanup() {
-    trap '' INT TERM HUP
-    # shellcheck disable=SC2086 # a list of numbers
-    [ -z "$pids" ] || { kill -KILL $pids 2>/dev/null || true; wait 2>/dev/null || true; }
-    [ -z "$folder" ] || { chmod -R u+w "$folder" && rm -rf "$folder"; }
-}
+give_up() { skip "$*"; exit "$failed"; }
 
 PATH=$PATH:/usr/sbin:/sbin
 chroot=$(command -v chroot) || give_up 'no chroot here'
@@ -45,11 +31,8 @@ fi
 userspec=--userspec=65534:65534
 [ "$(awk 'NR == 1 { print $3 }' /proc/self/uid_map)" != 1 ] || userspec=
 
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
-folder=$(mktemp -d)
+# shellcheck source=scripts/prometheus.sh
+. "$root/scripts/prometheus.sh"
 mkdir "$folder/empty"
 "$chroot" "$folder/empty" /nothing 2>"$folder/log" && code=0 || code=$?
 [ "$code" = 127 ] || give_up "chroot is not permitted here: $(cat "$folder/log")"
@@ -64,45 +47,22 @@ binary=$(scripts/static.sh)
 
 # An authority, and a certificate for the receiver.
 name=receiver.test
+key='ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
 openssl_quietly() { openssl "$@" 2>"$folder/log" || { cat "$folder/log" >&2; exit 1; }; }
-openssl_quietly req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=empty root CA' \
+openssl_quietly req -x509 -newkey $key -days 2 -subj '/CN=empty root CA' \
     -addext basicConstraints=critical,CA:TRUE -keyout "$folder/ca.key" -out "$folder/ca.pem"
-openssl_quietly req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" \
-    -keyout "$folder/server.key" -out "$folder/server.csr"
+openssl_quietly req -newkey $key -subj "/CN=$name" -keyout "$folder/server.key" -out "$folder/csr"
 echo "subjectAltName=IP:127.0.0.1,DNS:$name" >"$folder/san"
-openssl_quietly x509 -req -in "$folder/server.csr" -days 2 -CA "$folder/ca.pem" -CAkey "$folder/ca.key" \
+openssl_quietly x509 -req -in "$folder/csr" -days 2 -CA "$folder/ca.pem" -CAkey "$folder/ca.key" \
     -CAcreateserial -extfile "$folder/san" -out "$folder/server.pem"
 
-# Waits until a process ($1) has written a line like $3 into a file ($2).
-wait_for() {
-    waited=0
-    until grep -q "$3" "$2"; do
-        waited=$((waited + 1))
-        if ! kill -0 "$1" 2>/dev/null || [ "$waited" -gt 1200 ]; then
-            tail -n 5 "$2" >&2
-            say "no '$3'; the last lines are above" >&2
-            exit 1
-        fi
-        sleep 0.1
-    done
-}
-# Starts a Prometheus that is called $1, with the flags $2...; its port in $port.
-start_prometheus() {
-    log=$folder/$1.log
-    data=$folder/$1
-    shift
-    "$bin/prometheus2" --config.file="$folder/prometheus.yml" --storage.tsdb.path="$data" \
-        --web.listen-address=127.0.0.1:0 --web.enable-remote-write-receiver "$@" >"$log" 2>&1 &
-    pids="$pids $!"
-    wait_for $! "$log" 'Server is ready to receive web requests'
-    port=$(sed -n 's/.*msg="Listening on".* address=127\.0\.0\.1:\([0-9]*\).*/\1/p' "$log")
-}
 echo 'global: {}' >"$folder/prometheus.yml"
-echo "tls_server_config: {cert_file: $folder/server.pem, key_file: $folder/server.key}" >"$folder/web.yml"
-start_prometheus plain
-plain_port=$port
-start_prometheus tls --web.config.file="$folder/web.yml"
-tls_port=$port
+echo "tls_server_config: {cert_file: $folder/server.pem, key_file: $folder/server.key}" \
+    >"$folder/web.yml"
+start_prometheus "$bin/prometheus2" plain
+plain=$address
+start_prometheus "$bin/prometheus2" tls --web.config.file="$folder/web.yml"
+tls=$address
 
 # The roots. No file in them can be written, by whomever.
 mkdir -p "$folder/bare" "$folder/hosts/etc"
@@ -116,100 +76,96 @@ listing >"$folder/before"
 # Whether a folder can be mounted read-only is up to the host; without, its modes remain.
 # shellcheck disable=SC2016 # for the shell inside
 read_only='mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
-if unshare -m sh -c "$read_only" "$folder/empty" sh -c "! touch $folder/empty/x" 2>"$folder/log"; then
-    mounted=yes
-else
+mounted=yes
+empty=$folder/empty
+unshare -m sh -c "$read_only" "$empty" sh -c "! touch $empty/x" 2>"$folder/log" || {
     mounted=
     skip "a read-only mount is not permitted here: $(tail -n 1 "$folder/log")"
-fi
+}
 
 # Runs the binary with $2... in the root $1; replaces this shell. `zone` is TZ, or nothing.
 zone=
 enter() {
     inside=$folder/$1
     shift
-    # shellcheck disable=SC2086 # one word, or none
     set -- env -i ${zone:+"TZ=$zone"} "$chroot" $userspec "$inside" /push-live-metrics "$@"
     [ -z "$mounted" ] || set -- unshare -m sh -c "$read_only" "$inside" "$@"
-    exec "$@" </dev/null
+    exec "$@" </dev/null >"$folder/stdout" 2>"$folder/stderr"
 }
-ok() { passed=$((passed + 1)); printf '  ok      %s\n' "$1"; }
-bad() {
+# Whether $3... succeeds, by the name $1; else $2 says what was seen.
+check() {
+    title=$1 seen=$2
+    shift 2
+    if "$@"; then
+        passed=$((passed + 1))
+        printf '  ok      %s\n' "$title"
+        return
+    fi
     failed=$((failed + 1))
-    printf '  FAILED  %s: %s\n' "$1" "$2"
+    printf '  FAILED  %s: %s\n' "$title" "$seen"
     tail -n 5 "$folder/stderr" | sed 's/^/          /'
 }
 # $1 what, $2 wanted exit code, $3 root, $4... arguments.
 expect() {
-    title=$1
-    wanted=$2
+    what=$1 wanted=$2
     shift 2
-    (enter "$@") >"$folder/stdout" 2>"$folder/stderr" && code=0 || code=$?
-    if [ "$code" = "$wanted" ]; then ok "$title"; else bad "$title" "exit $code, not $wanted"; return 1; fi
+    (enter "$@") && code=0 || code=$?
+    check "$what" "exit $code, not $wanted" [ "$code" = "$wanted" ]
 }
-# $1 what, $2 root, $3 metric, $4 scheme and authority, $5... flags: pushes five datapoints, and
-# reads them back by `verify`.
+# $1 what, $2 root, $3 scheme, host and port, $4... flags: pushes five datapoints of a metric of
+# its own, and reads them back by `verify`.
 push() {
-    what=$1
-    in=$2
-    metric=$3
-    receiver=$4
-    shift 4
-    set -- "--metric-name=$metric" --labels=root=empty "--start-epoch=$start" "--end-epoch=$((start + 5))" \
-        "--url=$receiver/api/v1/write" "$@"
-    expect "$what: pushed" 0 "$in" "$@" --interval=1s || return 0
-    expect "$what: verified" 0 "$in" verify "$@" --step-size=1s || true
+    pushed=$1 in=$2 url=$3/api/v1/write
+    shift 3
+    set -- "--metric-name=m$passed" --labels=root=empty "--start-epoch=$start" \
+        "--end-epoch=$((start + 5))" "--url=$url" "$@"
+    expect "$pushed: pushed" 0 "$in" "$@" --interval=1s
+    expect "$pushed: verified" 0 "$in" verify "$@" --step-size=1s
 }
 # $1 what, $2 text: whether the log that the last run left holds it, on one line.
-says() {
-    if grep -q -e "$2" "$folder/stderr"; then ok "$1"; else bad "$1" "no '$2' in its log"; fi
-}
-
-plain=http://127.0.0.1:$plain_port
-start=$(($(date +%s) - 20))
-say "$(wc -c <"$binary") bytes in an empty root, ${userspec:+"as user 65534, "}${mounted:+mounted read-only, }empty environment"
-
-minute=$(date -u '+%F %H:%M')
+says() { check "$1" "no '$2' in its log" grep -q -e "$2" "$folder/stderr"; }
 # Whether the last log is of this minute in UTC, or of the one when we began.
 says_utc() { says "$1" "^\[$minute\|^\[$(date -u '+%F %H:%M')"; }
-push 'by IP' bare by_ip "$plain"
+
+minute=$(date -u '+%F %H:%M')
+start=$(($(date +%s) - 20))
+series='--metric-name=m --labels=a=b'
+say "$(wc -c <"$binary") bytes in an empty root," \
+    "${userspec:+as user 65534, }${mounted:+mounted read-only, }empty environment"
+
+push 'by IP' bare "http://$plain"
 says_utc 'by IP: local time is UTC'
 zone=Asia/Tokyo
-push 'TZ without a zone file' bare by_zone "$plain"
+push 'TZ without a zone file' bare "http://$plain"
 says_utc 'TZ without a zone file: UTC'
 zone=
 
-push 'by https' bare by_https "https://127.0.0.1:$tls_port" --ca-file=/ca.pem
-expect 'by https, bundled roots: our CA is refused' 3 bare --metric-name=m --labels=a=b --duration=1 \
-    --url="https://127.0.0.1:$tls_port/api/v1/write" || true
+push 'by https' bare "https://$tls" --ca-file=/ca.pem
+expect 'by https, bundled roots: our CA is refused' 3 bare $series --duration=1 \
+    --url="https://$tls/api/v1/write"
 says 'by https, bundled roots: says why' 'certificate'
 
-push 'by name, etc/hosts' hosts by_hosts "http://$name:$plain_port"
-expect 'by name, no resolver: unreachable' 4 bare --metric-name=m --labels=a=b --duration=1s --interval=1s \
-    --flush-timeout=1s --timeout=1s --url="http://$name:$plain_port/api/v1/write" || true
+push 'by name, etc/hosts' hosts "http://$name:${plain#*:}"
+expect 'by name, no resolver: unreachable' 4 bare $series --duration=1s --interval=1s \
+    --flush-timeout=1s --timeout=1s --url="http://$name:${plain#*:}/api/v1/write"
 says 'by name, no resolver: says so' "$name"
 
-series='--metric-name=m --labels=a=b --since=1d'
-# shellcheck disable=SC2086 # words
-{
-    expect 'preview' 0 bare preview $series || true
-    expect 'backfill to stdout' 0 bare backfill $series --output=- || true
-    expect 'backfill into a file that cannot be' 2 bare backfill $series --output=/x.om || true
-}
-expect 'help' 0 bare --help || true
+expect 'preview' 0 bare preview $series --since=1d
+expect 'backfill to stdout' 0 bare backfill $series --since=1d --output=-
+expect 'backfill into a file that cannot be' 2 bare backfill $series --since=1d --output=/x.om
+expect 'help' 0 bare --help
 
 # A signal, with no /proc to look whether it is ignored.
-(enter bare --metric-name=m --labels=a=b --duration=10 --url="$plain/api/v1/write") >"$folder/stdout" 2>"$folder/stderr" &
-pid=$!
-pids="$pids $pid"
-wait_for "$pid" "$folder/stderr" Sleeping
-kill -TERM "$pid"
-wait "$pid" && code=0 || code=$?
-if [ "$code" = 130 ]; then ok 'SIGTERM: 130, after the summary'; else bad 'SIGTERM' "exit $code, not 130"; fi
+(enter bare $series --duration=10 --url="http://$plain/api/v1/write") &
+sender_pid=$!
+wait_for "$sender_pid" "$folder/stderr" Sleeping
+kill -TERM "$sender_pid"
+wait "$sender_pid" && code=0 || code=$?
+sender_pid=
+check 'SIGTERM: 130, after the summary' "exit $code" [ "$code" = 130 ]
 
-listing >"$folder/after"
-written=$(diff "$folder/before" "$folder/after" | head -n 3)
-if [ -z "$written" ]; then ok 'nothing was written'; else bad 'nothing was written' "$written"; fi
+written=$(listing | diff "$folder/before" - | head -n 3)
+check 'nothing was written' "$written" [ -z "$written" ]
 
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
