@@ -1,8 +1,7 @@
 #!/bin/sh
-# Makes dist/push-live-metrics-VERSION-ARCH-linux.tar.gz (`make dist`): the static binary, its
-# man page, completions for bash, zsh and fish, the documents, scripts/backfill-blocks.sh, the
-# licences of everything in it, and SHA256SUMS. The same sources and toolchain give the same bytes.
-# Exit 1 when the binary exceeds its budget.
+# Makes dist/push-live-metrics-VERSION-ARCH-linux.tar.gz (`make dist`): the static binary, its man
+# page, completions, documents, scripts/backfill-blocks.sh, licences and SHA256SUMS. The
+# same sources and toolchain give the same bytes. Exit 1 when the binary exceeds its budget.
 #
 # Usage: scripts/dist.sh [TARGET]   as in aarch64-unknown-linux-musl, for another architecture
 #                                   than this host's (by gcc-aarch64-linux-gnu)
@@ -10,6 +9,7 @@ set -eu
 
 cd "$(dirname "$0")/.."
 binary_bytes_max=2100000
+die() { echo "dist: $*" >&2; exit 1; }
 name=push-live-metrics
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 host_arch=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')
@@ -17,11 +17,11 @@ musl=${1:-"$host_arch-unknown-linux-musl"}
 arch=${musl%%-*}
 
 lacks=$(scripts/static.sh "--target=$musl" --lacks)
-[ -z "$lacks" ] || { echo "dist: $lacks" >&2; exit 1; }
+[ -z "$lacks" ] || die "$lacks"
 binary=$(scripts/static.sh "--target=$musl")
 bytes=$(wc -c <"$binary")
 echo "dist: static binary, $bytes bytes of $binary_bytes_max"
-[ "$bytes" -le "$binary_bytes_max" ] || { echo 'dist: the binary is over its budget' >&2; exit 1; }
+[ "$bytes" -le "$binary_bytes_max" ] || die 'the binary is over its budget'
 
 folder=dist/$name-$version-$arch-linux
 rm -rf "$folder" "$folder.tar.gz"
@@ -37,15 +37,13 @@ flags bash >"$folder/completions/$name.bash"
 flags zsh >"$folder/completions/_$name"
 flags fish >"$folder/completions/$name.fish"
 # Name, version, licence and, where the crate has them, the texts of what is linked in.
-cargo tree --locked -e normal --prefix none --target "$musl" --format '{p} {l}' | sed 's/ ([^)]*)//; s/ (\*)$//' |
-    sort -u | grep -v "^$name v" >"$folder/licences/CRATES"
+cargo tree --locked -e normal --prefix none --target "$musl" --format '{p} {l}' |
+    sed 's/ ([^)]*)//; s/ (\*)$//' | sort -u | grep -v "^$name v" >"$folder/licences/CRATES"
 cargo metadata --locked --format-version 1 --filter-platform "$musl" | tr ',' '\n' |
     sed -n 's/.*"manifest_path":"\(.*\)\/Cargo.toml".*/\1/p' >"$folder.sources"
 while read -r crate number _; do
-    source=$(grep "/$crate-${number#v}\$" "$folder.sources") || {
-        echo "dist: no sources of $crate $number to take its licence from" >&2
-        exit 1
-    }
+    source=$(grep "/$crate-${number#v}\$" "$folder.sources") ||
+        die "no sources of $crate $number to take its licence from"
     for file in "$source"/LICEN[CS]E* "$source"/COPYING* "$source"/UNLICENSE*; do
         [ ! -f "$file" ] || install -m 644 "$file" "$folder/licences/$crate-${file##*/}"
     done
