@@ -339,7 +339,7 @@ fn incidents_that_cannot_be_are_refused_by_every_verb() {
     };
     for (text, wrong) in [
         ("gap@1h", "has no length; write +LENGTH"),
-        ("gap@1h+10m,a=3", "is for a=3, which no series has"),
+        ("gap@1h+10m,a=3", "names a=3, which no series has"),
         ("gap@2001-01-01T00:00:00Z+10m", "is before the origin"),
         ("gap@10s+5s", "covers no datapoint; give a longer LENGTH"),
     ] {
