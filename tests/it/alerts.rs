@@ -328,7 +328,7 @@ fn verdicts_are_right_whoever_evaluates_the_rules() {
     let later = Limits { fires_within_ms: 14_000, resolves_within_ms: 14_000 };
     let victoriametrics = RealReceiver::victoriametrics().flag("-search.latencyOffset=0s");
     // The rules are evaluated, and make the head begin now, before the hour before is there.
-    let prometheus = |setup: RealSetup| setup.out_of_order_time_window("30m");
+    let prometheus = |setup: RealSetup| setup.out_of_order_time_window("2h");
     let cases = [
         (prometheus(RealReceiver::prometheus2()), 3, soon),
         (prometheus(RealReceiver::prometheus3()), 3, soon),
