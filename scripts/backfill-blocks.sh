@@ -20,13 +20,11 @@
 # holds the key, MIMIR_API_KEY_FILE. Its compactor must have block upload enabled.
 #
 # PROMTOOL, MIMIRTOOL  the tools (promtool and mimirtool on PATH; target/receivers/bin)
-# MAX_BLOCK_DURATION   longest block, as in 162h. promtool reads the file once for each block, so
-#                      that a year of minutes takes the better part of an hour in blocks of 2h. If
-#                      not set: 2h for a window up to 64 h, else the first of 6h, 18h, 54h, 162h
-#                      and 486h that gives at most 32 (it knows these); for Mimir 6h at most.
+# MAX_BLOCK_DURATION   longest block: 2h, 6h, 18h, 54h, 162h or 486h, for Mimir 6h at most; if not
+#                      set, the first that gives at most 32 blocks, as promtool reads the whole
+#                      file once for each
 #
-# Exit: 0 done; 1 a step failed, and of blocks that were being uploaded or moved in some are there;
-# 2 usage, or a file that is too young: nothing was done.
+# Exit: 0 done; 1 a step failed, some blocks may be stored; 2 usage, or too young: nothing done.
 set -eu
 
 say() { printf 'backfill-blocks: %s\n' "$*" >&2; }

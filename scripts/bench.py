@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from statistics import median, quantiles
 
 from golden import ensure_venv, make_venv
 
@@ -33,15 +33,13 @@ NOWHERE = "127.0.0.1:1"  # for a command that pushes nothing
 WRITE = "http://ADDRESS/api/v1/write"  # run() puts the address in
 URL = ["--url", WRITE]
 SERIES = ["--metric-name", "cpu", "--labels", "cpu=lina_cp_avg,tenant_uuid=abc123,uuid=device-456"]
-FLEET = ["--metric-name", "cpu"]
-FLEET += ["--labels", "cpu=lina_cp_avg,tenant_uuid=abc123,uuid=device-{1..10000}"]
+FLEET = [*SERIES[:3], "cpu=lina_cp_avg,tenant_uuid=abc123,uuid=device-{1..10000}"]
 TEXT = ["--output", "-"]
 PAST = 1_577_836_800  # 2020-01-01, from where 100 M seconds end in 2023
-LATE_COUNT, LATE_S = 500, 0.020
+LATE_COUNT, LATE_S, TENTH = 500, 0.020, 50
 PUSH_COUNT, LINE_COUNT, SAMPLE_COUNT, MILLION = 2000, 10_000_000, 20_000_000, 1_000_000
-BATCH_SIZE, SLICE = 2000, 200_000
+BATCH_SIZE, SLICE, READY_SECONDS = 2000, 200_000, 30
 BODY_BYTES = 130  # of a push of SERIES
-READY_SECONDS = 30
 
 FLOOR_CRATE = """\
 fn main() {
@@ -156,14 +154,13 @@ def past(count, *flags, start=PAST):
     return ["backfill", *SERIES, *window, *flags]
 
 
-def overdue():
-    start = int(time.time()) - PUSH_COUNT - 60
-    window = ["--start-epoch", start, "--interval", "1s", "--duration", f"{PUSH_COUNT}s"]
-    return ours(*SERIES, *window, *URL)
+def live(start, count, interval, *series):
+    window = ["--start-epoch", start, "--interval", f"{interval * 1e3:.0f}ms"]
+    return [*(series or SERIES), *window, "--duration", f"{count * interval:.0f}s", *URL]
 
 
-def fleet():
-    return [*FLEET, "--start-epoch", int(time.time()) // 60 * 60 - 60, "--duration", 1, *URL]
+overdue = lambda: ours(*live(int(time.time()) - PUSH_COUNT - 60, PUSH_COUNT, 1))
+fleet = lambda: live(int(time.time()) // 60 * 60 - 60, 1, 60, *FLEET)
 
 
 def floor_s(*words, **options):
@@ -177,7 +174,9 @@ def floor_s(*words, **options):
 cpu_s = lambda argv, count=None: into_sink(argv, count).cpu_s
 peak_mb = lambda argv, count=None: into_sink(argv, count, watch_memory=True).peak_mb
 push_cpu_ms = lambda argv: cpu_s(argv, PUSH_COUNT) * 1e3 / PUSH_COUNT
-p99 = lambda late_ms: statistics.quantiles(late_ms, n=100)[98]
+p99 = lambda late_ms: quantiles(late_ms, n=100)[98]
+# How much later the last tenth of a run is than the first one.
+drift = lambda late_ms: abs(median(late_ms[-TENTH:]) - median(late_ms[:TENTH]))
 
 
 def first_push_ms(argv):
@@ -188,17 +187,10 @@ def first_push_ms(argv):
 def lateness_ms(argv=None):
     """Returns how late each tick is; of another command than ours, against its first one."""
     start = int(time.time()) + 2
-    window = ["--start-epoch", start, "--interval", f"{LATE_S * 1e3:.0f}ms"]
-    window += ["--duration", f"{LATE_COUNT * LATE_S:.0f}s"]
-    arrivals_ns = into_sink(argv or ours(*SERIES, *window, *URL), LATE_COUNT).arrivals_ns
+    argv_or_ours = argv or ours(*live(start, LATE_COUNT, LATE_S))
+    arrivals_ns = into_sink(argv_or_ours, LATE_COUNT).arrivals_ns
     start_ns = arrivals_ns[0] if argv else start * 1e9
     return [(arrivals_ns[i] - start_ns) / 1e6 - i * LATE_S * 1e3 for i in range(LATE_COUNT)]
-
-
-def drift(late_ms):
-    """Returns how much later the end of a run is than its start."""
-    tenth = LATE_COUNT // 10
-    return abs(statistics.median(late_ms[-tenth:]) - statistics.median(late_ms[:tenth]))
 
 
 def cold_build_s(manifest):
@@ -270,24 +262,24 @@ class Row:
         return bool(self.error) or (self.budget is not None and self.measured() > self.budget)
 
     def measured(self):
-        value = statistics.median(self.values)
-        return value / statistics.median(self.floors) if self.floors else value
+        value = median(self.values)
+        return value / median(self.floors) if self.floors else value
 
     def cells(self):
         has_budget, show = self.budget is not None, RATIO if self.measure_floor else self.show
         cells = [self.what, f"≤ {show(self.budget)}" if has_budget else ""]
         if self.error:
             return cells + ["", "", "not measured", "MISSED"]
-        cells += [self.show(statistics.median(self.values)), "", ""]
+        cells += [self.show(median(self.values)), "", ""]
         if self.floors:
-            cells[3:] = self.show(statistics.median(self.floors)), RATIO(self.measured())
+            cells[3:] = self.show(median(self.floors)), RATIO(self.measured())
         return cells + ["MISSED" if self.is_missed() else "ok" if has_budget else ""]
 
 
 def rows():
     once = dict(runs_max=1)
     due = ours(*SERIES, "--duration", "1", *URL)
-    live = ours(*SERIES, "--duration", "2s", "--interval", "20ms", *URL)
+    short = ours(*SERIES, "--duration", "2s", "--interval", "20ms", *URL)
     text, push = past(LINE_COUNT, *TEXT), past(SAMPLE_COUNT, *URL)
     ours_built = lambda: cold_build_s(ROOT / "Cargo.toml")
     floor_built = lambda: cold_build_s(floor_crate())
@@ -308,7 +300,7 @@ def rows():
         Row("static binary", 2.1e6, BYTES, lambda: Path(OPTIONS.binary).stat().st_size, **once),
         Row("cold release build, 2 cores", 1.5, SECONDS, ours_built, floor_built, runs_max=2),
         Row("start to first accepted push, loopback", 3, MS, ours_first, bare_first),
-        Row("peak memory, live, one series", 2.5, MB, lambda: peak_mb(live)),
+        Row("peak memory, live, one series", 2.5, MB, lambda: peak_mb(short)),
         Row("CPU per pushed datapoint", 3, MS_FINE, ours_cpu, bare_cpu),
         Row("lateness of a tick, p99 of 500", 3, MS, lambda: p99(lateness_ms())),
         Row("drift over 500 ticks", 0.5, MS, lambda: drift(lateness_ms())),
@@ -327,11 +319,11 @@ def rows():
 
 def reference_rows():
     ensure_venv(VENV, PACKAGES)
-    files = lambda: (path for path in VENV.rglob("*") if path.is_file())
+    sizes = lambda: (path.lstat().st_size for path in VENV.rglob("*") if path.is_file())
     verb = lambda name, *words: theirs(name, WRITE, *words)
     late_ms = lambda: lateness_ms(verb("live", LATE_COUNT, LATE_S))
     table = [
-        ("Python environment", BYTES, lambda: sum(path.lstat().st_size for path in files()), 1),
+        ("Python environment", BYTES, lambda: sum(sizes()), 1),
         ("pip install", SECONDS, install_s, 1),
         ("start to first accepted push", MS, lambda: first_push_ms(verb("live", 1, 60))),
         ("peak memory, live", MB, lambda: peak_mb(verb("live", 100, 0.02))),
@@ -376,16 +368,12 @@ def main():
     sys.exit(1 if missed else 0)
 
 
-def parse_options():
+if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     for program in "binary", "sink", "floor":
         parser.add_argument(program, type=os.path.abspath)
     parser.add_argument("--reference", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose names have this")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    OPTIONS = parse_options()
+    OPTIONS = parser.parse_args()
     main()

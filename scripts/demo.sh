@@ -4,8 +4,8 @@
 #
 # Usage: scripts/demo.sh         (`make demo`) pushes 30 datapoints, one a second, asks Prometheus
 #                                for them, draws and verifies them; exit 0 only when it has all
-#        scripts/demo.sh alert   (`make demo-alert`) a minute with three incidents, and a verdict on
-#                                two alerts, one never fires; exit 0 only when both are right
+#        scripts/demo.sh alert   (`make demo-alert`) a minute with three incidents, and the verdict
+#                                on two alerts, one never fires; exit 0 only when both are right
 #
 # DEMO_SECONDS is another length, for alerts at least 15: what has no time to end is left out.
 # Any Prometheus from 2.40 on will do; scripts/receivers.sh brings one.
@@ -38,11 +38,8 @@ if [ ! -x "$prometheus" ] || [ -z "$promtool" ]; then
       put both on PATH (the binaries of the official release will do). Then again: make demo'
 fi
 
-cat >"$folder/prometheus.yml" <<'CONFIG'
-global: {evaluation_interval: 1s}
-rule_files: [rules.yml]
-CONFIG
-# The second one is the first with a slip: minutes for seconds.
+echo '{global: {evaluation_interval: 1s}, rule_files: [rules.yml]}' >"$folder/prometheus.yml"
+# The second alert is the first with a slip: minutes for seconds.
 cat >"$folder/rules.yml" <<'RULES'
 groups:
   - name: demo

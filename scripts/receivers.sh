@@ -6,17 +6,15 @@
 #        (no name: all; promtool2 and promtool3 come along where they lie beside their server)
 #
 # Where each comes from, the first that fits:
-#   1. PROMETHEUS2_BIN, PROMETHEUS3_BIN, VICTORIA_METRICS_BIN, VMALERT_BIN, NGINX_BIN  path of the
-#                       binary. When it is set nothing else is tried: a wrong path is an error.
-#   2. PATH             when the version fits
-#   3. a .deb file      for prometheus3: PROMETHEUS3_DEB, else the newest prometheus_3*.deb in
-#                       RECEIVERS_DIR (../shared/receivers)
-#   4. apt-get download for the others: Debian 12 has 2.42, 1.79 and an nginx. No root is needed
-#                       where the package lists are there (root brings them once if need be)
+#   1. PROMETHEUS2_BIN, PROMETHEUS3_BIN, VICTORIA_METRICS_BIN, VMALERT_BIN, NGINX_BIN: the path of
+#      the binary. When it is set nothing else is tried: a wrong path is an error.
+#   2. PATH, when the version fits
+#   3. for prometheus3 a package: PROMETHEUS3_DEB, else the newest prometheus_3*.deb in
+#      RECEIVERS_DIR (../shared/receivers); for the others apt-get download, which needs no
+#      root where the package lists are there (Debian 12 has 2.42 and 1.79)
 #
-# Packages are unpacked, never installed; a receiver is tried before it takes its place in one
-# rename. One line a receiver on stdout. A missing one is one loud line on stderr; that is exit 1
-# with CI=true, else 0.
+# Packages are unpacked, never installed; a receiver is tried before it takes its place. One line a
+# receiver on stdout; a missing one is a line on stderr, and exit 1 with CI=true, else 0.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

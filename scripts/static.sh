@@ -8,9 +8,9 @@
 #        --example NAME          an example in the place of the binary
 #        --no-default-features   without TLS, in a folder of its own
 #
-# Besides the release profile two things make it small: packed relative relocations (DT_RELR, known to
-# musl since 1.2.4; 78 KB; Rust's musl target for arm64 has none), and no stack unwinding (static.ld;
-# 215 KB). No path of this machine stands in it: another folder or host gives the same bytes.
+# Besides the release profile two things make it small: packed relative relocations (DT_RELR, known
+# to musl since 1.2.4; 78 KB; none on arm64), and no stack unwinding (static.ld; 215 KB). No path
+# of this machine stands in it: another folder or host gives the same bytes.
 set -eu
 
 cd "$(dirname "$0")/.."

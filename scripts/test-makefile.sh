@@ -14,7 +14,6 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-
 mkdir -p "$folder/bin" "$folder/target/release" "$folder/bare"
 # Makes $1 a program that runs the line $2.
 program() { printf '#!/bin/sh\n%s\n' "$2" >"$folder/$1" && chmod +x "$folder/$1"; }

@@ -1,13 +1,12 @@
 #!/bin/sh
-# All checks (`make test`; CI runs nothing else). Installs what is missing first (scripts/setup.sh).
-# Every step runs, also after one has failed.
+# All checks (`make test`; CI runs nothing else). Installs what is missing first (setup.sh). Every
+# step runs, also after one has failed.
 #
 # Usage: scripts/test.sh         all of it
 #        scripts/test.sh lint    formatting, clippy and shellcheck only (`make lint`)
 #
-# What cannot be tested here is reported as skipped; with CI=true it is a failure. The last line adds up
-# cargo's tests and the steps: `N passed, M failed`, and with skips `, K skipped`. Exit 1 when
-# anything failed.
+# What cannot be tested here is reported as skipped; with CI=true it is a failure. The last line
+# adds up cargo's tests and the steps: `N passed, M failed`. Exit 1 when anything failed.
 set -eu
 
 cd "$(dirname "$0")/.."
