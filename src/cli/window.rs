@@ -94,7 +94,7 @@ fn check_name(plan: &Plan, args: &Args, warnings: &mut Vec<String>) -> Result<()
     if openmetrics::family_name(name, metric_type).is_some() {
         return Ok(());
     }
-    let problem = "does not end in _total, as the name of a counter does";
+    let problem = "is not a name that ends in _total, as that of a counter does";
     let hint = format!("give {name}_total");
     let error = args.bad("metric-name", problem, &hint);
     if args.has("output") {

@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
                 result => return result,
             }
             let text = "A VictoriaMetrics: read by its CSV export, and compared within 2e-12 of \
-                        the value, because it keeps about 12 digits";
+                        the value and 2e-18 of the largest, because it keeps about 12 digits";
             self.report.info("victoriametrics", &[], text);
         }
         self.read_victoriametrics(labels, range, samples)

@@ -231,7 +231,7 @@ fn a_counter_is_named_total() {
         let run = named(name).run();
         run.assert_code(2);
         assert!(run.stdout.is_empty(), "{}", run.stdout);
-        run.assert_says("does not end in _total, as the name of a counter does; give ");
+        run.assert_says("is not a name that ends in _total, as that of a counter does; give ");
         run.assert_says(&format!("give {hint}"));
     }
     named("a-total").run().assert_code(0).assert_says("'a-total' is sent as 'a_total'");
@@ -239,7 +239,8 @@ fn a_counter_is_named_total() {
     for verb in ["preview", "backfill"] {
         let cmd = steady().cmd(verb).flag("metric-name", "cpu");
         let run = if verb == "backfill" { cmd.switch("dry-run").run() } else { cmd.run() };
-        run.assert_code(0).assert_says("[WARNING] --metric-name 'cpu': does not end in _total");
+        run.assert_code(0)
+            .assert_says("[WARNING] --metric-name 'cpu': is not a name that ends in _total");
         let gauge = steady().cmd(verb).flag("metric-name", "cpu").flag("type", "gauge");
         let gauge = if verb == "backfill" { gauge.switch("dry-run") } else { gauge };
         assert!(!gauge.without("incident").run().stderr.contains("_total"));

@@ -131,7 +131,9 @@ impl Findings {
         let planned = self.matching + self.missing + self.different;
         let precision = match self.is_lossy {
             false => "to the bit",
-            true => "within 2e-12, as VictoriaMetrics keeps no more digits",
+            true => {
+                "within 2e-12 of the value and 2e-18 of the largest: VictoriaMetrics keeps no more"
+            }
         };
         let (exit, level, sign, matching) = match self.matching == planned && self.in_gaps == 0 {
             true => (Exit::Success, Level::Info, "✓", format!("all {planned}")),
