@@ -82,6 +82,10 @@ fn check_verdict(setup: RealSetup) {
     hour.fire("alertname=Deaf,host=a", &[(51, 56)]);
     hour.fire("alertname=Hasty", &[(2, 3), (11, 16), (31, 37), (43, 44), (51, 58)]);
     hour.fire("alertname=Other,host=b", &[(11, 16)]);
+    if receiver.is_victoriametrics() {
+        // It shows what it has accepted seconds later, unless it is told to.
+        assert_eq!(receiver.get("/internal/force_flush").0, 200);
+    }
     let verdict = |flags: &[&str]| hour.cmd("verify", "host=a").and(&incidents).and(flags).run();
     let good = "detected 1 60, detected 2 60, detected 3 60; 3 0 0 0 0";
     assert_eq!(shown(&verdict(&["--alert", "Good"])), good);
@@ -282,6 +286,10 @@ fn labels_that_the_receiver_adds_to_alerts_are_passed_over() {
     hour.cmd("backfill", "host=a").and(&incident).run().assert_code(0);
     hour.fire("alertname=Aggregated", &[(11, 16)]);
     hour.fire("alertname=Other,host=b", &[(11, 16)]);
+    if receiver.is_victoriametrics() {
+        // It shows what it has accepted seconds later, unless it is told to.
+        assert_eq!(receiver.get("/internal/force_flush").0, 200);
+    }
     let verdict =
         |name| shown(&hour.cmd("verify", "host=a").and(&incident).flag("alert", name).run());
     assert_eq!(verdict("Aggregated"), "detected 1 60; 1 0 0 0 0");
