@@ -286,10 +286,6 @@ fn labels_that_the_receiver_adds_to_alerts_are_passed_over() {
     hour.cmd("backfill", "host=a").and(&incident).run().assert_code(0);
     hour.fire("alertname=Aggregated", &[(11, 16)]);
     hour.fire("alertname=Other,host=b", &[(11, 16)]);
-    if receiver.is_victoriametrics() {
-        // It shows what it has accepted seconds later, unless it is told to.
-        assert_eq!(receiver.get("/internal/force_flush").0, 200);
-    }
     let verdict =
         |name| shown(&hour.cmd("verify", "host=a").and(&incident).flag("alert", name).run());
     assert_eq!(verdict("Aggregated"), "detected 1 60; 1 0 0 0 0");
