@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures every budget and prints a table (`make bench`). A budget in time is a ratio to a floor,
 # the unavoidable part of the task done alone (examples/floor.rs), in the same run and built as the
-# static binary is. Exit 1 when a budget is missed, or could not be measured. Takes about ten
+# static binary is. Exit 1 when a budget is missed, or could not be measured. Takes about five
 # minutes, on a machine that does nothing else.
 #
 # Usage: scripts/bench.sh [--runs N] [--reference] [--only TEXT]
