@@ -66,11 +66,10 @@ run() {
 verify() { code=0; run verify --step-size 1s --url "$url/api/v1/write" "$@" || code=$?; }
 # In the background, because a trap has to wait for a foreground command.
 push() {
+    is_sending=1 sender_code=0
     run '' --interval 1s --url "$url/api/v1/write" "$@" &
-    sender_pid=$!
-    sender_code=0
-    wait "$sender_pid" || sender_code=$?
-    sender_pid=
+    wait "$!" || sender_code=$?
+    is_sending=
     [ "$sender_code" = 0 ] || say "push-live-metrics ended with exit code $sender_code" >&2
 }
 

@@ -157,11 +157,11 @@ expect 'help' 0 bare --help
 
 # A signal, with no /proc to look whether it is ignored.
 (enter bare $series --duration=10 --url="http://$plain/api/v1/write") &
-sender_pid=$!
+sender_pid=$! is_sending=1
 wait_for "$sender_pid" "$folder/stderr" Sleeping
 kill -TERM "$sender_pid"
 wait "$sender_pid" && code=0 || code=$?
-sender_pid=
+is_sending=
 check 'SIGTERM: 130, after the summary' "exit $code" [ "$code" = 130 ]
 
 written=$(listing | diff "$folder/before" - | head -n 3)

@@ -3,11 +3,12 @@
 # and an end that leaves no process and no file. `folder` is for whatever they write.
 
 bin=$root/target/receivers/bin
-pids='' sender_pid=''
+pids='' is_sending=''
 folder=$(mktemp -d)
 cleanup() {
     trap '' INT TERM HUP
-    [ -z "$sender_pid" ] || { kill -TERM "$sender_pid" && wait "$sender_pid"; } 2>/dev/null || true
+    # By $!, as a signal may come before the sender's id is stored; then it is Prometheus at worst.
+    [ -z "$is_sending" ] || { kill -TERM "$!" && wait "$!"; } 2>/dev/null || true
     # Nothing of it is kept, so it need not be asked politely.
     # shellcheck disable=SC2086 # a list of numbers
     [ -z "$pids" ] || { kill -KILL $pids; wait; } 2>/dev/null || true
