@@ -10,7 +10,7 @@ use crate::support::proxy::fault::Fault;
 use crate::support::real_receiver::{RealReceiver, RealSetup};
 use crate::support::side_by_side::side_by_side;
 use crate::support::variable;
-use crate::support::window::{Window, assert_same_bits, assert_within, wait_for_samples};
+use crate::support::window::{Window, assert_same_bits, assert_within, stop_after_samples};
 
 const DAY: i64 = 86_400;
 /// The sender's own.
@@ -77,8 +77,10 @@ fn check_killed_receiver(setup: RealSetup) {
     let Some(mut receiver) = setup.start() else { return };
     let past = long_past().and(&["--batch-size", "100"]);
     let run = past.start_backfill(&receiver.write_url());
-    wait_for_samples(&receiver, 0.1 * past.count() as f64);
+    stop_after_samples(&run, &receiver, 0.1 * past.count() as f64);
     receiver.kill();
+    run.signal("CONT");
+    run.wait_for("Push failed: ", 1);
     receiver.restart();
     let run = run.wait();
     run.assert_says("Push failed: ");

@@ -197,8 +197,9 @@ pub(crate) fn assert_within(stored: &[(i64, f64)], planned: &[(i64, f64)], error
     }
 }
 
-/// Waits until a Prometheus has taken more than `count` samples.
-pub(crate) fn wait_for_samples(receiver: &RealReceiver, count: f64) {
+/// Lets a run go on, a little at a time, until a Prometheus has taken more than `count` samples;
+/// then it is stopped, so that a machine of any speed finds it there.
+pub(crate) fn stop_after_samples(run: &Running, receiver: &RealReceiver, count: f64) {
     let deadline = Instant::now() + Duration::from_secs(120);
     let is_there = || {
         let (_, metrics) = receiver.get("/metrics");
@@ -209,7 +210,12 @@ pub(crate) fn wait_for_samples(receiver: &RealReceiver, count: f64) {
         let values = metrics.lines().filter(is_total).filter_map(|line| line.rsplit(' ').next());
         values.filter_map(|value| value.parse::<f64>().ok()).sum::<f64>() > count
     };
-    while !is_there() {
+    loop {
+        run.signal("STOP");
+        if is_there() {
+            return;
+        }
         assert!(Instant::now() < deadline, "no {count} samples came");
+        run.signal("CONT");
     }
 }
