@@ -10,8 +10,9 @@ const COLUMNS_MAX: usize = 1000;
 
 /// Returns the width of the terminal, if it is known: COLUMNS, or `stty size`.
 pub fn columns() -> Option<usize> {
-    let columns: usize = env::var("COLUMNS").ok().or_else(stty_columns)?.trim().parse().ok()?;
-    (columns > 0).then_some(columns.min(COLUMNS_MAX))
+    let width = |text: String| text.trim().parse().ok().filter(|columns: &usize| *columns > 0);
+    let columns = env::var("COLUMNS").ok().and_then(width).or_else(|| width(stty_columns()?))?;
+    Some(columns.min(COLUMNS_MAX))
 }
 
 /// Runs stty, because an ioctl needs a crate or unsafe code.

@@ -110,3 +110,13 @@ fn a_file_has_none_and_rules_of_80_columns() {
     );
     assert!(text.contains(&format!("] [INFO] {}\n", "=".repeat(80))), "{text}");
 }
+
+#[test]
+fn a_width_of_zero_in_the_environment_leaves_that_of_the_terminal() {
+    let preview = "preview --metric-name cpu --labels a=1 --ascii";
+    for (columns, expected) in [("COLUMNS=50", 50), ("COLUMNS=0", 60), ("COLUMNS=", 60)] {
+        let Some(text) = on_terminal_with(columns, preview, "dumb") else { return };
+        let longest = text.lines().map(str::len).max();
+        assert_eq!(longest, Some(expected), "{columns}\n{text}");
+    }
+}
