@@ -187,7 +187,7 @@ fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, BadInput> {
     // No TIME ends with a small letter.
     if text.ends_with(['s', 'm', 'h', 'd']) {
         let duration = values::duration_or_zero(text).map_err(|e| of("AT", text, e))?;
-        return Ok(u64::try_from(duration.as_millis()).expect("durations are bounded"));
+        return Ok(values::millis(duration).unsigned_abs());
     }
     let hint = "give a DURATION after the origin, as in 10m, or a TIME, as in 2026-01-01T00:00:00Z";
     let time =
@@ -202,7 +202,7 @@ fn start_ms(text: &str, origin: TimestampMs) -> Result<u64, BadInput> {
 
 fn duration_ms(what: &str, text: &str) -> Result<u64, BadInput> {
     let duration = values::duration(text).map_err(|error| of(what, text, error))?;
-    Ok(u64::try_from(duration.as_millis()).expect("durations are bounded"))
+    Ok(values::millis(duration).unsigned_abs())
 }
 
 /// Returns the error of a part of the text.

@@ -101,6 +101,11 @@ pub(super) fn duration_or_zero(text: &str) -> Result<Duration, BadInput> {
     }
 }
 
+/// Returns a parsed duration in milliseconds.
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).expect("durations are bounded to 10 years")
+}
+
 /// Parses a duration with its unit, more than 0.
 pub(super) fn duration(text: &str) -> Result<Duration, BadInput> {
     match duration_or_zero(text)? {

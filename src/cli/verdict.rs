@@ -1,7 +1,5 @@
 //! --alert and --detector: which alerts are judged, how, and where they are read.
 
-use std::time::Duration;
-
 use super::args::{Args, bad_flag};
 use super::flags::VERDICT;
 use super::receiver::Receiver;
@@ -71,10 +69,11 @@ pub(super) fn config(
         let text = Escaped(&gap.text);
         format!("--incident '{text}': absent() does not notice a gap under 5 minutes")
     }));
-    let ms = |duration: Duration| i64::try_from(duration.as_millis()).expect("it is bounded");
     let terms = Terms {
-        fires_within_ms: ms(args.parsed("fires-within", values::duration)?),
-        resolves_within_ms: ms(args.parsed("resolves-within", values::duration_or_zero)?),
+        fires_within_ms: values::millis(args.parsed("fires-within", values::duration)?),
+        resolves_within_ms: values::millis(
+            args.parsed("resolves-within", values::duration_or_zero)?,
+        ),
     };
     Ok(Some(VerdictConfig { alerts, terms, read: receiver.alert_config(target)? }))
 }

@@ -1,8 +1,6 @@
 //! What a run is about, from flags and the time of the start: the series, and the window of its
 //! grid.
 
-use std::time::Duration;
-
 use super::args::Args;
 use super::flags::Verb;
 use super::incidents;
@@ -196,8 +194,8 @@ fn check_skipped(args: &Args, index: u64, plan: &Plan) -> Result<(), BadInput> {
 fn window(verb: Verb, args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
     let is_live = verb == Verb::Live || args.has("duration") || args.has("interval");
     let step_ms = match is_live {
-        true => millis(args.parsed("interval", values::duration)?),
-        false => millis(args.parsed("step-size", values::minutes)?),
+        true => values::millis(args.parsed("interval", values::duration)?),
+        false => values::millis(args.parsed("step-size", values::minutes)?),
     };
     let time = |name| args.parsed_if_given(name, values::time);
     let (origin, given_start) = (time("origin")?, time("start-epoch")?);
@@ -213,14 +211,14 @@ fn window(verb: Verb, args: &Args, now: TimestampMs) -> Result<(Grid, Window), B
             let hint = "give the origin that the interrupted run logged at its start";
             args.bad("resume", "needs --origin or --start-epoch", hint)
         })?,
-        None => floor(now.0 - since.map_or(0, millis)),
+        None => floor(now.0 - since.map_or(0, values::millis)),
     };
     let grid = Grid { origin: origin.unwrap_or(start), step_ms: step_ms.unsigned_abs() };
     let first_index = grid.index_at_or_after(start).ok_or_else(|| {
         let hint = "give an earlier one, or a later --start-epoch";
         args.bad("origin", "is after the start of the window", hint)
     })?;
-    let end = match args.parsed_if_given("duration", values::minutes)?.map(millis) {
+    let end = match args.parsed_if_given("duration", values::minutes)?.map(values::millis) {
         Some(duration_ms) if duration_ms < step_ms => {
             let problem = format!("is shorter than the interval of {}", args.value("interval"));
             let hint = "give a longer one, or a shorter --interval";
@@ -248,10 +246,6 @@ fn window(verb: Verb, args: &Args, now: TimestampMs) -> Result<(Grid, Window), B
         return Err(args.bad("end-epoch", "is in the future", hint));
     }
     Ok((grid, window))
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).expect("durations are bounded to 10 years")
 }
 
 #[cfg(test)]

@@ -239,6 +239,8 @@ fn json_string(text: &str) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generated::Random;
+    use crate::labels::LabelSet;
 
     #[test]
     fn a_value_far_smaller_than_its_neighbors_has_fewer_digits() {
@@ -250,8 +252,6 @@ mod tests {
         let alone = Tolerance { magnitude_max: 1.0 };
         assert!(alone.allows(1.0, 1.0 + 1.9e-12) && !alone.allows(1.0, 1.0 + 2.1e-12));
     }
-    use crate::generated::Random;
-    use crate::labels::LabelSet;
 
     const RANGE: TimeRange = TimeRange { start: TimestampMs(1500), end: TimestampMs(2000) };
 

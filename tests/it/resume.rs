@@ -237,12 +237,10 @@ fn a_backfill_that_is_killed_is_completed_by_its_own_command() {
         after: Duration::from_micros(rng.u64(..120_000)),
     };
     let kills: Vec<Kill> = (0..kill_count).map(kill).collect();
-    let receivers =
-        [RealReceiver::prometheus2(), RealReceiver::prometheus3(), RealReceiver::victoriametrics()];
     let untouched = Mutex::new([0, 0, 0]);
-    side_by_side(receivers.into_iter().enumerate(), |(k, setup)| {
+    side_by_side(RealReceiver::each().into_iter().enumerate(), |(k, (setup, error_max))| {
         let Some(receiver) = setup.start() else { return };
-        let (at_once, relative_error_max) = if k == 2 { (AT_ONCE, 2e-12) } else { (1, 0.0) };
+        let at_once = if error_max > 0.0 { AT_ONCE } else { 1 };
         let ours: Vec<Kill> = kills.iter().copied().skip(k).step_by(3).collect();
         for kills in ours.chunks(at_once) {
             side_by_side(kills.iter().copied(), |mut kill: Kill| {
@@ -250,7 +248,7 @@ fn a_backfill_that_is_killed_is_completed_by_its_own_command() {
                 if k != 1 && kill.protocol == "2" {
                     kill.protocol = "auto";
                 }
-                let before = check_kill(&receiver, kill, relative_error_max);
+                let before = check_kill(&receiver, kill, error_max);
                 let mut counts = untouched.lock().unwrap();
                 counts[if before == 0 {
                     0

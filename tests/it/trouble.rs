@@ -88,12 +88,7 @@ fn check_fleet(setup: RealSetup, error_max: f64) {
 
 #[test]
 fn a_fleet_with_gaps_is_stored_with_its_truth_in_each_receiver() {
-    let setups = [
-        (RealReceiver::prometheus2(), 0.0),
-        (RealReceiver::prometheus3(), 0.0),
-        (RealReceiver::victoriametrics(), 2e-12),
-    ];
-    side_by_side(setups, |(setup, error_max)| check_fleet(setup, error_max));
+    side_by_side(RealReceiver::each(), |(setup, error_max)| check_fleet(setup, error_max));
 }
 
 /// Backfilled, then continued live at the tick after, which is due: one series.

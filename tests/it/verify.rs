@@ -55,9 +55,7 @@ fn check_verify(setup: RealSetup) {
 
 #[test]
 fn verify_finds_what_differs_in_each_receiver() {
-    let setups =
-        [RealReceiver::prometheus2(), RealReceiver::prometheus3(), RealReceiver::victoriametrics()];
-    side_by_side(setups, check_verify);
+    side_by_side(RealReceiver::each(), |(setup, _)| check_verify(setup));
 }
 
 #[test]

@@ -143,6 +143,15 @@ impl RealReceiver {
         RealReceiver::of(Kind::VictoriaMetrics)
     }
 
+    /// Prepares one of each, with the relative error of the values that it keeps.
+    pub(crate) fn each() -> [(RealSetup, f64); 3] {
+        [
+            (RealReceiver::prometheus2(), 0.0),
+            (RealReceiver::prometheus3(), 0.0),
+            (RealReceiver::victoriametrics(), 2e-12),
+        ]
+    }
+
     fn of(kind: Kind) -> RealSetup {
         let external_labels = String::new();
         let (out_of_order_time_window, rules) = (None, None);
