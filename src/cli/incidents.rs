@@ -111,7 +111,9 @@ fn incident(number: u16, head: &str, model: &Series) -> Result<Incident, BadInpu
     let Grid { origin, step_ms } = model.grid;
     let (when, value) = split_once_if(head, head.find('='));
     let Some((name, times)) = when.split_once('@') else {
-        return Err(unusable("has no '@'", FORM));
+        let is_later = head.contains('@');
+        let problem = if is_later { "has its value before the '@'" } else { "has no '@'" };
+        return Err(unusable(problem, FORM));
     };
     check_name(name)?;
     // Times have `+02:00`, so the length is what follows the last plus.
@@ -347,7 +349,8 @@ mod tests {
         check_error("@1h+5m", &format!("has kind '', which is unknown; {kinds}"));
         check_error("gap", &format!("has no '@'; {FORM}"));
         check_error("", &format!("has no '@'; {FORM}"));
-        check_error("gap=1@1h+5m", &format!("has no '@'; {FORM}"));
+        check_error("gap=1@1h+5m", &format!("has its value before the '@'; {FORM}"));
+        check_error("shift=40@10m+5m", &format!("has its value before the '@'; {FORM}"));
         let no_length = "has no length; write +LENGTH after AT, as in +5m";
         check_error("gap@1h", no_length);
         check_error("gap@2025-12-17T13:00:00+01:00", no_length);
