@@ -200,7 +200,7 @@ fn resume_goes_on_behind_the_series_that_has_most() {
     series.push(0, TICKS / 2);
     let both = series.and(&["--labels", "cpu=b", "--resume"]);
     let run = both.run("", 0, TICKS);
-    run.assert_code(0).assert_says("Resuming: 51 of 100 datapoints are left");
+    run.assert_code(0).assert_says("Resuming: 102 of 200 datapoints are left");
     run.assert_says("Some series lack more than the newest datapoint");
 }
 

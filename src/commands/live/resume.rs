@@ -36,16 +36,15 @@ pub(super) fn rest(verify: Verify<'_>, summary: &Summary) -> Result<Window, Exit
         verify.report.log(Level::Warning, "gaps", &[], text);
     }
     let (end_index, schedule) = (first_index + tick_count, &verify.plan.schedule);
-    let left = schedule.tick_count(index..end_index);
-    let planned = count_of(schedule.tick_count(first_index..end_index), "datapoint");
+    let left = schedule.count(index..end_index);
+    let planned = count_of(schedule.count(first_index..end_index), "datapoint");
     let gaps = match index - first_index {
         0 => "",
         _ => ", after the newest one that is stored (verify finds what is missing before it)",
     };
     let text = format!("Resuming: {left} of {planned} are left{gaps}");
-    let left_samples = schedule.count(index..end_index);
-    verify.report.info("resuming", &[("left", Field::Count(left_samples))], &text);
-    summary.begin_with(index..end_index, left_samples);
+    verify.report.info("resuming", &[("left", Field::Count(left))], &text);
+    summary.begin_with(index..end_index, left);
     Ok(Window { first_index: index, tick_count: end_index - index })
 }
 
