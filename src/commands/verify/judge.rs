@@ -10,7 +10,6 @@ use std::ops::Range;
 use crate::labels::{Label, LabelSet};
 use crate::plan::Plan;
 use crate::read_back::Labels;
-use crate::remote_write::STALE_NAN_BITS;
 use crate::series::{Incident, Kind, Occurrence, Sample, TimestampMs};
 
 /// The longest time between two samples of one span: for so long PromQL goes on showing a sample.
@@ -179,9 +178,10 @@ impl AlertSeries {
 
     fn add(&mut self, sample: Sample) {
         let time = sample.timestamp;
-        if sample.value.to_bits() == STALE_NAN_BITS || sample.value == 0.0 {
+        // A stale marker is a NaN, too.
+        if sample.value.is_nan() || sample.value == 0.0 {
             self.is_ended = true;
-        } else if !sample.value.is_nan() {
+        } else {
             match self.spans.back_mut() {
                 Some(span) if !self.is_ended && time.0 - span.last.0 <= PAUSE_MAX_MS => {
                     span.last = time;
@@ -358,6 +358,7 @@ fn fits(alert: &Labels, ours: &LabelSet) -> bool {
 mod tests {
     use super::*;
     use crate::plan::{Named, Window};
+    use crate::remote_write::STALE_NAN_BITS;
     use crate::series::{Grid, Incidents, MetricType, NoiseParams, Schedule, Series, Trend};
 
     const MINUTE_MS: i64 = 60_000;
@@ -532,11 +533,15 @@ mod tests {
     }
 
     #[test]
-    fn zero_ends_a_firing_and_nan_is_none() {
+    fn zero_and_nan_end_a_firing() {
         check_one(&["80+5"], "62z 70z 80z 82 83z 90z", "a80: after 2");
         check_one(&["80+5"], "78-79 80z 82 83n 84", "a80: after 2, 0 false 78-79");
         check_one(&["80+5"], "70n 81n 82 90n", "a80: after 2");
         check_one(&["80+5"], "81z 90n", "a80: missed");
+        for other in ["z", "n", "!"] {
+            let alert = format!("78-79 80{other} 82 83{other} 95");
+            check_one(&["80+5"], &alert, "a80: after 2, 0 false 78-79, 0 false 95-95");
+        }
     }
 
     #[test]
