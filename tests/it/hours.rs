@@ -455,10 +455,10 @@ fn memory_stays_flat_over_100_000_ticks_without_a_receiver() {
     assert!(grown_kib < 256, "{grown_kib} KiB more than after 2,000 ticks");
 }
 
-/// Until then an alert may come; what comes after the window nobody waits for.
+/// Until then an alert may come: for an incident, or for none in the window.
 #[test]
-fn a_verdict_waits_for_the_last_incident() {
-    let check = |terms: [&str; 2], incidents: &[&str], until_minute: Option<i64>| {
+fn a_verdict_waits_for_the_last_incident_and_the_end_of_the_window() {
+    let check = |terms: [&str; 2], incidents: &[&str], until_minute: i64| {
         let nothing_read = snap::raw::Encoder::new().compress_vec(&[10, 0]).unwrap();
         let answer = Answer::status(200).body(nothing_read);
         let receiver = Script::new([]).unchecked().otherwise(answer).start();
@@ -466,18 +466,44 @@ fn a_verdict_waits_for_the_last_incident() {
         let clock = FakeClock::at(START_MS);
         let run = Hours::run(sender.and(incidents), &clock);
         assert_eq!(run.exit, Exit::Different);
-        let waits = run.log.events("waiting");
-        let until = waits.first().map(|line| (line.get("until").number() - START_MS) / 60_000);
-        assert_eq!(until, until_minute, "{incidents:?}");
-        if let Some(minute) = until {
-            assert_eq!(clock.now().0, START_MS + minute * 60_000);
-        }
+        let until_ms = START_MS + until_minute * 60_000;
+        assert_eq!(run.log.only("waiting").get("until").number(), until_ms, "{incidents:?}");
+        assert_eq!(clock.now().0, until_ms);
         assert_eq!(run.log.events("alert_summary").len(), 1);
     };
     let twice = ["--incident=shift@1m+1m=1", "--incident=gap@2m+1m"];
-    check(["--fires-within=7m", "--resolves-within=1m"], &twice, Some(10));
-    check(["--fires-within=7m", "--resolves-within=10m"], &twice, Some(13));
-    check(["--fires-within=1m", "--resolves-within=1m"], &twice, None);
-    check(["--fires-within=1m", "--resolves-within=5m"], &["--incident=shift@5m+1h=1"], Some(11));
-    check(["--fires-within=1m", "--resolves-within=5m"], &[], None);
+    check(["--fires-within=7m", "--resolves-within=1m"], &twice, 10);
+    check(["--fires-within=7m", "--resolves-within=10m"], &twice, 13);
+    check(["--fires-within=1m", "--resolves-within=1m"], &twice, 6);
+    check(["--fires-within=1m", "--resolves-within=5m"], &["--incident=shift@5m+1h=1"], 11);
+    check(["--fires-within=1m", "--resolves-within=5m"], &[], 6);
+}
+
+/// After the last datapoint of two, before the window is over; and shown some seconds late.
+#[test]
+fn a_false_alarm_for_the_last_datapoint_is_in_the_verdict() {
+    for (fired_ms, shown_ms) in [(61_000, 61_000), (119_000, 124_000)] {
+        let body = |text: String| Answer::status(200).body(text);
+        let csv = body(format!("{START_MS},1\n{},1\n", START_MS + 60_000));
+        let names = body(r#"{"status":"success","data":["__name__","cpu"]}"#.into());
+        let datapoints = [csv.clone(), names.clone(), csv, names].map(Step::from);
+        let alert = format!(
+            r#"{{"metric":{{"__name__":"ALERTS"}},"values":[1],"timestamps":[{}]}}"#,
+            START_MS + fired_ms
+        );
+        let shown = move |now_ms, _| match now_ms < START_MS + shown_ms {
+            true => body(String::new()).into(),
+            false => body(alert.clone()).into(),
+        };
+        let clock = FakeClock::at(START_MS);
+        let steps = [Step::status(204), Step::status(204)].into_iter().chain(datapoints);
+        let script = Script::new(steps).unchecked().now(clock.now_fn()).choose(shown);
+        let receiver = script.start();
+        let flat = ["--noise-std=0", "--seasonality=none", "--trend-coefficient=0"];
+        let judged = ["--flat-base=1", "--read-api=victoriametrics", "--verify", "--alert=A"];
+        let run = Hours::run(minutes(&receiver, 2).and(&flat).and(&judged), &clock);
+        assert_eq!(run.exit, Exit::Different, "at {fired_ms} ms");
+        assert_eq!(run.log.only("alert").get("start").number(), START_MS + fired_ms);
+        assert_eq!(run.log.only("verify_summary").get("matching").number(), 2);
+    }
 }

@@ -286,10 +286,14 @@ fn labels_that_the_receiver_adds_to_alerts_are_passed_over() {
     hour.cmd("backfill", "host=a").and(&incident).run().assert_code(0);
     hour.fire("alertname=Aggregated", &[(11, 16)]);
     hour.fire("alertname=Other,host=b", &[(11, 16)]);
+    // One of another rack as well, whose label is not the receiver's.
+    hour.fire("alertname=Racks,rack=1", &[(11, 16)]);
+    hour.fire("alertname=Racks,rack=2", &[(40, 41)]);
     let verdict =
-        |name| shown(&hour.cmd("verify", "host=a").and(&incident).flag("alert", name).run());
-    assert_eq!(verdict("Aggregated"), "detected 1 60; 1 0 0 0 0");
-    assert_eq!(verdict("Other"), "missed 1 0; 0 1 0 0 5");
+        |labels, name| shown(&hour.cmd("verify", labels).and(&incident).flag("alert", name).run());
+    assert_eq!(verdict("host=a", "Aggregated"), "detected 1 60; 1 0 0 0 0");
+    assert_eq!(verdict("host=a", "Other"), "missed 1 0; 0 1 0 0 5");
+    assert_eq!(verdict("host=a,rack=1", "Racks"), "detected 1 60; 1 0 0 0 0");
 }
 
 /// A receiver names labels as it likes.

@@ -114,8 +114,8 @@ pub(crate) struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    /// Waits until every alert can have fired, reads them, and logs the verdict; returns the exit
-    /// code.
+    /// Waits until every alert that counts can have fired, reads them, and logs the verdict;
+    /// returns the exit code.
     pub(super) fn judge(self, verify: Verify<'_>) -> Exit {
         match self.verdict(verify) {
             Ok(ruling) => ruling.print(verify),
@@ -125,21 +125,21 @@ impl Judging<'_> {
 
     fn verdict(&self, verify: Verify<'_>) -> Result<Ruling<'_>, ReadError> {
         let (plan, clock) = (verify.plan, verify.clock);
-        let last_end = plan.incidents.iter().filter_map(|named| {
-            let all = plan.model.occurrences(&named.incident, plan.window.ticks());
-            all.last().map(|occurrence| occurrence.times.end.min(plan.times().end))
+        let window_end = plan.times().end;
+        let last_ends = plan.incidents.iter().filter_map(|named| {
+            let last = plan.model.occurrences(&named.incident, plan.window.ticks()).last()?;
+            Some(TimestampMs(last.times.end.min(window_end).0 + self.config.longest_ms()))
         });
-        if let Some(TimestampMs(end_ms)) = last_end.max() {
-            self.wait(verify, TimestampMs(end_ms + self.config.longest_ms()))?;
-        }
+        let until = last_ends.fold(window_end, TimestampMs::max);
+        self.wait(verify, until)?;
         let mut reader = Reader::new(clock, verify.report, self.source);
         let range = self.range(plan);
         let mut verdict = self.read(verify, &mut reader, range.clone())?;
-        // The newest samples may not show yet.
-        let shows_within = reader.shows_within();
-        let since_ms = u64::try_from(clock.now().0 - range.end.0).unwrap_or(0);
-        let left = shows_within.saturating_sub(Duration::from_millis(since_ms));
-        if !verdict.is_good() && !left.is_zero() {
+        // The newest samples may not show yet: of what is good, those of a false alarm.
+        let TimestampMs(newest_ms) = if verdict.is_good() { window_end } else { until };
+        let since_ms = u64::try_from(clock.now().0 - newest_ms).unwrap_or(0);
+        let left = reader.shows_within().saturating_sub(Duration::from_millis(since_ms));
+        if !left.is_zero() {
             clock.sleep(left).map_err(|_| ReadError::Interrupted)?;
             verdict = self.read(verify, &mut reader, range.clone())?;
         }
@@ -257,7 +257,7 @@ fn read_alert(
     (alert, range): (&Alert, TimeRange),
     ours: &BTreeSet<(&str, &str)>,
 ) -> Result<AllSeries, ReadError> {
-    let (labels, mut found, mut bare) = (alert.labels(), AllSeries::new(), AllSeries::new());
+    let (labels, mut found, mut all) = (alert.labels(), AllSeries::new(), AllSeries::new());
     let query = Query { labels: &labels, other_names: &BTreeSet::new(), range };
     reader.read_all(query, &mut found)?;
     let is_other = |name: &str, value: &str| {
@@ -269,15 +269,21 @@ fn read_alert(
     let mut other_names = BTreeSet::new();
     other_names.extend(others.map(|(name, _)| name.clone()));
     other_names.retain(|name: &String| !OF_THE_ALERT.contains(&name.as_str()));
-    if !other_names.is_empty() {
-        reader.read_all(Query { other_names: &other_names, ..query }, &mut bare)?;
+    // One by one: a label may be the receiver's on one series, and another's own on the next.
+    let mut added = Vec::new();
+    for name in other_names {
+        let (mut without, mut bare) = (BTreeSet::new(), AllSeries::new());
+        without.insert(name);
+        reader.read_all(Query { other_names: &without, ..query }, &mut bare)?;
+        added.push((without, bare));
     }
-    for (mut labels, samples) in bare {
-        found.remove(&labels);
-        labels.retain(|name, _| !other_names.contains(name));
-        found.insert(labels, samples);
-    }
-    Ok(found)
+    all.extend(found.into_iter().map(|(mut labels, samples)| {
+        let with_it = added.iter().filter(|(_, bare)| bare.contains_key(&labels));
+        let names: Vec<_> = with_it.flat_map(|(without, _)| without).collect();
+        labels.retain(|name, _| !names.contains(&name));
+        (labels, samples)
+    }));
+    Ok(all)
 }
 
 /// Returns what may be wrong with an alert that never fired.
