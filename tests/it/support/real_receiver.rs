@@ -19,6 +19,7 @@ use super::folder::Folder;
 use super::json::Json;
 use super::process::{signal, tail, wait_until};
 use super::scripted_receiver::own_address;
+use super::serving::wait_until_refused;
 use super::time::seconds;
 use super::{in_root, skip};
 
@@ -387,7 +388,10 @@ impl Drop for RealReceiver {
 /// else's, and no connection goes out from it.
 pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((own_address(), 0)).expect("a port on loopback");
-    listener.local_addr().expect("it is bound")
+    let address = listener.local_addr().expect("it is bound");
+    drop(listener);
+    wait_until_refused(address);
+    address
 }
 
 /// Returns status and body of a GET by HTTP/1.0, so that the answer is neither chunked nor kept

@@ -30,6 +30,16 @@ impl<T: io::Read + io::Write + Send> Stream for T {}
 /// Puts something around a socket.
 pub(crate) type Wrap = Arc<dyn Fn(TcpStream) -> io::Result<Box<dyn Stream>> + Send + Sync>;
 
+/// Waits until connections to an address whose listener was closed are refused. A process that
+/// another test starts at that moment has the listener, too, until it runs its own program.
+pub(super) fn wait_until_refused(address: SocketAddr) {
+    let start = Instant::now();
+    while TcpStream::connect_timeout(&address, PATIENCE).is_ok() {
+        assert!(start.elapsed() < PATIENCE, "somebody listens at {address}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// What the threads of a receiver share and change.
 pub(super) struct State {
     pub(super) steps: VecDeque<Step>,
@@ -84,6 +94,9 @@ impl Shared {
             self.wake();
         }
         drop(self.wait_while(|state| state.is_listening == is_closed, PATIENCE));
+        if is_closed {
+            wait_until_refused(self.address);
+        }
     }
 
     pub(super) fn accept_all(self: &Arc<Self>, listener: TcpListener) {
