@@ -160,6 +160,6 @@ impl Window {
 pub(crate) fn show_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     let units = [("d", 24 * 3_600_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
-    let largest = units.iter().find(|(_, unit_ms)| ms.is_multiple_of(*unit_ms));
+    let largest = units.iter().find(|(_, unit_ms)| ms > 0 && ms.is_multiple_of(*unit_ms));
     largest.map_or(format!("{ms}ms"), |(unit, unit_ms)| format!("{}{unit}", ms / unit_ms))
 }

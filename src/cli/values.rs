@@ -326,6 +326,7 @@ mod tests {
         for text in ["1ms", "1500ms", "90s", "1m", "90m", "1h", "36h", "21d"] {
             assert_eq!(show_duration(duration(text).unwrap()), text);
         }
+        assert_eq!(show_duration(Duration::ZERO), "0ms");
     }
 
     #[test]

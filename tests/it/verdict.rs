@@ -97,7 +97,7 @@ fn check_verdict(setup: RealSetup) {
     let missed = "missed 1 0, missed 2 0, missed 3 0; 0 3 0 0 5";
     let run = verdict(&["--alert", "Other"]);
     assert_eq!(shown(&run), missed);
-    assert!(run.stderr.contains("fired with labels of no series of this run: {'host': 'b'}"));
+    assert!(run.stderr.contains("'Other' has the labels of no series of this run: {'host': 'b'}"));
     let run = verdict(&["--alert", "Goood"]);
     assert_eq!(shown(&run), missed);
     let hint = "is the name right? Others were pending or fired: 'Deaf', 'Good', 'Hasty', 'Other'";

@@ -238,7 +238,7 @@ impl Judging<'_> {
             .map(|(alert, counts)| match (&counts.foreign, alert) {
                 (Some(labels), _) => {
                     let (name, labels) = (quoted(alert.name()), shown_labels(labels));
-                    format!("{name} fired with labels of no series of this run: {labels}")
+                    format!("{name} has the labels of no series of this run: {labels}")
                 }
                 (None, Alert::Detector(name)) => format!("there is no series {}", quoted(name)),
                 (None, Alert::Rule(name)) => hint_of_unseen(name, reader, range),

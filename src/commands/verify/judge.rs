@@ -82,9 +82,9 @@ pub struct AlertCounts {
     pub detected: u64,
     /// Spans that no incident explains.
     pub false_alarms: u64,
-    /// Series of it that fired and belong to a series of ours.
+    /// Series of it that belong to a series of ours.
     pub series_count: u64,
-    /// The labels of one that fired and belongs to none.
+    /// The labels of one that belongs to none.
     pub foreign: Option<Labels>,
 }
 
