@@ -507,3 +507,24 @@ fn a_false_alarm_for_the_last_datapoint_is_in_the_verdict() {
         assert_eq!(run.log.only("verify_summary").get("matching").number(), 2);
     }
 }
+
+/// Behind a vmagent it takes that long.
+#[test]
+fn what_a_victoriametrics_shows_within_10_s_is_waited_for() {
+    for (shown_ms, exit) in [(69_500, Exit::Success), (70_500, Exit::Different)] {
+        let body = |text: String| Answer::status(200).body(text).into();
+        // The samples, then the names of labels, and so on.
+        let shown = move |now_ms, count: usize| match count % 2 {
+            1 => body(r#"{"status":"success","data":["__name__","k"]}"#.into()),
+            _ if now_ms < START_MS + shown_ms => body(String::new()),
+            _ => body(format!("{START_MS},1\n{},1\n", START_MS + 60_000)),
+        };
+        let clock = FakeClock::at(START_MS);
+        let pushed = [Step::status(204), Step::status(204)];
+        let receiver = Script::new(pushed).unchecked().now(clock.now_fn()).choose(shown).start();
+        let flat = ["--noise-std=0", "--seasonality=none", "--trend-coefficient=0"];
+        let verified = ["--flat-base=1", "--read-api=victoriametrics", "--verify"];
+        let run = Hours::run(minutes(&receiver, 2).and(&flat).and(&verified), &clock);
+        assert_eq!(run.exit, exit, "shown after {shown_ms} ms");
+    }
+}

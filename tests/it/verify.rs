@@ -127,18 +127,6 @@ fn a_victoriametrics_keeps_fewer_digits_next_to_large_values() {
     other.assert_code(5).assert_says("10 planned = 1 matching + 0 missing + 9 different;");
 }
 
-/// Behind a vmagent it takes that long.
-#[test]
-fn what_a_victoriametrics_shows_late_is_waited_for() {
-    let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
-    let series = series_of(&receiver.write_url(), 2 * TICKS * STEP_MS);
-    let reading = series.ticks(0, 10).cmd("verify").start();
-    reading.wait_for("A VictoriaMetrics: ", 1);
-    thread::sleep(Duration::from_secs(5));
-    series.push(0, 10);
-    reading.wait().assert_code(0);
-}
-
 #[test]
 fn verify_follows_a_push() {
     let Some(receiver) = RealReceiver::victoriametrics().start() else { return };
