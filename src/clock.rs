@@ -135,21 +135,10 @@ impl Clock for SystemClock {
     }
 
     fn sleep(&self, duration: Duration) -> Result<(), Interrupted> {
-        let deadline = Instant::now() + duration;
-        let mut is_set = self.interrupt.lock();
-        while !*is_set {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            is_set = self
-                .interrupt
-                .changed
-                .wait_timeout(is_set, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        Err(Interrupted)
+        let Interrupt { changed, .. } = &*self.interrupt;
+        let waited = changed.wait_timeout_while(self.interrupt.lock(), duration, |is_set| !*is_set);
+        let (is_set, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if *is_set { Err(Interrupted) } else { Ok(()) }
     }
 
     fn is_interrupted(&self) -> bool {

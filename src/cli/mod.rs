@@ -129,8 +129,9 @@ mod tests {
         let CommandLine { command, output, warnings } = start().invocation();
         let Command::Live(config) = command else { panic!("is {command:?}") };
         let model = &config.plan.model;
-        assert_eq!(model.trend, Trend::default());
-        assert_eq!(model.noise, NoiseParams::default());
+        let trend = Trend { flat_base: 5.0, coefficient: 0.1, unit_us: 3_420_000_000 };
+        assert_eq!(model.trend, trend);
+        assert_eq!(model.noise, NoiseParams { mean: 0.0, std: 3.0, seed: Seed(42) });
         assert_eq!(model.seasonality, Some(Default::default()));
         assert_eq!(model.weekly_seasonality, None);
         assert_eq!(model.utc_offset_ms, 0);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::verify::{Judging, VerdictConfig, Verify};
+use super::verify::{ReadBack, VerdictConfig, Verify};
 use crate::clock::{Clock, Shutdown, SystemClock};
 use crate::delivery::{Delivery, DeliveryConfig, Rerun, Summary};
 use crate::error::Error;
 use crate::http::{Client, Target};
 use crate::plan::Plan;
-use crate::read_back::{ReadConfig, Source};
+use crate::read_back::ReadConfig;
 use crate::report::Report;
 
 /// What a command that pushes needs to know.
@@ -41,9 +41,7 @@ pub struct Push<'a> {
     /// Its log, its counts and its end.
     pub summary: Arc<Summary>,
     client: Client,
-    source: Option<Source<'a>>,
-    /// Where alerts are read, if not there.
-    alerts: Option<Source<'a>>,
+    read_back: Option<ReadBack<'a>>,
 }
 
 impl<'a> Push<'a> {
@@ -53,15 +51,15 @@ impl<'a> Push<'a> {
     /// Certificates or the proxy cannot be used.
     pub fn new(config: &'a PushConfig, report: Arc<Report>) -> Result<Self, Error> {
         let client = Client::new(&config.target)?;
-        let source = config.read.as_ref().map(Source::new).transpose()?;
-        let alerts = config.verdict.as_ref().map(VerdictConfig::source).transpose()?.flatten();
+        let read_back = |read| ReadBack::new(read, config.verdict.as_ref());
+        let read_back = config.read.as_ref().map(read_back).transpose()?;
         let summary = Arc::new(Summary::new(report, &config.plan, config.rerun.clone()));
-        Ok(Self { config, summary, client, source, alerts })
+        Ok(Self { config, summary, client, read_back })
     }
 
     /// Returns what ends this run when it goes on after a signal.
     pub fn shutdown(&self, clock: &Arc<SystemClock>) -> Shutdown {
-        let reads = self.source.iter().chain(&self.alerts).map(Source::canceller);
+        let reads = self.read_back.iter().flat_map(ReadBack::cancellers);
         let cancellers = reads.chain([self.client.canceller()]).collect();
         self.summary.shutdown(cancellers, Arc::clone(clock))
     }
@@ -85,11 +83,7 @@ impl<'a> Push<'a> {
     pub(super) fn verify<'b>(&'b self, clock: &'b dyn Clock) -> Option<Verify<'b>> {
         let PushConfig { plan, rerun, .. } = self.config;
         let report = &self.summary.report;
-        self.source.as_ref().map(|source| {
-            let alerts = self.alerts.as_ref().unwrap_or(source);
-            let judging = self.config.verdict.as_ref();
-            let judging = judging.map(|config| Judging { config, source: alerts });
-            Verify { plan, rerun, source, judging, report, clock }
-        })
+        let read_back = self.read_back.as_ref()?;
+        Some(Verify { plan, rerun, read_back, report, clock })
     }
 }

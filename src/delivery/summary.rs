@@ -150,11 +150,7 @@ impl Summary {
         let headline = headline(tally, ending);
         match ending {
             Ending::Interrupted => self.report.headline("end", &headline),
-            _ => {
-                self.report.rule();
-                self.report.log(level(exit), "end", &[], &headline);
-                self.report.rule();
-            }
+            _ => self.report.title(level(exit), "end", &headline),
         }
         let missing = Missing {
             ranges: &tally.missing(),
@@ -210,7 +206,7 @@ impl Missing<'_> {
         }
         for range in self.ranges.listed() {
             let count = self.schedule.count(range.first..range.last + 1);
-            let [first, last] = [range.first, range.last].map(|tick| self.rerun.grid.time_of(tick));
+            let (first, last, command) = self.times_and_command(*range);
             let fields = [
                 ("first", Field::Time(first)),
                 ("last", Field::Time(last)),
@@ -228,17 +224,11 @@ impl Missing<'_> {
                 report.local_time(first),
                 if range.remedy == Remedy::Send { "send exactly that" } else { "verify it" }
             );
-            report.command(level, "missing", &fields, (&text, &self.command(*range)));
+            report.command(level, "missing", &fields, (&text, &command));
         }
-        if let more @ 1.. = self.ranges.more_count() {
-            let count = [("count", Field::Count(more))];
-            report.log(
-                level,
-                "more_missing",
-                &count,
-                &format!("And {}", count_of(more, "more range")),
-            );
-        }
+        let more = self.ranges.more_count();
+        let text = format!("And {}", count_of(more, "more range"));
+        report.more(level, "more_missing", more, &text);
         if let Some(note) = &self.rerun.note {
             report.hint(level, note);
         }
@@ -252,22 +242,22 @@ impl Missing<'_> {
     /// Returns the ranges with their commands as a JSON array.
     pub fn json(&self) -> String {
         let ranges = self.ranges.listed().iter().map(|range| {
-            format!(
-                r#"{{"first":{},"last":{},"command":{}}}"#,
-                self.rerun.grid.time_of(range.first).0,
-                self.rerun.grid.time_of(range.last).0,
-                json_text(&self.command(*range))
-            )
+            let (TimestampMs(first), TimestampMs(last), command) = self.times_and_command(*range);
+            let command = json_text(&command);
+            format!(r#"{{"first":{first},"last":{last},"command":{command}}}"#)
         });
         format!("[{}]", ranges.collect::<Vec<_>>().join(","))
     }
 
-    fn command(&self, range: IndexRange) -> String {
-        let [start, end] = [range.first, range.last + 1].map(|tick| self.rerun.grid.time_of(tick));
-        match range.remedy {
-            Remedy::Send => self.rerun.command(start, end),
-            Remedy::Verify => self.rerun.verify_command(start, end),
-        }
+    /// Returns the times of the first and the last tick, and what sends or verifies them.
+    fn times_and_command(&self, range: IndexRange) -> (TimestampMs, TimestampMs, String) {
+        let ticks = [range.first, range.last, range.last + 1];
+        let [first, last, end] = ticks.map(|tick| self.rerun.grid.time_of(tick));
+        let command = match range.remedy {
+            Remedy::Send => self.rerun.command(first, end),
+            Remedy::Verify => self.rerun.verify_command(first, end),
+        };
+        (first, last, command)
     }
 }
 

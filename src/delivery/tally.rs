@@ -321,11 +321,6 @@ impl Tally {
         all
     }
 
-    /// Returns the newest tick of which a sample was accepted.
-    pub fn last_accepted(&self) -> Option<u64> {
-        self.last_accepted
-    }
-
     /// Returns the last tick dealt with, if the receiver took it.
     pub fn last_accepted_if_newest(&self) -> Option<u64> {
         self.last_accepted.filter(|accepted| !self.missing.reaches(*accepted))

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::words::{count_of, in_words};
-use super::{Field, Report, times};
+use super::{Field, Level, Report, times};
 use crate::error::Escaped;
 use crate::http::Target;
 use crate::plan::{Named, Plan};
@@ -28,10 +28,8 @@ pub fn announce_plan(doing: &str, plan: &Plan, report: &Report) {
     for labels in plan.label_sets.iter().take(LABEL_SETS_MAX) {
         report.info("labels", &[("labels", Field::Labels(labels))], &format!("Labels: {labels}"));
     }
-    if let Some(more @ 1..) = plan.label_sets.len().checked_sub(LABEL_SETS_MAX) {
-        let count = [("count", Field::Count(more as u64))];
-        report.info("more_series", &count, &format!("(and {more} more series)"));
-    }
+    let more = plan.label_sets.len().saturating_sub(LABEL_SETS_MAX) as u64;
+    report.more(Level::Info, "more_series", more, &format!("(and {more} more series)"));
     let origin = plan.model.grid.origin;
     report.info("origin", &[("origin", Field::Time(origin))], &format!("Origin: {origin}"));
     for named in &plan.incidents {

@@ -155,6 +155,13 @@ impl Report {
         self.log(level, "hint", &[("hint", Field::Text(hint))], &format!("  Hint: {hint}"));
     }
 
+    /// Logs how many more there are than were logged, unless there are none.
+    pub fn more(&self, level: Level, event: &str, count: u64, message: &str) {
+        if count > 0 {
+            self.log(level, event, &[("count", Field::Count(count))], message);
+        }
+    }
+
     /// Logs a line to a text log only.
     pub fn text(&self, level: Level, message: &str) {
         if !self.config.json {
@@ -209,6 +216,13 @@ impl Report {
     pub fn rule(&self) {
         let columns = RULE_COLUMNS.min(self.columns.saturating_sub(PREFIX_COLUMNS));
         self.text(Level::Info, &"=".repeat(columns));
+    }
+
+    /// Logs a line; in a text log between two rules.
+    pub fn title(&self, level: Level, event: &str, message: &str) {
+        self.rule();
+        self.log(level, event, &[], message);
+        self.rule();
     }
 
     /// Logs a headline; in a text log between two rules, all without time and level.

@@ -1,7 +1,6 @@
 //! Incidents: known trouble at known times, and the ticks that each of them covers. Times count
 //! from the origin, in whole milliseconds. What an incident does to values is in `timeline`.
 
-use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
@@ -53,14 +52,6 @@ impl Kind {
             Self::Flat(value) => value,
             Self::Gap | Self::Reset => None,
         }
-    }
-}
-
-/// Shows name and value, as in `shift=40`, `flat`.
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        self.value().map_or(Ok(()), |value| write!(f, "={value}"))
     }
 }
 
@@ -218,7 +209,17 @@ impl Deref for Incidents {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use super::*;
+
+    /// Shows name and value, as in `shift=40`, `flat`.
+    impl fmt::Display for Kind {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.name())?;
+            self.value().map_or(Ok(()), |value| write!(f, "={value}"))
+        }
+    }
 
     fn incident(kind: Kind, start_ms: u64, length_ms: u64, every_ms: Option<u64>) -> Incident {
         Incident { number: 1, kind, start_ms, length_ms, every_ms }

@@ -30,7 +30,7 @@ pub use incidents::{Effect, Incident, Incidents, Kind};
 pub use noise::{NoiseParams, Seed};
 pub use schedule::Schedule;
 pub use seasonality::{Period, Seasonality, WEEKDAYS};
-pub use timeline::TickRanges;
+pub use timeline::Troubled;
 pub use trend::Trend;
 
 use std::iter;
@@ -163,8 +163,8 @@ impl Series {
     }
 
     /// Returns the ranges of `ticks` that incidents cover, overlaps merged.
-    pub fn troubled(&self, ticks: Range<u64>) -> TickRanges {
-        TickRanges::troubled(&self.incidents, self.grid.step_ms, ticks)
+    pub fn troubled(&self, ticks: Range<u64>) -> Troubled {
+        Troubled::new(self.incidents.clone(), self.grid.step_ms, ticks)
     }
 
     /// Returns the occurrences of an incident that cover any of `ticks`, whole, in order.

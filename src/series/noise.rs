@@ -18,13 +18,6 @@ pub struct NoiseParams {
     pub seed: Seed,
 }
 
-impl Default for NoiseParams {
-    /// Returns the reference script's noise: mean 0, standard deviation 3, seed 42.
-    fn default() -> Self {
-        Self { mean: 0.0, std: 3.0, seed: Seed(42) }
-    }
-}
-
 impl NoiseParams {
     /// Returns the noise that a standard deviate makes.
     pub(super) fn value(self, deviate: f64) -> f64 {

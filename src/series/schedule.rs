@@ -1,12 +1,11 @@
 //! How many series of a fan-out have a datapoint at each tick: all but those in a gap.
 
 use std::collections::HashMap;
-use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::incidents::Incidents;
-use super::timeline::TickRanges;
+use super::timeline::Timeline;
 
 /// The number of datapoints at each tick. A clone is cheap.
 #[derive(Clone, Debug, Default)]
@@ -47,23 +46,22 @@ impl Schedule {
 
     /// Cuts `ticks` into ranges in which each tick has the same number of datapoints, which may be
     /// 0, in order.
-    pub fn ranges(&self, ticks: Range<u64>) -> impl Iterator<Item = (Range<u64>, u64)> + use<> {
-        let planned = |(gaps, count): &(Incidents, u64)| {
-            (TickRanges::planned(gaps, self.step_ms, ticks.clone()), 0..0, *count)
+    pub fn ranges(&self, mut ticks: Range<u64>) -> impl Iterator<Item = (Range<u64>, u64)> + use<> {
+        let timeline = |(gaps, count): &(Incidents, u64)| {
+            (Timeline::new(gaps.clone(), self.step_ms, ticks.start), *count)
         };
-        let mut lists: Vec<_> = self.with_gaps.iter().map(planned).collect();
-        let (mut index, without_gaps) = (ticks.start, self.without_gaps);
+        let mut timelines: Vec<_> = self.with_gaps.iter().map(timeline).collect();
+        let without_gaps = self.without_gaps;
         std::iter::from_fn(move || {
-            let (mut end, mut count) = (ticks.end, without_gaps);
-            for (planned, range, series_count) in &mut lists {
-                if range.end <= index {
-                    *range = planned.next().unwrap_or(ticks.end..u64::MAX);
-                }
-                let is_planned = range.start <= index;
-                count += if is_planned { *series_count } else { 0 };
-                end = end.min(if is_planned { range.end } else { range.start });
+            let Range { start, mut end } = ticks;
+            let mut count = without_gaps;
+            for (timeline, series_count) in &mut timelines {
+                timeline.advance(start);
+                count += if timeline.is_gap() { 0 } else { *series_count };
+                end = end.min(timeline.next_change().unwrap_or(end));
             }
-            (index < end).then(|| (mem::replace(&mut index, end)..end, count))
+            ticks.start = end;
+            (start < end).then_some((start..end, count))
         })
     }
 

@@ -1,7 +1,6 @@
 //! The curves of the day and of the week: a monotone piecewise cubic (PCHIP) through knots,
 //! periodic, in scipy's order of operations. Days are UTC; the host's time zone has no effect.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::TimestampMs;
@@ -42,33 +41,21 @@ impl Period {
         self.minutes() as i64 * MINUTE_MS
     }
 
+    /// Shows a minute of the period as a flag takes it: `08:30`, `SatT08:30`.
+    fn shown(self, minute: u32) -> String {
+        let (day, minute) = match WEEKDAYS.get((minute / DAY_MINUTES) as usize) {
+            Some(day) if self == Self::Week => (format!("{day}T"), minute % DAY_MINUTES),
+            _ => (String::new(), minute),
+        };
+        format!("{day}{:02}:{:02}", minute / 60, minute % 60)
+    }
+
     /// Returns how far into the period a time is, in UTC.
     const fn ms_at(self, time: TimestampMs) -> i64 {
         match self {
             Self::Day => time.0.rem_euclid(DAY_MS),
             Self::Week => (time.0.rem_euclid(self.ms()) + EPOCH_SINCE_MONDAY_MS) % self.ms(),
         }
-    }
-}
-
-/// A minute of a period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct KnotTime {
-    /// Of which period.
-    pub period: Period,
-    /// Minutes since the period began.
-    pub minute: u32,
-}
-
-/// Shows it as a flag takes it: `08:30`, `SatT08:30`.
-impl fmt::Display for KnotTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut minute = self.minute;
-        if self.period == Period::Week && minute < Period::Week.minutes() {
-            write!(f, "{}T", WEEKDAYS[(minute / DAY_MINUTES) as usize])?;
-            minute %= DAY_MINUTES;
-        }
-        write!(f, "{:02}:{:02}", minute / 60, minute % 60)
     }
 }
 
@@ -110,7 +97,7 @@ impl Seasonality {
         check_knots(period, &knots)?;
         let segment = |(&(minute, _), coefficients): (&(u32, f64), [f64; 4])| {
             if !coefficients.iter().all(|c| c.is_finite()) {
-                let at = KnotTime { period, minute };
+                let at = period.shown(minute);
                 return Err(format!("the seasonality is too steep after its knot {at}"));
             }
             Ok(Segment { start_ms: i64::from(minute) * MINUTE_MS, coefficients })
@@ -132,7 +119,7 @@ fn check_knots(period: Period, knots: &[(u32, f64)]) -> Result<(), String> {
         return Err("a seasonality needs at least one knot".into());
     }
     for (i, &(minute, value)) in knots.iter().enumerate() {
-        let (at, hours) = (KnotTime { period, minute }, period.minutes() / 60);
+        let (at, hours) = (period.shown(minute), period.minutes() / 60);
         if minute >= period.minutes() {
             return Err(format!("the seasonality's knot {at} is not a time before {hours:02}:00"));
         }

@@ -65,7 +65,7 @@ impl Timeline {
     }
 
     /// Returns the next tick at which an incident begins or is over.
-    fn next_change(&self) -> Option<u64> {
+    pub(super) fn next_change(&self) -> Option<u64> {
         self.changes.peek().map(|Reverse((index, _))| *index)
     }
 
@@ -202,30 +202,22 @@ fn bounded(value: f64) -> f64 {
     value.clamp(-f64::MAX, f64::MAX)
 }
 
-/// Ranges of ticks that have something in common, in order, none of them next to another.
+/// The ranges of ticks that incidents cover, in order, none of them next to another.
 #[derive(Clone, Debug)]
-pub struct TickRanges {
+pub struct Troubled {
     timeline: Timeline,
-    is_wanted: fn(&Timeline) -> bool,
     ticks: Range<u64>,
 }
 
-impl TickRanges {
-    /// Returns the ranges of `ticks` in which there is a datapoint.
-    pub(super) fn planned(incidents: &Incidents, step_ms: u64, ticks: Range<u64>) -> Self {
-        let timeline = Timeline::new(incidents.gaps(), step_ms, ticks.start);
-        Self { timeline, is_wanted: |timeline| !timeline.is_gap(), ticks }
+impl Troubled {
+    /// Returns those of `ticks`.
+    pub(super) fn new(incidents: Incidents, step_ms: u64, ticks: Range<u64>) -> Self {
+        Self { timeline: Timeline::new(incidents, step_ms, ticks.start), ticks }
     }
 
-    /// Returns the ranges of `ticks` that incidents cover.
-    pub(super) fn troubled(incidents: &Incidents, step_ms: u64, ticks: Range<u64>) -> Self {
-        let timeline = Timeline::new(incidents.clone(), step_ms, ticks.start);
-        Self { timeline, is_wanted: |timeline| timeline.active().len() > 0, ticks }
-    }
-
-    /// Goes to the first tick, from here on, where it is wanted or not.
-    fn skip_to(&mut self, wanted: bool) {
-        while !self.ticks.is_empty() && (self.is_wanted)(&self.timeline) != wanted {
+    /// Goes to the first tick, from here on, that incidents cover or not.
+    fn skip_to(&mut self, is_covered: bool) {
+        while !self.ticks.is_empty() && self.timeline.active.is_empty() == is_covered {
             let change = self.timeline.next_change().unwrap_or(u64::MAX);
             self.ticks.start = change.min(self.ticks.end);
             self.timeline.advance(self.ticks.start);
@@ -233,7 +225,7 @@ impl TickRanges {
     }
 }
 
-impl Iterator for TickRanges {
+impl Iterator for Troubled {
     type Item = Range<u64>;
 
     fn next(&mut self) -> Option<Range<u64>> {

@@ -14,13 +14,6 @@ pub struct Trend {
     pub unit_us: u64,
 }
 
-impl Default for Trend {
-    /// Returns the reference script's trend: from 5, 0.1 more every 0.95 h.
-    fn default() -> Self {
-        Self { flat_base: 5.0, coefficient: 0.1, unit_us: 3_420_000_000 }
-    }
-}
-
 impl Trend {
     /// Returns the trend's value `elapsed_ms` milliseconds after the origin.
     ///
@@ -36,6 +29,9 @@ impl Trend {
 mod tests {
     use super::Trend;
 
+    /// The reference script's: from 5, 0.1 more every 0.95 h.
+    const DEFAULT: Trend = Trend { flat_base: 5.0, coefficient: 0.1, unit_us: 3_420_000_000 };
+
     #[track_caller]
     fn check(trend: Trend, elapsed_ms: u64, expected: f64) {
         assert_eq!(trend.at(elapsed_ms).to_bits(), expected.to_bits());
@@ -43,10 +39,10 @@ mod tests {
 
     #[test]
     fn rises_by_the_coefficient_in_a_unit() {
-        check(Trend::default(), 0, 5.0);
-        check(Trend::default(), 3_420_000, 5.1);
-        check(Trend::default(), 60_000, 5.0 + 0.1 * (60e6 / 3420e6));
-        check(Trend { coefficient: -2.0, ..Trend::default() }, 34_200_000, -15.0);
+        check(DEFAULT, 0, 5.0);
+        check(DEFAULT, 3_420_000, 5.1);
+        check(DEFAULT, 60_000, 5.0 + 0.1 * (60e6 / 3420e6));
+        check(Trend { coefficient: -2.0, ..DEFAULT }, 34_200_000, -15.0);
         check(Trend { unit_us: 1, coefficient: 1.0, flat_base: 0.0 }, 7, 7000.0);
     }
 }

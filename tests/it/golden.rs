@@ -136,13 +136,14 @@ fn series_has_the_bits_of_mockseries() {
     assert!(totals[0] * 1_000 >= count * 999, "only {} of {count} are equal", totals[0]);
 }
 
-fn default_series() -> Series {
+/// The reference script's series, on a grid of minutes.
+pub(crate) fn default_series() -> Series {
     Series {
         metric_type: MetricType::Gauge,
-        trend: Trend::default(),
+        trend: Trend { flat_base: 5.0, coefficient: 0.1, unit_us: 3_420_000_000 },
         seasonality: Some(Seasonality::default()),
         weekly_seasonality: None,
-        noise: NoiseParams::default(),
+        noise: NoiseParams { mean: 0.0, std: 3.0, seed: Seed(42) },
         grid: Grid { origin: TimestampMs(1_765_969_200_000), step_ms: 60_000 },
         utc_offset_ms: 0,
         incidents: Incidents::default(),

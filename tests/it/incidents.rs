@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use fastrand::Rng;
 use push_live_metrics::series::{
-    Effect, Grid, Incident, Incidents, Kind, MetricType, NoiseParams, Occurrence, Period, Schedule,
+    Effect, Grid, Incident, Incidents, Kind, NoiseParams, Occurrence, Period, Schedule,
     Seasonality, Seed, Series, TimestampMs, Trend,
 };
 
+use crate::golden::default_series;
 use crate::support::side_by_side::side_by_side;
 
 const ORIGIN_MS: i64 = 1_765_969_200_000;
@@ -68,14 +69,10 @@ impl Plain {
         let week: Vec<(u32, f64)> = (0..).step_by(1440).zip([0.0, 1.0, -2.0]).collect();
         let noise = NoiseParams { mean: 0.7, std: 3.3, seed: Seed(7) };
         let series = Series {
-            metric_type: MetricType::Gauge,
-            trend: Trend::default(),
-            seasonality: Some(Seasonality::default()),
             weekly_seasonality: Some(Seasonality::new(Period::Week, &week).unwrap()),
             noise,
             grid: Grid { origin: TimestampMs(ORIGIN_MS), step_ms },
-            utc_offset_ms: 0,
-            incidents: Incidents::default(),
+            ..default_series()
         };
         let noise = NoiseParams { mean: 0.0, std: 0.0, seed: Seed(7) };
         let curves = Series { noise, ..series.clone() };

@@ -108,7 +108,9 @@ fn the_tables_have_the_events_and_fields_of_the_code() {
     for source in sources().iter().filter(|source| source.path != "src/report/mod.rs") {
         let code = source.code.join(" ");
         let words = code.split_whitespace().collect::<Vec<_>>().join(" ");
-        for call in [".info(", "report.log(", "report.command(", ".headline("] {
+        for call in
+            [".info(", "report.log(", "report.more(", "report.command(", ".headline(", ".title("]
+        {
             for (at, _) in words.match_indices(call) {
                 call_count += 1;
                 // The level, if there is one, holds no text.

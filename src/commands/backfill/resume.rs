@@ -39,9 +39,9 @@ pub(super) struct Stored {
 /// # Errors
 /// The exit code of a run that ended here, and said why: it cannot be read, or is not the series.
 pub(super) fn look(verify: Verify<'_>, summary: &Summary) -> Result<Stored, Exit> {
-    let Verify { plan, report, source, .. } = verify;
+    let Verify { plan, report, .. } = verify;
     summary.tally().is_unread = true;
-    let url = source.config.target.shown_url();
+    let url = verify.shown_url();
     let text = format!("Reading what is already stored from {url}");
     report.info("reading", &[("url", Field::Text(&url))], &text);
     let findings = compare_window(verify, Duration::ZERO)

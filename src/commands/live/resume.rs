@@ -5,7 +5,7 @@
 
 use std::iter;
 
-use crate::commands::verify::{Comparison, Findings, ShowWait, Verify};
+use crate::commands::verify::{Comparison, Findings, Verify};
 use crate::delivery::Summary;
 use crate::error::Exit;
 use crate::plan::Window;
@@ -56,7 +56,6 @@ fn newest(verify: Verify<'_>) -> Result<(Findings, u64, u64), ReadError> {
     let due_end = plan.model.grid.end_at(clock.now());
     let due_end = due_end.clamp(window.first_index, window.end_index());
     let mut comparison = Comparison::new(verify, TICKS_PER_CHUNK);
-    let mut wait = ShowWait::default();
     loop {
         let mut findings = Findings::default().with_chunk(1);
         let (mut least, mut most) = (due_end, window.first_index);
@@ -70,7 +69,7 @@ fn newest(verify: Verify<'_>) -> Result<(Findings, u64, u64), ReadError> {
             continue;
         }
         let may_show = findings.is_ours() && least < due_end;
-        if !may_show || !wait.goes_on(clock, &comparison.reader)? {
+        if !may_show || !comparison.waits_for_missing()? {
             return Ok((findings, least, most));
         }
     }

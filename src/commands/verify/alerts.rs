@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use super::Verify;
 use super::judge::{Judge, OF_THE_ALERT, PAUSE_MAX_MS, Terms, Verdict};
-use super::verdict::{Ruling, quoted, shown_labels};
+use super::verdict::{quoted, shown_labels};
 use crate::clock::SLICE_MAX;
-use crate::error::{Error, Exit};
+use crate::error::Exit;
 use crate::labels::LabelSet;
 use crate::plan::{Plan, show_duration};
 use crate::read_back::{
-    ANSWER_BYTES_MAX, AllSeries, Query, ReadConfig, ReadError, Reader, Source, TimeRange,
+    ANSWER_BYTES_MAX, AllSeries, Query, ReadConfig, ReadError, Reader, TimeRange,
 };
 use crate::report::words::{count_of, rounded_seconds};
 use crate::report::{Field, Report};
-use crate::series::TimestampMs;
+use crate::series::{Occurrence, TimestampMs};
 
 /// Longest range that is read at once.
 const CHUNK_MS: i64 = 24 * 3_600_000;
@@ -72,14 +72,6 @@ impl Alert {
 }
 
 impl VerdictConfig {
-    /// Returns the receiver that alerts are read from, if it is one of its own.
-    ///
-    /// # Errors
-    /// Certificates or the proxy cannot be used.
-    pub(crate) fn source(&self) -> Result<Option<Source<'_>>, Error> {
-        self.read.as_ref().map(Source::new).transpose()
-    }
-
     fn longest_ms(&self) -> i64 {
         self.terms.fires_within_ms.max(self.terms.resolves_within_ms)
     }
@@ -106,51 +98,61 @@ impl VerdictConfig {
     }
 }
 
-/// What is judged, and where it is read.
-#[derive(Clone, Copy)]
-pub(crate) struct Judging<'a> {
-    pub(crate) config: &'a VerdictConfig,
-    pub(crate) source: &'a Source<'a>,
+/// Waits until every alert can have fired, reads them, and logs the verdict; returns the exit code.
+pub(super) fn judge(verify: Verify<'_>, config: &VerdictConfig) -> Exit {
+    let source = verify.read_back.alerts.as_ref().unwrap_or(&verify.read_back.source);
+    let reader = Reader::new(verify.clock, verify.report, source);
+    let mut judging = Judging { verify, config, reader };
+    match judging.verdict() {
+        Ok((verdict, hints)) => judging.print(&verdict, &hints),
+        Err(error) => verify.read_failed(&error),
+    }
+}
+
+/// The reading of alerts, and their verdict.
+pub(super) struct Judging<'a> {
+    pub(super) verify: Verify<'a>,
+    pub(super) config: &'a VerdictConfig,
+    reader: Reader<'a>,
 }
 
 impl Judging<'_> {
-    /// Waits until every alert that counts can have fired, reads them, and logs the verdict;
-    /// returns the exit code.
-    pub(super) fn judge(self, verify: Verify<'_>) -> Exit {
-        match self.verdict(verify) {
-            Ok(ruling) => ruling.print(verify),
-            Err(error) => verify.read_failed(&error),
+    /// Returns the verdict, and what may be wrong with alerts that were not seen.
+    fn verdict(&mut self) -> Result<(Verdict, Vec<String>), ReadError> {
+        let Verify { plan, clock, .. } = self.verify;
+        let Range { mut start, end } = plan.times();
+        let (longest_ms, mut until) = (self.config.longest_ms(), end);
+        for named in &plan.incidents {
+            for Occurrence { times, .. } in
+                plan.model.occurrences(&named.incident, plan.window.ticks())
+            {
+                start = start.min(times.start);
+                until = until.max(TimestampMs(times.end.min(end).0 + longest_ms));
+            }
         }
-    }
-
-    fn verdict(&self, verify: Verify<'_>) -> Result<Ruling<'_>, ReadError> {
-        let (plan, clock) = (verify.plan, verify.clock);
-        let window_end = plan.times().end;
-        let last_ends = plan.incidents.iter().filter_map(|named| {
-            let last = plan.model.occurrences(&named.incident, plan.window.ticks()).last()?;
-            Some(TimestampMs(last.times.end.min(window_end).0 + self.config.longest_ms()))
-        });
-        let until = last_ends.fold(window_end, TimestampMs::max);
-        self.wait(verify, until)?;
-        let mut reader = Reader::new(clock, verify.report, self.source);
-        let range = self.range(plan);
-        let mut verdict = self.read(verify, &mut reader, range.clone())?;
+        self.wait(until)?;
+        // From before the first incident, to tell whether an alert was already firing, to the last
+        // time at which one may fire for an incident.
+        let range = TimeRange {
+            start: TimestampMs(start.0 - PAUSE_MAX_MS),
+            end: TimestampMs(end.0 + longest_ms),
+        };
+        let mut verdict = self.read(range)?;
         // The newest samples may not show yet: of what is good, those of a false alarm.
-        let TimestampMs(newest_ms) = if verdict.is_good() { window_end } else { until };
+        let TimestampMs(newest_ms) = if verdict.is_good() { end } else { until };
         let since_ms = u64::try_from(clock.now().0 - newest_ms).unwrap_or(0);
-        let left = reader.shows_within().saturating_sub(Duration::from_millis(since_ms));
+        let left = self.reader.shows_within().saturating_sub(Duration::from_millis(since_ms));
         if !left.is_zero() {
             clock.sleep(left).map_err(|_| ReadError::Interrupted)?;
-            verdict = self.read(verify, &mut reader, range.clone())?;
+            verdict = self.read(range)?;
         }
-        let range = TimeRange { start: range.start, end: range.end };
-        let hints = self.hints(&verdict, &mut reader, range);
-        Ok(Ruling { verdict, alerts: &self.config.alerts, hints })
+        let hints = self.hints(&verdict, range);
+        Ok((verdict, hints))
     }
 
     /// Waits until `time`, and shows for how long.
-    fn wait(&self, verify: Verify<'_>, time: TimestampMs) -> Result<(), ReadError> {
-        let Verify { report, clock, .. } = verify;
+    fn wait(&self, time: TimestampMs) -> Result<(), ReadError> {
+        let Verify { report, clock, .. } = self.verify;
         let left_ms = || u64::try_from(time.0 - clock.now().0).unwrap_or(0);
         if left_ms() == 0 {
             return Ok(());
@@ -169,32 +171,17 @@ impl Judging<'_> {
         Ok(())
     }
 
-    /// Returns the range in which alerts count: from before the first incident, to tell whether one
-    /// was already firing, to the last time at which one may fire for an incident.
-    fn range(&self, plan: &Plan) -> Range<TimestampMs> {
-        let Range { start, end } = plan.times();
-        let first = plan.incidents.iter().filter_map(|named| {
-            let mut all = plan.model.occurrences(&named.incident, plan.window.ticks());
-            all.next().map(|occurrence| occurrence.times.start)
-        });
-        let start = first.chain([start]).min().unwrap_or(start);
-        TimestampMs(start.0 - PAUSE_MAX_MS)..TimestampMs(end.0 + self.config.longest_ms())
-    }
-
-    fn read(
-        &self,
-        verify: Verify<'_>,
-        reader: &mut Reader<'_>,
-        range: Range<TimestampMs>,
-    ) -> Result<Verdict, ReadError> {
-        let alerts = &self.config.alerts;
-        let mut judge = Judge::new(verify.plan, self.config.terms, alerts.len());
-        let pairs = verify.plan.label_sets.iter().flat_map(LabelSet::pairs);
+    /// Reads the alerts of a range, without its last millisecond, and judges them.
+    fn read(&mut self, range: TimeRange) -> Result<Verdict, ReadError> {
+        let (Verify { plan, clock, .. }, alerts) = (self.verify, &self.config.alerts);
+        let reader = &mut self.reader;
+        let mut judge = Judge::new(plan, self.config.terms, alerts.len());
+        let pairs = plan.label_sets.iter().flat_map(LabelSet::pairs);
         let mut ours = BTreeSet::new();
         ours.extend(pairs.map(|(name, value)| (&**name, &**value)));
         let (mut start, mut chunk_ms) = (range.start, CHUNK_MS);
         while start < range.end {
-            if verify.clock.is_interrupted() {
+            if clock.is_interrupted() {
                 return Err(ReadError::Interrupted);
             }
             let end = TimestampMs(start.0.saturating_add(chunk_ms)).min(range.end);
@@ -229,7 +216,7 @@ impl Judging<'_> {
     }
 
     /// Returns what may be wrong with alerts that were never seen, or never resolve.
-    fn hints(&self, verdict: &Verdict, reader: &mut Reader<'_>, range: TimeRange) -> Vec<String> {
+    fn hints(&mut self, verdict: &Verdict, range: TimeRange) -> Vec<String> {
         let all = self.config.alerts.iter().zip(&verdict.by_alert);
         let unseen = all.filter(|(_, counts)| counts.series_count == 0);
         let always = "all alerts were firing already: do they ever resolve?";
@@ -241,7 +228,7 @@ impl Judging<'_> {
                     format!("{name} has the labels of no series of this run: {labels}")
                 }
                 (None, Alert::Detector(name)) => format!("there is no series {}", quoted(name)),
-                (None, Alert::Rule(name)) => hint_of_unseen(name, reader, range),
+                (None, Alert::Rule(name)) => hint_of_unseen(name, &mut self.reader, range),
             })
             .chain(always.map(String::from))
             .collect()

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::Verify;
 use super::compare::{Finding, compare};
 use super::findings::Findings;
-use crate::clock::Clock;
 use crate::plan::Plan;
 use crate::read_back::victoriametrics::BLOCK_SAMPLES_MAX;
 use crate::read_back::{ReadError, Reader, TICKS_PER_CHUNK, TimeRange};
@@ -25,14 +24,25 @@ pub(crate) struct Comparison<'a> {
     pub(crate) samples: Vec<Sample>,
     ticks_max: u64,
     knows_neighbors: bool,
+    /// How long what was accepted may take to show.
+    shown_within: Duration,
+    /// When something was missing for the first time, on the steady clock.
+    missing_since: Option<Duration>,
 }
 
 impl<'a> Comparison<'a> {
     /// Returns a comparison that reads at most `ticks_max` ticks at a time.
     pub(crate) fn new(verify: Verify<'a>, ticks_max: u64) -> Self {
-        let reader = Reader::new(verify.clock, verify.report, verify.source);
-        let ticks_max = ticks_max.min(TICKS_PER_CHUNK);
-        Self { verify, reader, samples: Vec::new(), ticks_max, knows_neighbors: false }
+        let reader = Reader::new(verify.clock, verify.report, &verify.read_back.source);
+        Self {
+            verify,
+            reader,
+            samples: Vec::new(),
+            ticks_max: ticks_max.min(TICKS_PER_CHUNK),
+            knows_neighbors: false,
+            shown_within: Duration::ZERO,
+            missing_since: None,
+        }
     }
 
     /// Compares as many of `ticks` as fit one answer, series by series; returns their number, and
@@ -114,6 +124,21 @@ impl<'a> Comparison<'a> {
         self.reader.read(&self.verify.plan.label_sets[k], range, &mut self.samples)
     }
 
+    /// Waits a little and returns true; false when missing samples have had enough time to show.
+    ///
+    /// # Errors
+    /// `Interrupted` when a signal came.
+    pub(crate) fn waits_for_missing(&mut self) -> Result<bool, ReadError> {
+        let clock = self.verify.clock;
+        let shown_within = self.shown_within.max(self.reader.shows_within());
+        let now = clock.steady();
+        if now - *self.missing_since.get_or_insert(now) >= shown_within {
+            return Ok(false);
+        }
+        clock.sleep(LOOK_INTERVAL).map_err(|_| ReadError::Interrupted)?;
+        Ok(true)
+    }
+
     /// Reads, once, what a VictoriaMetrics may have in one block with samples of the window, which
     /// tells how far these may be off; returns whether it did.
     ///
@@ -123,7 +148,7 @@ impl<'a> Comparison<'a> {
         if self.knows_neighbors || self.reader.tolerance().is_none() {
             return Ok(false);
         }
-        self.knows_neighbors = true;
+        (self.knows_neighbors, self.missing_since) = (true, None);
         let Plan { model, label_sets, .. } = self.verify.plan;
         let Range { start, end } = self.verify.plan.times();
         let length_ms = (BLOCK_SAMPLES_MAX * model.grid.step_ms).cast_signed();
@@ -150,22 +175,18 @@ pub(crate) fn compare_window(
     verify: Verify<'_>,
     shown_within: Duration,
 ) -> Result<Findings, ReadError> {
-    let mut comparison = Comparison::new(verify, TICKS_PER_CHUNK);
+    let mut comparison = Comparison { shown_within, ..Comparison::new(verify, TICKS_PER_CHUNK) };
     loop {
-        let findings = compare_all(&mut comparison, shown_within)?;
+        let findings = compare_all(&mut comparison)?;
         if findings.different == 0 || !comparison.learns_from_neighbors()? {
             return Ok(findings);
         }
     }
 }
 
-fn compare_all(
-    comparison: &mut Comparison<'_>,
-    shown_within: Duration,
-) -> Result<Findings, ReadError> {
-    let verify = comparison.verify;
-    let (plan, window) = (verify.plan, verify.plan.window);
-    let mut wait = ShowWait { shown_within, ..ShowWait::default() };
+fn compare_all(comparison: &mut Comparison<'_>) -> Result<Findings, ReadError> {
+    let plan = comparison.verify.plan;
+    let window = plan.window;
     let mut findings = Findings::default();
     // The series from the chunk's first tick on.
     let mut iters: Vec<_> = plan.iters_from(window.first_index).collect();
@@ -175,7 +196,7 @@ fn compare_all(
         let ticks = index..window.end_index();
         let (count, all) =
             comparison.chunk(ticks, &iters, |count| findings.with_chunk(count), note)?;
-        if all.missing > findings.missing && wait.goes_on(verify.clock, &comparison.reader)? {
+        if all.missing > findings.missing && comparison.waits_for_missing()? {
             continue;
         }
         findings = all.end_chunk(index, &plan.schedule);
@@ -187,32 +208,4 @@ fn compare_all(
     }
     findings.is_lossy = comparison.reader.tolerance().is_some();
     Ok(findings)
-}
-
-/// The wait for what was accepted and does not show yet.
-#[derive(Default)]
-pub(crate) struct ShowWait {
-    shown_within: Duration,
-    /// When something was missing for the first time, on the steady clock.
-    since: Option<Duration>,
-}
-
-impl ShowWait {
-    /// Waits a little and returns true; false when missing samples have had enough time to show.
-    ///
-    /// # Errors
-    /// `Interrupted` when a signal came.
-    pub(crate) fn goes_on(
-        &mut self,
-        clock: &dyn Clock,
-        reader: &Reader<'_>,
-    ) -> Result<bool, ReadError> {
-        let shown_within = self.shown_within.max(reader.shows_within());
-        let now = clock.steady();
-        if now - *self.since.get_or_insert(now) >= shown_within {
-            return Ok(false);
-        }
-        clock.sleep(LOOK_INTERVAL).map_err(|_| ReadError::Interrupted)?;
-        Ok(true)
-    }
 }

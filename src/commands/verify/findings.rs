@@ -142,14 +142,12 @@ impl Findings {
                 (Exit::Different, Level::Error, "✗", format!("{}/{planned}", self.matching))
             }
         };
-        report.rule();
         let in_gaps = match self.in_gaps {
             0 => String::new(),
             count => format!(", and {} in a gap", count_of(count, "datapoint")),
         };
         let text = format!("{sign} Verified: {matching} datapoints match {precision}{in_gaps}");
-        report.log(level, "verified", &[], &text);
-        report.rule();
+        report.title(level, "verified", &text);
         self.print_differences(report);
         self.print_warnings(verify);
         let missing = Missing {
@@ -232,11 +230,9 @@ impl Findings {
             );
             report.log(Level::Error, "different", &fields, &text);
         }
-        if let more @ 1.. = self.different - self.differences.len() as u64 {
-            let count = [("count", Field::Count(more))];
-            let text = format!("And {more} more are different");
-            report.log(Level::Error, "more_different", &count, &text);
-        }
+        let more = self.different - self.differences.len() as u64;
+        let text = format!("And {more} more are different");
+        report.more(Level::Error, "more_different", more, &text);
     }
 
     fn is_older_missing(&self) -> bool {

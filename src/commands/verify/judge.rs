@@ -359,7 +359,7 @@ mod tests {
     use super::*;
     use crate::plan::{Named, Window};
     use crate::remote_write::STALE_NAN_BITS;
-    use crate::series::{Grid, Incidents, MetricType, NoiseParams, Schedule, Series, Trend};
+    use crate::series::{Grid, Incidents, MetricType, NoiseParams, Schedule, Seed, Series, Trend};
 
     const MINUTE_MS: i64 = 60_000;
 
@@ -375,10 +375,10 @@ mod tests {
         let grid = Grid { origin: TimestampMs(0), step_ms: 60_000 };
         let model = Series {
             metric_type: MetricType::Gauge,
-            trend: Trend::default(),
+            trend: Trend { flat_base: 5.0, coefficient: 0.1, unit_us: 3_420_000_000 },
             seasonality: None,
             weekly_seasonality: None,
-            noise: NoiseParams::default(),
+            noise: NoiseParams { mean: 0.0, std: 3.0, seed: Seed(42) },
             grid,
             utc_offset_ms: 0,
             incidents: Incidents::default(),

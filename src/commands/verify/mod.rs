@@ -14,7 +14,7 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, Shutdown, SystemClock};
+use crate::clock::{Clock, Shutdown, Step, SystemClock};
 use crate::delivery::{Ending, Rerun, Summary};
 use crate::error::{Error, Exit};
 use crate::plan::Plan;
@@ -23,9 +23,8 @@ use crate::report::announce::announce_plan;
 use crate::report::words::count_of;
 use crate::report::{Field, Level, Report};
 
-pub(crate) use alerts::Judging;
 pub use alerts::{Alert, VerdictConfig};
-pub(crate) use check::{Comparison, ShowWait, compare_window};
+pub(crate) use check::{Comparison, compare_window};
 pub(crate) use findings::Findings;
 
 /// How long a receiver may take to show what it has accepted just now.
@@ -54,18 +53,45 @@ pub fn run(
     clock: &SystemClock,
 ) -> Result<Exit, Error> {
     let VerifyConfig { plan, rerun, read, verdict } = config;
-    let source = Source::new(read)?;
-    let alerts = verdict.as_ref().map(VerdictConfig::source).transpose()?.flatten();
-    let cancellers: Vec<_> = [&source].into_iter().chain(&alerts).map(Source::canceller).collect();
+    let read_back = ReadBack::new(read, verdict.as_ref())?;
+    let cancellers = read_back.cancellers();
     let cancel = Box::new(move || cancellers.iter().for_each(|cancel| cancel()));
     clock.watch_signals(Shutdown { cancel, ..Shutdown::default() });
     announce_plan("Expecting", plan, report);
-    let judging = verdict.as_ref().map(|config| {
-        config.announce(plan, report);
-        Judging { config, source: alerts.as_ref().unwrap_or(&source) }
-    });
-    let verify = Verify { plan, rerun, source: &source, judging, report, clock };
+    if let Some(verdict) = verdict {
+        verdict.announce(plan, report);
+    }
+    let verify = Verify { plan, rerun, read_back: &read_back, report, clock };
     Ok(verify.judged(verify.check(Duration::ZERO)))
+}
+
+/// Where a window is read back, and which alerts are judged then.
+pub(crate) struct ReadBack<'a> {
+    source: Source<'a>,
+    /// Which alerts to judge, if any.
+    verdict: Option<&'a VerdictConfig>,
+    /// Where these are read, if not there.
+    alerts: Option<Source<'a>>,
+}
+
+impl<'a> ReadBack<'a> {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// Certificates or the proxy cannot be used.
+    pub(crate) fn new(
+        read: &'a ReadConfig,
+        verdict: Option<&'a VerdictConfig>,
+    ) -> Result<Self, Error> {
+        let source = Source::new(read)?;
+        let alerts = verdict.and_then(|verdict| verdict.read.as_ref());
+        Ok(Self { source, verdict, alerts: alerts.map(Source::new).transpose()? })
+    }
+
+    /// Returns what ends the requests under way, from another thread.
+    pub(crate) fn cancellers(&self) -> Vec<Step> {
+        [&self.source].into_iter().chain(&self.alerts).map(Source::canceller).collect()
+    }
 }
 
 /// A comparison of what should be there with what is.
@@ -76,9 +102,7 @@ pub(crate) struct Verify<'a> {
     /// The command line.
     pub(crate) rerun: &'a Rerun,
     /// Where to read.
-    pub(crate) source: &'a Source<'a>,
-    /// Which alerts to judge, if any.
-    pub(crate) judging: Option<Judging<'a>>,
+    pub(crate) read_back: &'a ReadBack<'a>,
     pub(crate) report: &'a Report,
     pub(crate) clock: &'a dyn Clock,
 }
@@ -102,18 +126,23 @@ impl Verify<'_> {
     /// Judges alerts, if that was asked for, after a check with this exit code; returns that of
     /// both.
     fn judged(self, checked: Exit) -> Exit {
-        match (self.judging, checked) {
+        match (self.read_back.verdict, checked) {
             // After a failed read or a signal nothing is read again.
             (_, Exit::Interrupted | Exit::Refused | Exit::Unreachable) | (None, _) => checked,
-            (Some(judging), _) => graver(checked, judging.judge(self)),
+            (Some(verdict), _) => graver(checked, alerts::judge(self, verdict)),
         }
+    }
+
+    /// Returns the address that is read.
+    pub(crate) fn shown_url(self) -> String {
+        self.read_back.source.config.target.shown_url()
     }
 
     /// Logs what is found in the window; returns the exit code.
     fn check(self, shown_within: Duration) -> Exit {
         let count = self.plan.sample_count();
-        let (planned, url) = (count_of(count, "datapoint"), self.source.config.target.shown_url());
-        let text = format!("Verifying {planned}, read from {url}");
+        let planned = count_of(count, "datapoint");
+        let text = format!("Verifying {planned}, read from {}", self.shown_url());
         self.report.info("verifying", &[("planned", Field::Count(count))], &text);
         match compare_window(self, shown_within) {
             Err(error) => self.read_failed(&error),

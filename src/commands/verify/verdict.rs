@@ -1,26 +1,18 @@
 //! A verdict in words: which incidents were noticed and when, what fired for nothing, the counts.
 
 use super::Verify;
-use super::alerts::Alert;
+use super::alerts::Judging;
 use super::judge::{FalseAlarm, Fate, Judged, KEPT_MAX, OF_THE_ALERT, Verdict};
 use crate::error::{Escaped, Exit};
 use crate::labels::LabelSet;
 use crate::read_back::Labels;
 use crate::report::words::{count_of, in_words};
-use crate::report::{Field, Level};
+use crate::report::{Field, Level, Report};
 
-/// A verdict, with what is needed to say it.
-pub(super) struct Ruling<'a> {
-    pub(super) verdict: Verdict,
-    pub(super) alerts: &'a [Alert],
-    /// What may be wrong with alerts that were not seen.
-    pub(super) hints: Vec<String>,
-}
-
-impl Ruling<'_> {
-    /// Says what alerts noticed; returns the exit code.
-    pub(super) fn print(&self, verify: Verify<'_>) -> Exit {
-        let (report, verdict) = (verify.report, &self.verdict);
+impl Judging<'_> {
+    /// Says what alerts noticed, and what may be wrong with them; returns the exit code.
+    pub(super) fn print(&self, verdict: &Verdict, hints: &[String]) -> Exit {
+        let report = self.verify.report;
         let (exit, level, sign) = match verdict.is_good() {
             true if verdict.is_always_firing() => {
                 report.end_quiet();
@@ -32,16 +24,14 @@ impl Ruling<'_> {
                 (Exit::Different, Level::Error, "✗")
             }
         };
-        report.rule();
         let (detected, false_alarms) =
             (verdict.detected, count_of(verdict.false_alarms, "false alarm"));
         let incidents = count_of(detected + verdict.missed, "incident");
         let text = format!("{sign} Verdict: {detected} of {incidents} detected, {false_alarms}");
-        report.log(level, "verdict", &[], &text);
-        report.rule();
-        self.print_incidents(verify);
-        self.print_false_alarms(verify);
-        for (alert, counts) in self.alerts.iter().zip(&verdict.by_alert) {
+        report.title(level, "verdict", &text);
+        self.print_incidents(verdict);
+        self.print_false_alarms(verdict);
+        for (alert, counts) in self.config.alerts.iter().zip(&verdict.by_alert) {
             let fields = [
                 ("alert", Field::Text(alert.name())),
                 ("detected", Field::Count(counts.detected)),
@@ -52,34 +42,28 @@ impl Ruling<'_> {
             let text = format!("{name}: {} of {incidents}, {false_alarms}", counts.detected);
             report.info("alert_counts", &fields, &text);
         }
-        self.hints.iter().for_each(|hint| report.hint(level, hint));
-        self.print_summary(verify, exit, level);
+        hints.iter().for_each(|hint| report.hint(level, hint));
+        print_summary(verdict, report, (exit, level));
         exit
     }
 
     /// Logs a line for each incident and series; of many for the missed first.
-    fn print_incidents(&self, verify: Verify<'_>) {
-        let (verdict, report) = (&self.verdict, verify.report);
+    fn print_incidents(&self, verdict: &Verdict) {
         let kept = verdict.kept_missed.iter().chain(&verdict.kept_detected);
         let mut shown: Vec<&Judged> = kept.take(KEPT_MAX).collect();
         shown.sort_unstable_by_key(|judged| (judged.times.start, judged.number, judged.series));
         for judged in &shown {
-            self.print_incident(judged, verify);
+            self.print_incident(judged);
         }
-        if let more @ 1.. = verdict.detected + verdict.missed - shown.len() as u64 {
-            let count = [("count", Field::Count(more))];
-            report.info(
-                "more_incidents",
-                &count,
-                &format!("And {}", count_of(more, "more incident")),
-            );
-        }
+        let more = verdict.detected + verdict.missed - shown.len() as u64;
+        let text = format!("And {}", count_of(more, "more incident"));
+        self.verify.report.more(Level::Info, "more_incidents", more, &text);
     }
 
-    fn print_incident(&self, judged: &Judged, verify: Verify<'_>) {
-        let (plan, report) = (verify.plan, verify.report);
+    fn print_incident(&self, judged: &Judged) {
+        let Verify { plan, report, .. } = self.verify;
         let labels = &plan.label_sets[judged.series];
-        let (alert, number) = (&self.alerts[judged.alert], judged.number);
+        let (alert, number) = (&self.config.alerts[judged.alert], judged.number);
         let named = &plan.incidents[usize::from(number) - 1];
         let mut fields = vec![
             ("incident", Field::Count(number.into())),
@@ -113,10 +97,10 @@ impl Ruling<'_> {
         report.log(level, "alert", &fields, &text);
     }
 
-    fn print_false_alarms(&self, verify: Verify<'_>) {
-        let (verdict, report) = (&self.verdict, verify.report);
+    fn print_false_alarms(&self, verdict: &Verdict) {
+        let report = self.verify.report;
         for FalseAlarm { span, alert, labels } in &verdict.kept_false_alarms {
-            let (name, labels) = (self.alerts[*alert].name(), shown_labels(labels));
+            let (name, labels) = (self.config.alerts[*alert].name(), shown_labels(labels));
             let fields = [
                 ("outcome", Field::Text("false_alarm")),
                 ("alert", Field::Text(name)),
@@ -129,40 +113,38 @@ impl Ruling<'_> {
             let text = format!("✗ False alarm: {name} from {first} to {last} (labels: {labels})");
             report.log(Level::Error, "alert", &fields, &text);
         }
-        if let more @ 1.. = verdict.false_alarms - verdict.kept_false_alarms.len() as u64 {
-            let (count, text) =
-                ([("count", Field::Count(more))], count_of(more, "more false alarm"));
-            report.log(Level::Error, "more_false_alarms", &count, &format!("And {text}"));
-        }
+        let more = verdict.false_alarms - verdict.kept_false_alarms.len() as u64;
+        let text = format!("And {}", count_of(more, "more false alarm"));
+        report.more(Level::Error, "more_false_alarms", more, &text);
     }
+}
 
-    fn print_summary(&self, verify: Verify<'_>, exit: Exit, level: Level) {
-        let Verdict { detected, missed, late, false_alarms, .. } = self.verdict;
-        let mut fields = vec![
-            ("incidents", Field::Count(detected + missed)),
-            ("detected", Field::Count(detected)),
-            ("missed", Field::Count(missed)),
-            ("late", Field::Count(late)),
-            ("false_alarms", Field::Count(false_alarms)),
-            ("exit_code", Field::Count(exit as u64)),
-        ];
-        let mut text = format!(
-            "Alerts: {} = {detected} detected + {missed} missed ({late} late); {}",
-            count_of(detected + missed, "incident"),
-            count_of(false_alarms, "false alarm")
-        );
-        if let Some(delays) = self.verdict.delays() {
-            let [min, median, max] = delays.map(|ms| ms as f64 / 1000.0);
-            fields.extend([
-                ("delay_min_s", Field::Value(min)),
-                ("delay_median_s", Field::Value(median)),
-                ("delay_max_s", Field::Value(max)),
-            ]);
-            let [min, median, max] = delays.map(|ms| in_words(ms.unsigned_abs()));
-            text += &format!("; delay min {min}, median {median}, max {max}");
-        }
-        verify.report.log(level, "alert_summary", &fields, &text);
+fn print_summary(verdict: &Verdict, report: &Report, (exit, level): (Exit, Level)) {
+    let Verdict { detected, missed, late, false_alarms, .. } = *verdict;
+    let mut fields = vec![
+        ("incidents", Field::Count(detected + missed)),
+        ("detected", Field::Count(detected)),
+        ("missed", Field::Count(missed)),
+        ("late", Field::Count(late)),
+        ("false_alarms", Field::Count(false_alarms)),
+        ("exit_code", Field::Count(exit as u64)),
+    ];
+    let mut text = format!(
+        "Alerts: {} = {detected} detected + {missed} missed ({late} late); {}",
+        count_of(detected + missed, "incident"),
+        count_of(false_alarms, "false alarm")
+    );
+    if let Some(delays) = verdict.delays() {
+        let [min, median, max] = delays.map(|ms| ms as f64 / 1000.0);
+        fields.extend([
+            ("delay_min_s", Field::Value(min)),
+            ("delay_median_s", Field::Value(median)),
+            ("delay_max_s", Field::Value(max)),
+        ]);
+        let [min, median, max] = delays.map(|ms| in_words(ms.unsigned_abs()));
+        text += &format!("; delay min {min}, median {median}, max {max}");
     }
+    report.log(level, "alert_summary", &fields, &text);
 }
 
 /// Returns a name from outside as it stands in a line.
