@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::args::Args;
 use super::env::Settings;
 use super::flags::Verb;
-use super::receiver::Receiver;
+use super::receiver::{self, Name, Receiver};
 use super::{rerun_args, values, verdict};
 use crate::commands::dry_run::DryRunConfig;
 use crate::commands::export::ExportConfig;
@@ -24,7 +24,6 @@ use crate::series::TimestampMs;
 /// Checks the flags of a verb that has a receiver.
 pub(super) struct ConfigBuilder<'a> {
     pub(super) verb: Verb,
-    pub(super) args: &'a Args,
     pub(super) settings: Settings<'a>,
     pub(super) warnings: &'a mut Vec<String>,
 }
@@ -32,17 +31,17 @@ pub(super) struct ConfigBuilder<'a> {
 impl ConfigBuilder<'_> {
     /// Checks what `live` and `backfill` need.
     pub(super) fn push(&mut self, plan: Plan) -> Result<PushConfig, Error> {
-        let args = self.args;
+        let args = self.settings.args;
         let (resume, verify) = (args.has("resume"), args.has("verify"));
         verdict::check_verified(args)?;
-        let stale_marker = args.has("stale-marker");
         let delivery = delivery(args)?;
-        let Reached { target, read, verdict, rerun } = self.receiver(&plan, resume || verify)?;
+        let name = receiver::name(&self.settings)?;
+        let Reached { target, read, verdict, rerun } = self.reached(name, &plan)?;
         Ok(PushConfig {
             plan,
             target,
             delivery,
-            stale_marker,
+            stale_marker: args.has("stale-marker"),
             read,
             resume,
             verify,
@@ -52,45 +51,32 @@ impl ConfigBuilder<'_> {
     }
 
     pub(super) fn verify(&mut self, plan: Plan) -> Result<VerifyConfig, Error> {
-        let Reached { read, verdict, rerun, .. } = self.receiver(&plan, true)?;
-        Ok(VerifyConfig { plan, read: read.expect("it was asked for"), verdict, rerun })
+        let name = receiver::name(&self.settings)?;
+        let Reached { read, verdict, rerun, .. } = self.reached(name, &plan)?;
+        Ok(VerifyConfig { plan, read: read.expect("verify reads"), verdict, rerun })
     }
 
-    /// Checks what `live` and `backfill` check, except what only a real run needs.
+    /// Checks what `live` and `backfill` check, but a receiver need not be named.
     pub(super) fn dry_run(&mut self, plan: Plan) -> Result<DryRunConfig, Error> {
-        let args = self.args;
-        verdict::check_verified(args)?;
-        let delivery = delivery(args)?;
-        let (settings, warnings) = (&self.settings, &mut *self.warnings);
-        let target = match Receiver::new(args, settings) {
-            Ok(receiver) => {
-                let target = receiver.target(warnings);
-                let target = target.map_err(|error| settings.without_secrets(error))?;
-                if args.has("verify") || args.has("resume") {
-                    receiver.read_config(&target)?;
-                }
-                verdict::config((args, &plan), (&receiver, &target), warnings)?;
-                Some(target)
-            }
-            Err(error) if args.has("url") || args.has("env") => return Err(error.into()),
-            // What a real run would lack is only a warning here.
+        verdict::check_verified(self.settings.args)?;
+        let delivery = delivery(self.settings.args)?;
+        let target = match receiver::name(&self.settings) {
+            Ok(name) => Some(self.reached(name, &plan)?.target),
             Err(error) => {
-                warnings.push(settings.without_secrets(error.into()).to_string());
+                self.warnings.push(error.to_string());
                 None
             }
         };
-        let is_live = self.verb == Verb::Live;
-        Ok(DryRunConfig { plan, delivery, is_live, target })
+        Ok(DryRunConfig { plan, delivery, is_live: self.verb == Verb::Live, target })
     }
 
-    /// Returns what a command needs of its receiver; `reads` asks for where to read.
-    fn receiver(&mut self, plan: &Plan, reads: bool) -> Result<Reached, Error> {
-        let (args, settings) = (self.args, &self.settings);
-        let named = Receiver::new(args, settings).map_err(Error::from).and_then(|receiver| {
-            let target = receiver.target(self.warnings)?;
-            Ok((receiver, target))
-        });
-        let (receiver, target) = named.map_err(|error| settings.without_secrets(error))?;
+    /// Returns what a command needs of the receiver of this name.
+    fn reached(&mut self, name: Name, plan: &Plan) -> Result<Reached, Error> {
+        let (settings, args) = (&self.settings, self.settings.args);
+        let receiver = Receiver { name, settings };
+        let target = receiver.target(self.warnings);
+        let target = target.map_err(|error| settings.without_secrets(error))?;
+        let reads = self.verb == Verb::Verify || args.has("resume") || args.has("verify");
         let read = match receiver.read_config(&target) {
             // A given flag is checked even when nothing is read.
             Err(error) if reads || args.has("read-url") => return Err(error),
@@ -102,7 +88,7 @@ impl ConfigBuilder<'_> {
             is_readable: read.is_some(),
             ..rerun_args::rerun(verb, args, (&receiver.name, &target), plan.model.grid)
         };
-        let verdict = verdict::config((args, plan), (&receiver, &target), self.warnings)?;
+        let verdict = verdict::config((&receiver, &target), plan, self.warnings)?;
         Ok(Reached { target, read: read.filter(|_| reads), verdict, rerun })
     }
 }

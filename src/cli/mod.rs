@@ -93,9 +93,8 @@ pub fn parse(
             Command::Export(Box::new(config::export(&args, plan)?))
         }
         verb => {
-            let settings = Settings::load(environment, args.given("env-file"), &mut warnings)?;
-            let warnings = &mut warnings;
-            let mut builder = ConfigBuilder { verb, args: &args, settings, warnings };
+            let settings = Settings::load(&args, environment, &mut warnings)?;
+            let mut builder = ConfigBuilder { verb, settings, warnings: &mut warnings };
             match verb {
                 _ if args.has("dry-run") => Command::DryRun(Box::new(builder.dry_run(plan)?)),
                 Verb::Live => Command::Live(Box::new(builder.push(plan)?)),

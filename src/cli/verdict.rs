@@ -29,10 +29,11 @@ pub(super) fn check_verified(args: &Args) -> Result<(), BadInput> {
 /// # Errors
 /// A flag cannot be used, or has nothing to judge.
 pub(super) fn config(
-    (args, plan): (&Args, &Plan),
     (receiver, target): (&Receiver<'_>, &Target),
+    plan: &Plan,
     warnings: &mut Vec<String>,
 ) -> Result<Option<VerdictConfig>, Error> {
+    let args = receiver.settings.args;
     let mut alerts = Vec::new();
     for (flag, new) in
         [("alert", Alert::Rule as fn(String) -> Alert), ("detector", Alert::Detector)]

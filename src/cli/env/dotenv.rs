@@ -3,28 +3,21 @@
 //! A file of `--env-file` is read strictly. A `.env` that was only found belongs to many programs:
 //! their lines are ignored, in any form.
 
-/// A line that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadLine {
-    /// The line, from 1.
-    pub(super) number: usize,
-    /// What is wrong with it.
-    pub(super) problem: &'static str,
-}
+use crate::error::{BadInput, unusable};
 
 /// Stands for bytes that were not UTF-8.
 const NOT_UTF_8: char = '\u{fffd}';
 const NOT_CLOSED: &str = "has a quote that is not closed";
 
-/// A variable of a file: its name and its value.
-pub(super) type Variable = (String, Result<String, BadLine>);
+/// A variable of a file: its name, and its value or why its line cannot be read.
+pub(super) type Variable = (String, Result<String, BadInput>);
 
-/// Parses `KEY=VALUE` lines, with `export`, quotes and comments; a `$` stands for itself. Where
-/// `ours` is given, only these variables: other lines are ignored, in any form.
+/// Parses the `KEY=VALUE` lines of a file, with `export`, quotes and comments; a `$` stands for
+/// itself. Where `ours` is given, only these variables: other lines are ignored, in any form.
 ///
 /// In "double quotes" `\"` and `\\` are escapes, in 'single quotes' and without quotes nothing is.
 /// Without quotes a comment starts at a `#` after a space.
-pub(super) fn parse(text: &str, ours: Option<&[&str]>) -> Vec<Variable> {
+pub(super) fn parse(file_name: &str, text: &str, ours: Option<&[&str]>) -> Vec<Variable> {
     // A CR alone would join two lines into one value.
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut variables = Vec::new();
@@ -43,7 +36,9 @@ pub(super) fn parse(text: &str, ours: Option<&[&str]>) -> Vec<Variable> {
                 true => Err("is not UTF-8"),
                 false => Ok(value),
             });
-            let value = value.map_err(|problem| BadLine { number, problem });
+            let value = value.map_err(|problem| {
+                unusable(problem, "write KEY=VALUE").at(&format!("{file_name} line {number}"), None)
+            });
             variables.push((key.to_owned(), value));
         } else if let Some((_, value)) = split.filter(|(_, value)| !value.is_empty()) {
             let value_start = end - value.len();
@@ -130,7 +125,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &[(&str, &str)]) {
-        let variables = parse(text, None);
+        let variables = parse("vars", text, None);
         let shown: Vec<_> =
             variables.iter().map(|(k, v)| (k.as_str(), v.as_deref().unwrap())).collect();
         assert_eq!(shown, expected);
@@ -138,9 +133,9 @@ mod tests {
 
     #[track_caller]
     fn check_bad(text: &str, number: usize, problem: &'static str) {
-        let variables = parse(text, None);
-        let bad = variables.into_iter().find_map(|(_, value)| value.err());
-        assert_eq!(bad, Some(BadLine { number, problem }));
+        let variables = parse("vars", text, None);
+        let bad = variables.into_iter().find_map(|(_, value)| value.err()).unwrap();
+        assert_eq!(bad.to_string(), format!("vars line {number}: {problem}; write KEY=VALUE"));
     }
 
     #[test]
@@ -172,10 +167,10 @@ mod tests {
 
     #[track_caller]
     fn check_some(text: &str, expected: &[(&str, &str)]) {
-        let variables = parse(text, Some(&["OURS", "URL"]));
+        let variables = parse("vars", text, Some(&["OURS", "URL"]));
         let shown = variables.iter().map(|(key, value)| match value {
             Ok(value) => (key.as_str(), value.clone()),
-            Err(BadLine { number, problem }) => (key.as_str(), format!("line {number} {problem}")),
+            Err(error) => (key.as_str(), format!("{} {}", error.subject, error.problem)),
         });
         let expected = expected.iter().map(|(key, value)| (*key, (*value).to_owned()));
         assert_eq!(shown.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{text}");
@@ -191,9 +186,9 @@ mod tests {
         check_some("#OURS=a\n # URL=b", &[]);
         check_some(
             "A='\n\n'\nOURS='a\nURL=b c",
-            &[("OURS", "line 4 has a quote that is not closed"), ("URL", "b c")],
+            &[("OURS", "vars line 4 has a quote that is not closed"), ("URL", "b c")],
         );
-        check_some("OURS=a\u{fffd}\nB=\u{fffd}", &[("OURS", "line 1 is not UTF-8")]);
+        check_some("OURS=a\u{fffd}\nB=\u{fffd}", &[("OURS", "vars line 1 is not UTF-8")]);
         check_some("OURS=a # \u{fffd}", &[("OURS", "a")]);
         check_some("OURS=a\rURL=b\r\nOURS=c", &[("OURS", "a"), ("URL", "b"), ("OURS", "c")]);
     }
@@ -203,9 +198,9 @@ mod tests {
         let mut random = Random::new(4);
         for _ in 0..100_000 {
             let text = random.text("AB1=_'\"\\# \n\r\té$export");
-            let some = parse(&text, Some(&["A", "B"]));
+            let some = parse("vars", &text, Some(&["A", "B"]));
             assert!(some.iter().all(|(key, _)| key == "A" || key == "B"), "{text:?}");
-            let all = parse(&text, None);
+            let all = parse("vars", &text, None);
             assert!(all.iter().all(|(key, value)| !key.is_empty() || value.is_err()), "{text:?}");
         }
     }

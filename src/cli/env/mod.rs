@@ -11,9 +11,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{BadInput, Error, Escaped};
+use crate::cli::args::Args;
+use crate::error::{BadInput, Error, Escaped, unusable};
 use crate::http::{Secret, Secrets, read_small};
-use dotenv::BadLine;
+use dotenv::Variable;
 
 /// The variables and the directory of the process. Not `Debug`: it holds secrets.
 #[derive(Default)]
@@ -63,6 +64,11 @@ impl Setting {
         let is_shown = self.source == Source::Flag || !self.value.contains([' ', '\t']);
         is_shown.then_some(&self.value)
     }
+
+    /// Returns the error of the setting, with its value where it may be shown.
+    pub(in crate::cli) fn bad(&self, problem: &str, hint: &str) -> BadInput {
+        unusable(problem, hint).at(&self.place, self.shown())
+    }
 }
 
 /// The variables that a `.env` that was found can set. Not a proxy or certificates: they could
@@ -84,14 +90,16 @@ const FOUND: &[&str] = &[
     "ALERT_URL_PASSWORD_FILE",
 ];
 
-/// Variables of the environment and of one file.
+/// Flags, and the variables of the environment and of one file.
 pub(in crate::cli) struct Settings<'a> {
+    /// The flags.
+    pub(in crate::cli) args: &'a Args,
     environment: &'a Environment,
-    file: Vec<(String, Result<String, BadLine>)>,
-    file_name: String,
+    file: Vec<Variable>,
+    file_name: &'a str,
     file_source: Source,
-    /// Why a `.env` that is there cannot be read.
-    unreadable: Option<String>,
+    /// Says that there is a `.env` that cannot be read, and why.
+    pub(in crate::cli) unreadable: Option<String>,
 }
 
 impl<'a> Settings<'a> {
@@ -100,52 +108,47 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// The file of `--env-file` cannot be read, or a line of it.
     pub(in crate::cli) fn load(
+        args: &'a Args,
         environment: &'a Environment,
-        env_file: Option<&str>,
         warnings: &mut Vec<String>,
     ) -> Result<Settings<'a>, Error> {
-        let is_strict = env_file.is_some();
-        let (file_name, file_source) = match env_file {
-            Some(name) => (name.to_owned(), Source::EnvFile),
-            None => (".env".to_owned(), Source::Found),
+        let (file_name, file_source, ours) = match args.given("env-file") {
+            Some(name) => (name, Source::EnvFile, None),
+            None => (".env", Source::Found, Some(FOUND)),
         };
-        let path = environment.directory.join(&file_name);
-        let (file, unreadable) = (Vec::new(), None);
-        let mut settings = Settings { environment, file, file_name, file_source, unreadable };
-        match if is_strict { read_small(&path).map(Some) } else { read_found(&path) } {
-            Ok(bytes) => {
-                let text = bytes.unwrap_or_default();
-                let ours = (!is_strict).then_some(FOUND);
-                settings.file = dotenv::parse(&String::from_utf8_lossy(&text), ours);
-            }
-            Err(source) if is_strict => {
-                let hint = "check its name and permissions";
-                return Err(Error::file("read variables from", &path, source, hint));
-            }
-            Err(error) => settings.unreadable = Some(error.to_string()),
-        }
-        let bad_line = settings.file.iter().find_map(|(_, value)| value.clone().err());
-        if let Some(line) = bad_line.filter(|_| is_strict) {
-            return Err(settings.bad_line(line).into());
+        let is_strict = file_source == Source::EnvFile;
+        let path = environment.directory.join(file_name);
+        let (bytes, unreadable) =
+            match if is_strict { read_small(&path) } else { read_found(&path) } {
+                Ok(bytes) => (bytes, None),
+                Err(source) if is_strict => {
+                    let hint = "check its name and permissions";
+                    return Err(Error::file("read variables from", &path, source, hint));
+                }
+                Err(error) => (Vec::new(), Some(format!("{file_name} cannot be read ({error})"))),
+            };
+        let file = dotenv::parse(file_name, &String::from_utf8_lossy(&bytes), ours);
+        let bad_line = file.iter().find_map(|(_, value)| value.clone().err());
+        if let Some(error) = bad_line.filter(|_| is_strict) {
+            return Err(error.into());
         }
         let is_secret = |key: &str| key.ends_with("_TOKEN") || key.ends_with("_PASSWORD");
-        if settings.file.iter().any(|(key, _)| is_secret(key))
+        if file.iter().any(|(key, _)| is_secret(key))
             && let Ok(metadata) = path.metadata()
             && metadata.mode() & 0o077 != 0
         {
-            let (name, mode) = (Escaped(&settings.file_name), metadata.mode() & 0o777);
+            let (name, mode) = (Escaped(file_name), metadata.mode() & 0o777);
             warnings.push(format!(
                 "{name} holds a secret and others may read it (mode {mode:o}); run chmod 600 {name}"
             ));
         }
-        Ok(settings)
+        Ok(Settings { args, environment, file, file_name, file_source, unreadable })
     }
 
-    /// Says that there is a `.env` that cannot be read, if there is.
-    pub(in crate::cli) fn unreadable(&self) -> Option<String> {
-        self.unreadable
-            .as_ref()
-            .map(|problem| format!("{} cannot be read ({problem})", self.file_name))
+    /// Returns a flag, if it is given.
+    pub(in crate::cli) fn flag(&self, name: &str) -> Option<Setting> {
+        let value = self.args.given(name)?.to_owned();
+        Some(Setting { place: format!("--{name}"), value, source: Source::Flag })
     }
 
     /// Returns a variable of the environment or else of the file.
@@ -178,14 +181,8 @@ impl<'a> Settings<'a> {
         let Some((_, value)) = self.file.iter().rev().find(|(key, _)| key == name) else {
             return Ok(None);
         };
-        let value = value.clone().map_err(|line| self.bad_line(line))?;
         let place = format!("{name} in {}", self.file_name);
-        Ok(Some(Setting { place, value, source: self.file_source }))
-    }
-
-    fn bad_line(&self, line: BadLine) -> BadInput {
-        let subject = format!("{} line {}", self.file_name, line.number);
-        BadInput::new(&subject, None, line.problem, "write KEY=VALUE")
+        Ok(Some(Setting { place, value: value.clone()?, source: self.file_source }))
     }
 
     /// Returns the secret in the file that a variable names. A file that was found may name only
@@ -210,7 +207,7 @@ impl<'a> Settings<'a> {
                     Source::Found => format!("read {0} with --env-file {0}", self.file_name),
                     _ => hint.to_owned(),
                 };
-                BadInput::new(&setting.place, setting.shown(), &problem, &hint).into()
+                setting.bad(&problem, &hint).into()
             }
             error => error,
         })
@@ -236,14 +233,14 @@ pub(in crate::cli) fn is_readable(path: &Path) -> bool {
 }
 
 /// Reads the `.env` that may be there; a folder of this name is a Python environment.
-fn read_found(path: &Path) -> io::Result<Option<Vec<u8>>> {
+fn read_found(path: &Path) -> io::Result<Vec<u8>> {
     let not_found = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
     if path.is_dir() || path.symlink_metadata().is_err_and(not_found) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     // Opening a pipe would wait for its writer.
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    read_small(path).map(Some)
+    read_small(path)
 }

@@ -162,7 +162,8 @@ fn variables_are_utf_8() {
     let name = OsString::from("ENV");
     let variables = HashMap::from([(name, OsString::from_vec(vec![0xff]))]);
     let environment = Environment::new(variables, PathBuf::from("/nowhere"));
-    let settings = Settings::load(&environment, None, &mut Vec::new()).unwrap();
+    let args = Args::default();
+    let settings = Settings::load(&args, &environment, &mut Vec::new()).unwrap();
     let error = settings.get("ENV").err().unwrap();
     assert_eq!(error.to_string(), "ENV: is not UTF-8; set it again");
 }

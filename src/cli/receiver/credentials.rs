@@ -13,7 +13,7 @@ pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<(Aut
         return Ok((Auth::Bearer(token), place));
     }
     let mut problem = format!("is not set, and {} '{}' needs it", env.place, env.value);
-    if let Some(unreadable) = settings.unreadable() {
+    if let Some(unreadable) = &settings.unreadable {
         problem = format!("{problem}; {unreadable}");
     }
     let hint = "set it in the environment or .env, or name its file in CDO_TOKEN_FILE";
@@ -102,8 +102,7 @@ fn secret(
         (None, Some(file)) => {
             let secret = settings.secret_in_file(&file)?;
             check(&secret.read()?).map_err(|problem| {
-                let problem = format!("names a file that {problem}");
-                BadInput::new(&file.place, file.shown(), &problem, "write it again")
+                file.bad(&format!("names a file that {problem}"), "write it again")
             })?;
             Ok(Some((file.place, secret)))
         }

@@ -35,25 +35,24 @@ pub(in crate::cli) enum Name {
     Preset(Setting),
 }
 
-/// A receiver that was named, and where its other settings come from.
+/// A receiver that was named.
 pub(in crate::cli) struct Receiver<'a> {
     /// Its name.
     pub(in crate::cli) name: Name,
-    args: &'a Args,
-    settings: &'a Settings<'a>,
+    /// Where they come from.
+    pub(in crate::cli) settings: &'a Settings<'a>,
 }
 
 /// Picks the name: flag, environment, file; in each the URL first.
 ///
 /// # Errors
 /// Nothing names a receiver.
-fn name(args: &Args, settings: &Settings<'_>) -> Result<Name, BadInput> {
-    let flag = |name| {
-        let value = args.given(name)?.to_string();
-        Some(Setting { place: format!("--{name}"), value, source: Source::Flag })
-    };
-    if let Some(name) = flag("url").map(Name::Url).or(flag("env").map(Name::Preset)) {
-        return Ok(name);
+pub(in crate::cli) fn name(settings: &Settings<'_>) -> Result<Name, BadInput> {
+    if let Some(url) = settings.flag("url") {
+        return Ok(Name::Url(url));
+    }
+    if let Some(env) = settings.flag("env") {
+        return Ok(Name::Preset(env));
     }
     let mut unknown = None;
     for place in [Settings::in_environment, Settings::in_file] {
@@ -77,7 +76,7 @@ fn name(args: &Args, settings: &Settings<'_>) -> Result<Name, BadInput> {
         let name = env.shown().unwrap_or("...");
         problem = format!("{problem} (ENV '{name}' is not a known environment)");
     }
-    if let Some(unreadable) = settings.unreadable() {
+    if let Some(unreadable) = &settings.unreadable {
         problem = format!("{problem}; {unreadable}");
     }
     let hint = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
@@ -85,24 +84,14 @@ fn name(args: &Args, settings: &Settings<'_>) -> Result<Name, BadInput> {
     Err(BadInput::new("target", None, &problem, hint))
 }
 
-impl<'a> Receiver<'a> {
-    /// Returns the receiver that is named.
-    ///
-    /// # Errors
-    /// Nothing names one.
-    pub(in crate::cli) fn new(
-        args: &'a Args,
-        settings: &'a Settings<'a>,
-    ) -> Result<Self, BadInput> {
-        Ok(Self { name: name(args, settings)?, args, settings })
-    }
-
+impl Receiver<'_> {
     /// Checks its credentials, headers, certificates and proxy.
     ///
     /// # Errors
     /// Any of them cannot be used, or credentials would travel unencrypted.
     pub(in crate::cli) fn target(&self, warnings: &mut Vec<String>) -> Result<Target, Error> {
-        let Self { name, args, settings } = self;
+        let Self { name, settings } = self;
+        let args = settings.args;
         let (url, source, (auth, auth_source)) = match name {
             Name::Url(url) => {
                 (parse_url(url)?, &url.place, url_auth("REMOTE_WRITE", url, settings)?)
@@ -127,7 +116,7 @@ impl<'a> Receiver<'a> {
         }
         // It may contain a token that this receiver needs.
         if auth == Auth::None
-            && let Some(unreadable) = settings.unreadable()
+            && let Some(unreadable) = &settings.unreadable
         {
             warnings.push(format!("{unreadable} and is ignored"));
         }
@@ -158,12 +147,9 @@ impl<'a> Receiver<'a> {
     /// The address cannot be used or is not known, or credentials would go to another host.
     pub(in crate::cli) fn read_config(&self, target: &Target) -> Result<ReadConfig, Error> {
         let place = "--read-url";
-        let url = match self.args.given("read-url") {
-            Some(url) => {
-                let (place, value) = (place.into(), url.into());
-                parse_url(&Setting { place, value, source: Source::Flag })?
-            }
-            None => derived_read_url(self.args, &target.url)?,
+        let url = match self.settings.flag("read-url") {
+            Some(url) => parse_url(&url)?,
+            None => derived_read_url(self.settings.args, &target.url)?,
         };
         if let Name::Preset(env) = &self.name {
             let own = preset_url(env)?;
@@ -187,9 +173,7 @@ impl<'a> Receiver<'a> {
         &self,
         target: &Target,
     ) -> Result<Option<ReadConfig>, Error> {
-        let place = "--alert-url";
-        let Some(value) = self.args.given("alert-url") else { return Ok(None) };
-        let setting = Setting { place: place.into(), value: value.into(), source: Source::Flag };
+        let Some(setting) = self.settings.flag("alert-url") else { return Ok(None) };
         let url = parse_url(&setting)?;
         let (auth, mut auth_source) = url_auth("ALERT_URL", &setting, self.settings)?;
         if auth == Auth::None {
@@ -197,19 +181,19 @@ impl<'a> Receiver<'a> {
         }
         let mut target = Target { auth, auth_source, ..target.clone() };
         target.headers.retain(|header| !is_secret_header(header));
-        self.read_at(place, url, target).map(Some)
+        self.read_at(&setting.place, url, target).map(Some)
     }
 
     fn read_at(&self, place: &str, url: HttpUrl, target: Target) -> Result<ReadConfig, Error> {
         self.check_encryption(&url, place, &target.auth, &target.headers)?;
-        let api = self.args.parsed_if_given("read-api", |text| match text {
+        let api = self.settings.args.parsed_if_given("read-api", |text| match text {
             "prometheus" => Ok(ReadApi::Prometheus),
             "victoriametrics" => Ok(ReadApi::VictoriaMetrics),
             _ => Err(unusable("is not a way to read", "give prometheus or victoriametrics")),
         })?;
         Ok(ReadConfig {
             api: api.unwrap_or(ReadApi::Auto),
-            give_up_after: self.args.parsed("flush-timeout", values::duration_or_zero)?,
+            give_up_after: self.settings.args.parsed("flush-timeout", values::duration_or_zero)?,
             target: Target {
                 source: place.into(),
                 name_hint: String::new(),
@@ -234,7 +218,8 @@ impl<'a> Receiver<'a> {
         let has_credentials = *auth != Auth::None
             || headers.iter().any(is_secret_header)
             || has_secret_parameter(&url.text);
-        if is_private || !has_credentials || self.args.has("allow-plain-http-credentials") {
+        if is_private || !has_credentials || self.settings.args.has("allow-plain-http-credentials")
+        {
             return Ok(());
         }
         let problem = "is plain http, which would show the credentials to anyone on the way";
@@ -243,7 +228,7 @@ impl<'a> Receiver<'a> {
     }
 
     fn tls(&self, url: &HttpUrl, warnings: &mut Vec<String>) -> Result<TlsOptions, Error> {
-        let args = self.args;
+        let args = self.settings.args;
         let client_cert = args.given("client-cert").zip(args.given("client-key"));
         let client_cert = client_cert.map(|(cert, key)| (cert.into(), key.into()));
         let mut ca_file = args.given("ca-file").map(PathBuf::from);
@@ -306,8 +291,7 @@ fn preset_url(env: &Setting) -> Result<HttpUrl, BadInput> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if name.is_empty() || !name.chars().all(allowed) {
         let problem = "is not a name of letters, digits and '-'";
-        let hint = "give one like us, or use --url";
-        return Err(BadInput::new(&env.place, env.shown(), problem, hint));
+        return Err(env.bad(problem, "give one like us, or use --url"));
     }
     let host = preset_host(name).map_or(format!("www.{name}.cdo.cisco.com"), Into::into);
     let url = format!("https://{host}{PRESET_PATH}");
@@ -568,6 +552,8 @@ mod tests {
         check_read(env(), error);
         let error = "--read-api 'x': is not a way to read; give prometheus or victoriametrics";
         check_read(start().flags(&["--read-api=x"]), error);
+        let error = start().flags(&["--dry-run", "--read-url=h"]).error();
+        assert!(error.starts_with("--read-url 'h': "), "{error}");
     }
 
     #[test]
