@@ -62,24 +62,15 @@ pub struct BadInput {
 }
 
 impl BadInput {
-    /// Returns the error of an input; no `value` where there is none, or where it is a secret.
-    pub fn new(subject: &str, value: Option<&str>, problem: &str, hint: &str) -> BadInput {
-        BadInput {
-            subject: subject.into(),
-            value: value.map(Into::into),
-            problem: problem.into(),
-            hint: hint.into(),
-        }
-    }
-
-    /// Returns the error with the place of the value; no `value` where it is a secret.
+    /// Returns the error with the place of the value; no `value` where there is none, or where it
+    /// is a secret.
     #[must_use]
     pub fn at(self, subject: &str, value: Option<&str>) -> BadInput {
         BadInput { subject: subject.into(), value: value.map(Into::into), ..self }
     }
 }
 
-/// Returns the error of a parser that does not know whose value it is.
+/// Returns the error of a value; who knows its place adds it by `at`.
 pub fn unusable(problem: impl Into<String>, hint: impl Into<String>) -> BadInput {
     BadInput { problem: problem.into(), hint: hint.into(), ..BadInput::default() }
 }

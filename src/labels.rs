@@ -97,14 +97,14 @@ pub fn sanitise_metric_name(
     typed: &str,
     warnings: &mut Vec<String>,
 ) -> Result<String, BadInput> {
-    let hint = "give a name like cpu_usage";
-    let bad = |problem: &str| BadInput::new(flag, Some(typed), problem, hint);
+    let bad =
+        |problem: String| unusable(problem, "give a name like cpu_usage").at(flag, Some(typed));
     if typed.is_empty() {
-        return Err(bad("is empty"));
+        return Err(bad("is empty".into()));
     }
     let name = sanitise(typed, |c| c == ':');
     if name.len() > NAME_BYTES_MAX {
-        return Err(bad(&format!("is longer than the {NAME_BYTES_MAX} bytes that Mimir takes")));
+        return Err(bad(format!("is longer than the {NAME_BYTES_MAX} bytes that Mimir takes")));
     }
     if name != typed {
         warn(warnings, format!("metric name '{}' is sent as '{name}'", Escaped(typed)));
@@ -128,7 +128,8 @@ pub fn parse(
         let template = Template::parse(text, warnings)?;
         if label_sets.len() + template.series_count() > SERIES_COUNT_MAX {
             let problem = format!("gives more than {SERIES_COUNT_MAX} series");
-            return Err(bad_labels(text, problem, "run several commands, each with a part"));
+            let hint = "run several commands, each with a part";
+            return Err(unusable(problem, hint).at("--labels", Some(text)));
         }
         for label_set in template.label_sets(metric_name) {
             // The sets of one text are all different.
@@ -137,7 +138,8 @@ pub fn parse(
             {
                 let first = Escaped(first);
                 let problem = format!("gives series {label_set} again, after --labels '{first}'");
-                return Err(bad_labels(text, problem, "leave one of them out"));
+                let hint = "leave one of them out";
+                return Err(unusable(problem, hint).at("--labels", Some(text)));
             }
             label_sets.push(label_set);
         }
@@ -150,10 +152,6 @@ fn warn(warnings: &mut Vec<String>, warning: String) {
     if !warnings.contains(&warning) {
         warnings.push(warning);
     }
-}
-
-fn bad_labels(text: &str, problem: String, hint: &str) -> BadInput {
-    BadInput::new("--labels", Some(text), &problem, hint)
 }
 
 /// Makes a name of `[a-zA-Z0-9_]`, and of what else is allowed, that begins with no digit.
@@ -177,7 +175,7 @@ impl Template {
     fn parse(text: &str, warnings: &mut Vec<String>) -> Result<Template, BadInput> {
         if text.trim().is_empty() {
             let hint = "give at least one, as in --labels cpu=lina_cp_avg,uuid=device-456";
-            return Err(bad_labels(text, "is empty".into(), hint));
+            return Err(unusable("is empty", hint).at("--labels", Some(text)));
         }
         let mut template = Template { labels: Vec::new(), fan_out: None };
         let mut rest = Some(text);

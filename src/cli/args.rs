@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use lexopt::Arg::{Long, Short, Value};
 
 use super::flags::{Flag, VERDICT, Verb, find, flags};
-use crate::error::BadInput;
+use crate::error::{BadInput, unusable};
 
 /// What the command line asks for. Not `Debug`: values may be secrets.
 pub(super) enum Parsed {
@@ -40,12 +40,18 @@ const EXCLUSIVE: &[(&str, &str)] = &[
     ("resume", "output"),
     ("dry-run", "output"),
 ];
-/// Flags that need another one, and the hint where it is not there.
+/// Flags that need another one, for a verb that takes it, and the hint where it is not there.
 const NEEDING: &[(&str, &str, &str)] = &[
     ("force", "output", "leave it out"),
     ("client-cert", "client-key", "give both"),
     ("client-key", "client-cert", "give both"),
+    ("alert", "verify", JUDGED),
+    ("detector", "verify", JUDGED),
+    ("fires-within", "verify", JUDGED),
+    ("resolves-within", "verify", JUDGED),
+    ("alert-url", "verify", JUDGED),
 ];
+const JUDGED: &str = "add it: alerts are judged then";
 
 /// Reads the arguments after the program's name.
 ///
@@ -63,7 +69,8 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Parsed, BadIn
             Ok(Some(Long("version") | Short('V'))) => return Ok(Parsed::Version),
             Ok(Some(Long(name))) => name.to_string(),
             Ok(Some(Short(c))) => {
-                return Err(BadInput::new(&format!("-{c}"), None, "is not a flag", "see -h"));
+                let error = unusable("is not a flag", "see -h");
+                return Err(error.at(&format!("-{c}"), None));
             }
             Ok(Some(Value(text))) => {
                 let text = text.to_string_lossy();
@@ -76,12 +83,12 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Parsed, BadIn
                 continue;
             }
             Ok(None) if is_help => return Ok(Parsed::Help(chosen)),
-            Ok(None) => return args.check_pairs().map(|()| Parsed::Run(chosen, args)),
+            Ok(None) => return args.check_pairs(chosen).map(|()| Parsed::Run(chosen, args)),
             // All that lexopt refuses here is `--switch=value`, of a switch typed before.
             Err(error) => {
                 let switch = args.0.last().map_or("", |(flag, _)| flag.name);
                 debug_assert!(matches!(error, lexopt::Error::UnexpectedValue { .. }));
-                return Err(bad_flag(switch, None, "takes no value", "leave out = and the rest"));
+                return Err(bad_flag(switch, "takes no value", "leave out = and the rest"));
             }
         };
         let flag = find(&name).ok_or_else(|| unknown_flag(&name))?;
@@ -90,7 +97,7 @@ pub(super) fn parse(raw: impl Iterator<Item = OsString>) -> Result<Parsed, BadIn
         }
         let value = if flag.value.is_empty() { String::new() } else { value(&mut parser, flag)? };
         if !flag.repeatable && args.has(flag.name) {
-            return Err(bad_flag(flag.name, None, "is given twice", "leave one of them out"));
+            return Err(bad_flag(flag.name, "is given twice", "leave one of them out"));
         }
         args.0.push((flag, value));
     }
@@ -103,17 +110,16 @@ fn value(parser: &mut lexopt::Parser, flag: &Flag) -> Result<String, BadInput> {
     };
     let hint = format!("write --{} {}", flag.name, flag.value);
     let Some(value) = value else {
-        return Err(bad_flag(flag.name, None, "has no value", &hint));
+        return Err(bad_flag(flag.name, "has no value", &hint));
     };
     // The value may be a secret header, so it is not shown.
     let value = value
         .into_string()
-        .map_err(|_| bad_flag(flag.name, None, "has a value that is not UTF-8", &hint))?;
+        .map_err(|_| bad_flag(flag.name, "has a value that is not UTF-8", &hint))?;
     let next = value.strip_prefix("--").and_then(|text| find(text.split('=').next()?));
     match next {
         Some(next) if !attached => {
-            let problem = format!("has no value before --{}", next.name);
-            Err(bad_flag(flag.name, None, &problem, &hint))
+            Err(bad_flag(flag.name, &format!("has no value before --{}", next.name), &hint))
         }
         _ => Ok(value),
     }
@@ -126,7 +132,7 @@ fn foreign(flag: &Flag, verb: Verb) -> BadInput {
         Verb::Backfill if VERDICT.contains(flag) => "rules see only what arrives live",
         _ => "see --help",
     };
-    bad_flag(flag.name, None, &problem, hint)
+    bad_flag(flag.name, &problem, hint)
 }
 
 fn unknown_flag(name: &str) -> BadInput {
@@ -135,7 +141,7 @@ fn unknown_flag(name: &str) -> BadInput {
         Some(known) => format!("did you mean --{known}?"),
         None => "see --help".into(),
     };
-    bad_flag(name, None, "is not a flag", &hint)
+    bad_flag(name, "is not a flag", &hint)
 }
 
 fn unknown_verb(word: &str) -> BadInput {
@@ -143,7 +149,7 @@ fn unknown_verb(word: &str) -> BadInput {
         Some(known) => format!("did you mean {known}?"),
         None => "the verbs are live (the default), backfill, preview, verify and help".into(),
     };
-    BadInput::new("argument", Some(word), "is not a verb", &hint)
+    unusable("is not a verb", hint).at("argument", Some(word))
 }
 
 /// Returns the name that was probably meant.
@@ -183,10 +189,10 @@ impl Args {
             }
             _ => (Some(word), "see -h".to_owned()),
         };
-        BadInput::new("argument", shown, "is not expected here", &hint)
+        unusable("is not expected here", hint).at("argument", shown)
     }
 
-    fn check_pairs(&self) -> Result<(), BadInput> {
+    fn check_pairs(&self, verb: Verb) -> Result<(), BadInput> {
         for (flag, other) in EXCLUSIVE {
             if self.has(flag) && self.has(other) {
                 let problem = format!("is given together with --{other}");
@@ -194,7 +200,8 @@ impl Args {
             }
         }
         for (flag, other, hint) in NEEDING {
-            if self.has(flag) && !self.has(other) {
+            let is_taken = find(other).is_some_and(|other| other.verbs.contains(&verb));
+            if is_taken && self.has(flag) && !self.has(other) {
                 return Err(self.bad(flag, &format!("is given without --{other}"), hint));
             }
         }
@@ -225,7 +232,8 @@ impl Args {
     /// Returns the error of a flag and its value, if it was given and takes one.
     pub(super) fn bad(&self, name: &str, problem: &str, hint: &str) -> BadInput {
         let takes_value = find(name).is_some_and(|flag| !flag.value.is_empty());
-        bad_flag(name, self.given(name).filter(|_| takes_value), problem, hint)
+        let value = self.given(name).filter(|_| takes_value);
+        unusable(problem, hint).at(&format!("--{name}"), value)
     }
 
     /// Returns what `parser` makes of the flag's value or its default.
@@ -248,9 +256,9 @@ impl Args {
     }
 }
 
-/// Returns the error of a flag; no `value` where it was not given or is a secret.
-pub(super) fn bad_flag(name: &str, value: Option<&str>, problem: &str, hint: &str) -> BadInput {
-    BadInput::new(&format!("--{name}"), value, problem, hint)
+/// Returns the error of a flag whose value is not shown.
+fn bad_flag(name: &str, problem: &str, hint: &str) -> BadInput {
+    unusable(problem, hint).at(&format!("--{name}"), None)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::commands::preview::{PreviewConfig, PreviewForm};
 use crate::commands::push::PushConfig;
 use crate::commands::verify::{VerdictConfig, VerifyConfig};
 use crate::delivery::{DeliveryConfig, Rerun, RetryLimits};
-use crate::error::{BadInput, Error, unusable};
+use crate::error::{BadInput, Error};
 use crate::http::Target;
 use crate::plan::Plan;
 use crate::read_back::ReadConfig;
@@ -33,7 +33,6 @@ impl ConfigBuilder<'_> {
     pub(super) fn push(&mut self, plan: Plan) -> Result<PushConfig, Error> {
         let args = self.settings.args;
         let (resume, verify) = (args.has("resume"), args.has("verify"));
-        verdict::check_verified(args)?;
         let delivery = delivery(args)?;
         let name = receiver::name(&self.settings)?;
         let Reached { target, read, verdict, rerun } = self.reached(name, &plan)?;
@@ -58,7 +57,6 @@ impl ConfigBuilder<'_> {
 
     /// Checks what `live` and `backfill` check, but a receiver need not be named.
     pub(super) fn dry_run(&mut self, plan: Plan) -> Result<DryRunConfig, Error> {
-        verdict::check_verified(self.settings.args)?;
         let delivery = delivery(self.settings.args)?;
         let target = match receiver::name(&self.settings) {
             Ok(name) => Some(self.reached(name, &plan)?.target),
@@ -139,14 +137,14 @@ pub(super) fn late_for_blocks(args: &Args, plan: &Plan, now: TimestampMs) -> Opt
 
 pub(super) fn preview(args: &Args, plan: Plan) -> Result<PreviewConfig, BadInput> {
     let columns = args.parsed_if_given("width", values::columns)?;
-    let form = args.parsed("format", |text| match text {
-        "chart" => Ok(PreviewForm::Chart { columns, is_ascii: args.has("ascii") }),
-        "csv" => Ok(PreviewForm::Csv),
-        "truth" => Ok(PreviewForm::Truth),
-        "windows" => Ok(PreviewForm::Windows),
-        "promtool" => Ok(PreviewForm::RuleTest),
-        _ => Err(unusable("is not a format", "give chart, csv, truth, windows or promtool")),
-    })?;
+    let forms = [
+        ("chart", PreviewForm::Chart { columns, is_ascii: args.has("ascii") }),
+        ("csv", PreviewForm::Csv),
+        ("truth", PreviewForm::Truth),
+        ("windows", PreviewForm::Windows),
+        ("promtool", PreviewForm::RuleTest),
+    ];
+    let form = args.parsed("format", |text| values::choice(text, "a format", &forms))?;
     Ok(PreviewConfig { plan, form })
 }
 
@@ -161,13 +159,8 @@ fn new_file(file: &str, args: &Args) -> Result<PathBuf, BadInput> {
         return bad("is not the name of a file", "name a file, or - for stdout");
     }
     // Writing into a FIFO or /dev/null loses nothing. A link counts as the file it leads to.
-    let is_replaced = match path.metadata() {
-        Ok(metadata) => {
-            let file_type = metadata.file_type();
-            !file_type.is_fifo() && !file_type.is_char_device()
-        }
-        Err(_) => false,
-    };
+    let file_type = path.metadata().map(|metadata| metadata.file_type());
+    let is_replaced = file_type.is_ok_and(|kind| !kind.is_fifo() && !kind.is_char_device());
     if is_replaced && !args.has("force") {
         return bad("is there already", "name another file, or add --force to replace it");
     }
@@ -185,10 +178,7 @@ fn delivery(args: &Args) -> Result<DeliveryConfig, BadInput> {
 }
 
 pub(super) fn output(args: &Args) -> Result<OutputConfig, BadInput> {
-    let json = args.parsed("log-format", |text| match text {
-        "text" => Ok(false),
-        "json" => Ok(true),
-        _ => Err(unusable("is not a log format", "give text or json")),
-    })?;
+    let is_json = [("text", false), ("json", true)];
+    let json = args.parsed("log-format", |text| values::choice(text, "a log format", &is_json))?;
     Ok(OutputConfig { quiet: args.has("quiet"), verbose: args.has("verbose"), json })
 }

@@ -33,7 +33,7 @@ pub fn add(plan: &mut Plan, typed: &[&str], warnings: &mut Vec<String>) -> Resul
     if typed.len() > COUNT_MAX {
         let problem = format!("is given {} times; at most {COUNT_MAX} are possible", typed.len());
         let hint = "repeat one by /EVERY instead";
-        return Err(BadInput::new("--incident", None, &problem, hint));
+        return Err(unusable(problem, hint).at("--incident", None));
     }
     let mut parsed = Vec::new();
     for (number, text) in (1..).zip(typed) {

@@ -36,13 +36,23 @@ pub(super) fn positive_number(text: &str) -> Result<f64, BadInput> {
     }
 }
 
+/// Parses one of these words to what it stands for; `what` they are, as in "a format".
+pub(super) fn choice<T: Copy>(
+    text: &str,
+    what: &str,
+    choices: &[(&str, T)],
+) -> Result<T, BadInput> {
+    let chosen = choices.iter().find(|(word, _)| *word == text);
+    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+    let (last, others) = words.split_last().expect("there is a choice");
+    let hint = || format!("give {} or {last}", others.join(", "));
+    chosen.map(|(_, choice)| *choice).ok_or_else(|| unusable(format!("is not {what}"), hint()))
+}
+
 /// Parses the type of a metric.
 pub(super) fn metric_type(text: &str) -> Result<MetricType, BadInput> {
-    match text {
-        "gauge" => Ok(MetricType::Gauge),
-        "counter" => Ok(MetricType::Counter),
-        _ => Err(unusable("is not a metric type", "give gauge or counter")),
-    }
+    let types = [MetricType::Gauge, MetricType::Counter].map(|kind| (kind.name(), kind));
+    choice(text, "a metric type", &types)
 }
 
 /// Parses a seed, 0 to 4294967295.
@@ -58,12 +68,8 @@ pub(super) fn batch_size(text: &str) -> Result<usize, BadInput> {
 
 /// Parses a version of remote write.
 pub(super) fn protocol(text: &str) -> Result<Protocol, BadInput> {
-    match text {
-        "1" => Ok(Protocol::V1),
-        "2" => Ok(Protocol::V2),
-        "auto" => Ok(Protocol::Auto),
-        _ => Err(unusable("is not a version of remote write", "give 1, 2 or auto")),
-    }
+    let versions = [("1", Protocol::V1), ("2", Protocol::V2), ("auto", Protocol::Auto)];
+    choice(text, "a version of remote write", &versions)
 }
 
 /// Parses a chart's width.

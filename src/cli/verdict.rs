@@ -1,28 +1,14 @@
 //! --alert and --detector: which alerts are judged, how, and where they are read.
 
-use super::args::{Args, bad_flag};
 use super::flags::VERDICT;
 use super::receiver::Receiver;
 use super::values;
 use crate::commands::verify::judge::{PAUSE_MAX_MS, Terms};
 use crate::commands::verify::{Alert, VerdictConfig};
-use crate::error::{BadInput, Error, Escaped};
+use crate::error::{Error, Escaped, unusable};
 use crate::http::Target;
 use crate::plan::Plan;
 use crate::series::{Incident, Kind};
-
-/// Checks that a push with a flag of the verdict also has `--verify`.
-///
-/// # Errors
-/// `--verify` is missing.
-pub(super) fn check_verified(args: &Args) -> Result<(), BadInput> {
-    match VERDICT.iter().find(|flag| args.has(flag.name) && !args.has("verify")) {
-        Some(flag) => {
-            Err(args.bad(flag.name, "is given without --verify", "add it: alerts are judged then"))
-        }
-        None => Ok(()),
-    }
-}
 
 /// Returns which alerts to judge, if any.
 ///
@@ -50,7 +36,7 @@ pub(super) fn config(
                 }
             };
             let hint = "name an alert, or the metric of a detector, once";
-            return Err(bad_flag(flag, Some(name), problem, hint).into());
+            return Err(unusable(problem, hint).at(&format!("--{flag}"), Some(name)).into());
         }
     }
     if alerts.is_empty() {

@@ -5,7 +5,7 @@ use super::args::Args;
 use super::flags::Verb;
 use super::incidents;
 use super::values;
-use crate::error::BadInput;
+use crate::error::{BadInput, unusable};
 use crate::labels;
 use crate::openmetrics;
 use crate::plan::{Plan, Truth, Window};
@@ -59,23 +59,20 @@ pub(super) fn plan(
         utc_offset_ms: args.parsed("utc-offset", values::utc_offset_ms)?,
         incidents: Incidents::default(),
     };
-    let description = args.value("description").into();
     check_seeds(args, model.noise.seed, label_sets.len())?;
     // A run that resumes may begin as late as now.
     let begins_now = verb == Verb::Live && args.has("resume");
     let due = if begins_now { grid.index_at_or_before(now) } else { None };
     let index = window.first_index.max(due.unwrap_or(0).min(window.end_index()));
-    let (incidents, by_series) = (Vec::new(), Vec::new());
-    let (truth, schedule) = (None, Schedule::default());
     let mut plan = Plan {
         metric_name,
         label_sets,
-        truth,
-        description,
+        truth: None,
+        description: args.value("description").into(),
         model,
-        incidents,
-        by_series,
-        schedule,
+        incidents: Vec::new(),
+        by_series: Vec::new(),
+        schedule: Schedule::default(),
         window,
     };
     check_name(&plan, args, warnings)?;
@@ -149,7 +146,7 @@ fn check_required(verb: Verb, args: &Args) -> Result<(), BadInput> {
         [one] => format!("{one} is required"),
         [others @ .., last] => format!("{} and {last} are required", others.join(", ")),
     };
-    Err(BadInput::new("", None, &problem, "see -h for an example"))
+    Err(unusable(problem, "see -h for an example"))
 }
 
 fn check_seeds(args: &Args, seed: Seed, series_count: usize) -> Result<(), BadInput> {

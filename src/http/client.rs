@@ -16,7 +16,7 @@ use super::resolver::Resolver;
 use super::transport::{FewCalls, HEAD_BYTES_MAX};
 use super::{Outcome, ProxySetting, Secrets, Target, dates, redacted};
 use crate::clock::Step;
-use crate::error::{BadInput, Error, Escaped};
+use crate::error::{Error, Escaped, unusable};
 use crate::series::TimestampMs;
 
 /// The program's name in requests.
@@ -88,7 +88,7 @@ impl Client {
             let problem = "needs TLS, which this binary was built without";
             let hint = "use the ordinary binary, or an http URL";
             let url = target.shown_url();
-            return Err(BadInput::new(&target.source, Some(&url), problem, hint).into());
+            return Err(unusable(problem, hint).at(&target.source, Some(&url)).into());
         }
         let proxy = target.proxy.as_ref().map(proxy).transpose()?;
         let route = Route::new(target, proxy.as_ref());
@@ -208,8 +208,7 @@ impl Read for Watched<'_> {
 fn proxy(ProxySetting { url, source }: &ProxySetting) -> Result<Proxy, Error> {
     let problem = "is not a URL such as http://proxy.example:3128";
     let hint = "correct HTTPS_PROXY or HTTP_PROXY, or list the receiver's host in NO_PROXY";
-    let bad = || BadInput::new(source, None, problem, hint);
-    Proxy::new(&url.read()?).map_err(|_| bad().into())
+    Proxy::new(&url.read()?).map_err(|_| unusable(problem, hint).at(source, None).into())
 }
 
 fn outcome(response: &mut Response<Body>, now: TimestampMs, secrets: &Secrets) -> Outcome {

@@ -10,7 +10,7 @@ use super::base64;
 use super::client::USER_AGENT;
 use super::redact::{Secrets, looks_secret, redacted};
 use super::secret::{self, Problem, Secret};
-use crate::error::{BadInput, Error};
+use crate::error::{Error, unusable};
 
 /// A receiver, how to reach it and with which credentials.
 #[derive(Clone)]
@@ -124,7 +124,7 @@ fn checked(
     check: fn(&str) -> Result<(), Problem>,
 ) -> Result<String, Error> {
     let value = secret.read()?;
-    check(&value).map_err(|problem| BadInput::new(name, None, problem, "write it again"))?;
+    check(&value).map_err(|problem| unusable(problem, "write it again").at(name, None))?;
     Ok(value)
 }
 

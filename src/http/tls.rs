@@ -8,7 +8,7 @@ use std::path::Path;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use super::TlsOptions;
-use crate::error::BadInput;
+use crate::error::{BadInput, unusable};
 
 /// The flags that name the files, as in errors.
 const CA_FILE: &str = "--ca-file or SSL_CERT_FILE";
@@ -42,26 +42,26 @@ fn certificates(flag: &str, path: &Path) -> Result<Vec<Certificate<'static>>, Ba
     let mut certificates = Vec::new();
     for item in parse_pem(&read(flag, path)?) {
         if let PemItem::Certificate(certificate) =
-            item.map_err(|_| unusable(flag, path, "is not PEM"))?
+            item.map_err(|_| bad_file(flag, path, "is not PEM"))?
         {
             certificates.push(certificate);
         }
     }
     match certificates.is_empty() {
-        true => Err(unusable(flag, path, "holds no certificate in PEM form")),
+        true => Err(bad_file(flag, path, "holds no certificate in PEM form")),
         false => Ok(certificates),
     }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKey<'static>, BadInput> {
     let problem = "holds no unencrypted private key in PEM form";
-    PrivateKey::from_pem(&read(CLIENT_KEY, path)?).map_err(|_| unusable(CLIENT_KEY, path, problem))
+    PrivateKey::from_pem(&read(CLIENT_KEY, path)?).map_err(|_| bad_file(CLIENT_KEY, path, problem))
 }
 
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>, BadInput> {
-    fs::read(path).map_err(|error| unusable(flag, path, &format!("cannot be read: {error}")))
+    fs::read(path).map_err(|error| bad_file(flag, path, &format!("cannot be read: {error}")))
 }
 
-fn unusable(flag: &str, path: &Path, problem: &str) -> BadInput {
-    BadInput::new(flag, Some(&path.to_string_lossy()), problem, "name a PEM file that can be read")
+fn bad_file(flag: &str, path: &Path, problem: &str) -> BadInput {
+    unusable(problem, "name a PEM file that can be read").at(flag, Some(&path.to_string_lossy()))
 }

@@ -1,7 +1,7 @@
 //! Which series something is for: label pairs, by the rules of `--labels`.
 
 use super::{LabelSet, Template};
-use crate::error::BadInput;
+use crate::error::{BadInput, unusable};
 
 /// Labels that a series must have, all of them.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ impl Selector {
         let bad = |error: BadInput| BadInput { subject: format!("{flag} label"), ..error };
         let template = Template::parse(text, warnings).map_err(bad)?;
         if let Some((name, _)) = template.labels.iter().find(|(_, value)| value.is_empty()) {
-            let problem = "has no value";
-            return Err(bad(BadInput::new("", Some(name), problem, "write name=value")));
+            let error = unusable("has no value", "write name=value");
+            return Err(bad(error.at("", Some(name))));
         }
         Ok(Selector(template))
     }

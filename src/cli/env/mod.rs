@@ -172,7 +172,7 @@ impl<'a> Settings<'a> {
         let source = Source::Environment;
         match value.to_str() {
             Some(value) => Ok(Some(Setting { place: name.into(), value: value.into(), source })),
-            None => Err(BadInput::new(name, None, "is not UTF-8", "set it again")),
+            None => Err(unusable("is not UTF-8", "set it again").at(name, None)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The credentials. Each secret goes to its own target, and none is ever shown.
 
 use crate::cli::env::{Setting, Settings, Source};
-use crate::error::{BadInput, Error};
+use crate::error::{BadInput, Error, unusable};
 use crate::http::{Auth, Problem, Secret, check_text, check_token};
 
 /// Returns the token that every Cisco environment needs, and its variable.
@@ -17,7 +17,7 @@ pub(super) fn preset_auth(env: &Setting, settings: &Settings<'_>) -> Result<(Aut
         problem = format!("{problem}; {unreadable}");
     }
     let hint = "set it in the environment or .env, or name its file in CDO_TOKEN_FILE";
-    Err(BadInput::new("CDO_TOKEN", None, &problem, hint).into())
+    Err(unusable(problem, hint).at("CDO_TOKEN", None).into())
 }
 
 /// Returns the credentials for a URL, which may have a token, or a user name with a password, in
@@ -46,7 +46,7 @@ pub(super) fn url_auth(
         (None, Some(Setting { place: name, value: username, .. }), Some((place, password))) => {
             check_text(&username)
                 .and(if username.contains(':') { Err("has a ':' in it") } else { Ok(()) })
-                .map_err(|problem| BadInput::new(&name, None, problem, "set another one"))?;
+                .map_err(|problem| unusable(problem, "set another one").at(&name, None))?;
             return Ok((Auth::Basic { username, password }, place));
         }
         (Some((place, _)), username, password) => {
@@ -62,7 +62,7 @@ pub(super) fn url_auth(
             (place, format!("is set without {prefix}_USERNAME"), "set both or none")
         }
     };
-    Err(BadInput::new(&place, None, &problem, hint).into())
+    Err(unusable(problem, hint).at(&place, None).into())
 }
 
 /// Refuses to send a secret from the environment to a URL from a `.env` that was only found.
@@ -79,7 +79,7 @@ pub(super) fn check_trust(url: &Setting, source: Source, place: &str) -> Result<
     };
     let problem = format!("would go to the address of {}, which was found, not given", url.place);
     let hint = "name the address with --url, or that file with --env-file .env";
-    Err(BadInput::new(&subject, None, &problem, hint))
+    Err(unusable(problem, hint).at(&subject, None))
 }
 
 /// Returns the secret in `NAME` or in the file that `NAME_FILE` names, and the place of it.
@@ -88,15 +88,14 @@ fn secret(
     settings: &Settings<'_>,
     check: fn(&str) -> Result<(), Problem>,
 ) -> Result<Option<(String, Secret)>, Error> {
-    let hint = "set it again";
     match (settings.get(name)?, settings.get_filled(&format!("{name}_FILE"))?) {
         (None, None) => Ok(None),
         (Some(value), Some(file)) => {
             let problem = format!("is set together with {}", file.place);
-            Err(BadInput::new(&value.place, None, &problem, "keep one of them").into())
+            Err(unusable(problem, "keep one of them").at(&value.place, None).into())
         }
         (Some(Setting { place, value, .. }), None) => {
-            check(&value).map_err(|problem| BadInput::new(&place, None, problem, hint))?;
+            check(&value).map_err(|problem| unusable(problem, "set it again").at(&place, None))?;
             Ok(Some((place, Secret::Inline(value))))
         }
         (None, Some(file)) => {

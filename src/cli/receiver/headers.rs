@@ -1,7 +1,7 @@
 //! Additional request headers, from `--header`. Their values may be secrets and are never shown.
 
-use crate::cli::args::{Args, bad_flag};
-use crate::error::Error;
+use crate::cli::args::Args;
+use crate::error::{Error, unusable};
 use crate::http::{Secret, check_header_value};
 
 /// Headers that a `--header` must not replace.
@@ -21,10 +21,10 @@ pub(super) fn headers(args: &Args) -> Result<Vec<(String, Secret)>, Error> {
     for typed in args.all("header") {
         // Without a colon any of it may be a secret.
         let (name, value) = typed.split_once(':').ok_or_else(|| {
-            bad_flag("header", None, "has no ':'", "write 'NAME: VALUE' or 'NAME: @FILE'")
+            unusable("has no ':'", "write 'NAME: VALUE' or 'NAME: @FILE'").at("--header", None)
         })?;
         let (name, value) = (name.trim(), value.trim());
-        let bad_header = |problem: &str, hint: &str| bad_flag("header", Some(name), problem, hint);
+        let bad_header = |problem, hint| unusable(problem, hint).at("--header", Some(name));
         if name.is_empty() || !name.chars().all(is_token_char) {
             return Err(bad_header("is not a header's name", "write 'NAME: VALUE'").into());
         }

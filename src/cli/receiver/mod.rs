@@ -81,7 +81,7 @@ pub(in crate::cli) fn name(settings: &Settings<'_>) -> Result<Name, BadInput> {
     }
     let hint = "give --url (a local Prometheus: http://localhost:9090/api/v1/write), \
                    --env, or set REMOTE_WRITE_URL or ENV, also in .env";
-    Err(BadInput::new("target", None, &problem, hint))
+    Err(unusable(problem, hint).at("target", None))
 }
 
 impl Receiver<'_> {
@@ -157,8 +157,7 @@ impl Receiver<'_> {
                 let problem =
                     format!("is not on https://{}, the only host for CDO_TOKEN", own.host);
                 let hint = "name an address there, or push with --url";
-                let shown = redacted(&url.text);
-                return Err(BadInput::new(place, Some(&shown), &problem, hint).into());
+                return Err(unusable(problem, hint).at(place, Some(&redacted(&url.text))).into());
             }
         }
         self.read_at(place, url, target.clone())
@@ -186,11 +185,10 @@ impl Receiver<'_> {
 
     fn read_at(&self, place: &str, url: HttpUrl, target: Target) -> Result<ReadConfig, Error> {
         self.check_encryption(&url, place, &target.auth, &target.headers)?;
-        let api = self.settings.args.parsed_if_given("read-api", |text| match text {
-            "prometheus" => Ok(ReadApi::Prometheus),
-            "victoriametrics" => Ok(ReadApi::VictoriaMetrics),
-            _ => Err(unusable("is not a way to read", "give prometheus or victoriametrics")),
-        })?;
+        let apis =
+            [("prometheus", ReadApi::Prometheus), ("victoriametrics", ReadApi::VictoriaMetrics)];
+        let api = |text: &str| values::choice(text, "a way to read", &apis);
+        let api = self.settings.args.parsed_if_given("read-api", api)?;
         Ok(ReadConfig {
             api: api.unwrap_or(ReadApi::Auto),
             give_up_after: self.settings.args.parsed("flush-timeout", values::duration_or_zero)?,
@@ -224,7 +222,7 @@ impl Receiver<'_> {
         }
         let problem = "is plain http, which would show the credentials to anyone on the way";
         let hint = "use https, or add --allow-plain-http-credentials";
-        Err(BadInput::new(source, Some(&redacted(&url.text)), problem, hint))
+        Err(unusable(problem, hint).at(source, Some(&redacted(&url.text))))
     }
 
     fn tls(&self, url: &HttpUrl, warnings: &mut Vec<String>) -> Result<TlsOptions, Error> {
@@ -321,7 +319,7 @@ fn proxy(url: &HttpUrl, settings: &Settings<'_>) -> Result<Option<ProxySetting>,
     // A password may have an @ in it, but nothing that would end the host before it.
     let (user, host) = rest.split_at(rest.rfind('@').map_or(0, |at| at + 1));
     let hint = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %2F for a slash";
-    let bad = |problem: &str| BadInput::new(&place, None, problem, hint);
+    let bad = |problem: &str| unusable(problem, hint).at(&place, None);
     if user.contains(['/', '?', '#', ' ']) {
         return Err(bad("has a character in its user or password that a URL cannot contain"));
     }

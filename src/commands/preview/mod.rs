@@ -15,7 +15,7 @@ use std::ops::Range;
 use chart::{COLUMNS_MIN, Mark, Style, chart};
 use rules::rule_test;
 
-use crate::error::{BadInput, Error, Escaped, Exit};
+use crate::error::{BadInput, Error, Escaped, Exit, unusable};
 use crate::openmetrics::series_name;
 use crate::plan::Plan;
 use crate::report::terminal;
@@ -98,7 +98,7 @@ fn check_count(plan: &Plan) -> Result<(), BadInput> {
     }
     let problem = format!("has {count} datapoints to draw, over {DRAWN_COUNT_MAX}");
     let hint = "show a shorter window or a longer step, or print it with --format csv";
-    Err(BadInput::new("chart", None, &problem, hint))
+    Err(unusable(problem, hint).at("chart", None))
 }
 
 /// Returns series `k` in the window.
