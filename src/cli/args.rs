@@ -40,18 +40,12 @@ const EXCLUSIVE: &[(&str, &str)] = &[
     ("resume", "output"),
     ("dry-run", "output"),
 ];
-/// Flags that need another one, for a verb that takes it, and the hint where it is not there.
+/// Flags that need another one, and the hint where it is not there.
 const NEEDING: &[(&str, &str, &str)] = &[
     ("force", "output", "leave it out"),
     ("client-cert", "client-key", "give both"),
     ("client-key", "client-cert", "give both"),
-    ("alert", "verify", JUDGED),
-    ("detector", "verify", JUDGED),
-    ("fires-within", "verify", JUDGED),
-    ("resolves-within", "verify", JUDGED),
-    ("alert-url", "verify", JUDGED),
 ];
-const JUDGED: &str = "add it: alerts are judged then";
 
 /// Reads the arguments after the program's name.
 ///
@@ -199,7 +193,10 @@ impl Args {
                 return Err(self.bad(flag, &problem, "leave one of them out"));
             }
         }
-        for (flag, other, hint) in NEEDING {
+        let judged = "add it: alerts are judged then";
+        let judging = VERDICT.iter().map(|flag| (flag.name, "verify", judged));
+        for (flag, other, hint) in NEEDING.iter().copied().chain(judging) {
+            // A verb that does not take the other one does not need it.
             let is_taken = find(other).is_some_and(|other| other.verbs.contains(&verb));
             if is_taken && self.has(flag) && !self.has(other) {
                 return Err(self.bad(flag, &format!("is given without --{other}"), hint));

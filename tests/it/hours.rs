@@ -479,29 +479,42 @@ fn a_verdict_waits_for_the_last_incident_and_the_end_of_the_window() {
     check(["--fires-within=1m", "--resolves-within=5m"], &[], 6);
 }
 
+/// A run of two datapoints that are 1, read back as from a VictoriaMetrics.
+const TWO_ONES: [&str; 6] = [
+    "--noise-std=0",
+    "--seasonality=none",
+    "--trend-coefficient=0",
+    "--flat-base=1",
+    "--read-api=victoriametrics",
+    "--verify",
+];
+
+/// Returns what a VictoriaMetrics answers to the questions for their samples and for label names.
+fn answers_of_victoriametrics() -> [Answer; 2] {
+    let csv = format!("{START_MS},1\n{},1\n", START_MS + 60_000);
+    let names = r#"{"status":"success","data":["__name__","k"]}"#.to_owned();
+    [csv, names].map(|text| Answer::status(200).body(text))
+}
+
 /// After the last datapoint of two, before the window is over; and shown some seconds late.
 #[test]
 fn a_false_alarm_for_the_last_datapoint_is_in_the_verdict() {
     for (fired_ms, shown_ms) in [(61_000, 61_000), (119_000, 124_000)] {
-        let body = |text: String| Answer::status(200).body(text);
-        let csv = body(format!("{START_MS},1\n{},1\n", START_MS + 60_000));
-        let names = body(r#"{"status":"success","data":["__name__","cpu"]}"#.into());
-        let datapoints = [csv.clone(), names.clone(), csv, names].map(Step::from);
         let alert = format!(
             r#"{{"metric":{{"__name__":"ALERTS"}},"values":[1],"timestamps":[{}]}}"#,
             START_MS + fired_ms
         );
-        let shown = move |now_ms, _| match now_ms < START_MS + shown_ms {
-            true => body(String::new()).into(),
-            false => body(alert.clone()).into(),
+        let shown = move |now_ms, _| {
+            let alert = if now_ms < START_MS + shown_ms { "" } else { &alert };
+            Answer::status(200).body(alert).into()
         };
         let clock = FakeClock::at(START_MS);
+        let [csv, names] = answers_of_victoriametrics().map(Step::from);
+        let datapoints = [csv.clone(), names.clone(), csv, names];
         let steps = [Step::status(204), Step::status(204)].into_iter().chain(datapoints);
         let script = Script::new(steps).unchecked().now(clock.now_fn()).choose(shown);
         let receiver = script.start();
-        let flat = ["--noise-std=0", "--seasonality=none", "--trend-coefficient=0"];
-        let judged = ["--flat-base=1", "--read-api=victoriametrics", "--verify", "--alert=A"];
-        let run = Hours::run(minutes(&receiver, 2).and(&flat).and(&judged), &clock);
+        let run = Hours::run(minutes(&receiver, 2).and(&TWO_ONES).and(&["--alert=A"]), &clock);
         assert_eq!(run.exit, Exit::Different, "at {fired_ms} ms");
         assert_eq!(run.log.only("alert").get("start").number(), START_MS + fired_ms);
         assert_eq!(run.log.only("verify_summary").get("matching").number(), 2);
@@ -512,19 +525,17 @@ fn a_false_alarm_for_the_last_datapoint_is_in_the_verdict() {
 #[test]
 fn what_a_victoriametrics_shows_within_10_s_is_waited_for() {
     for (shown_ms, exit) in [(69_500, Exit::Success), (70_500, Exit::Different)] {
-        let body = |text: String| Answer::status(200).body(text).into();
+        let [csv, names] = answers_of_victoriametrics();
         // The samples, then the names of labels, and so on.
         let shown = move |now_ms, count: usize| match count % 2 {
-            1 => body(r#"{"status":"success","data":["__name__","k"]}"#.into()),
-            _ if now_ms < START_MS + shown_ms => body(String::new()),
-            _ => body(format!("{START_MS},1\n{},1\n", START_MS + 60_000)),
+            1 => names.clone().into(),
+            _ if now_ms < START_MS + shown_ms => Answer::status(200).body(String::new()).into(),
+            _ => csv.clone().into(),
         };
         let clock = FakeClock::at(START_MS);
         let pushed = [Step::status(204), Step::status(204)];
         let receiver = Script::new(pushed).unchecked().now(clock.now_fn()).choose(shown).start();
-        let flat = ["--noise-std=0", "--seasonality=none", "--trend-coefficient=0"];
-        let verified = ["--flat-base=1", "--read-api=victoriametrics", "--verify"];
-        let run = Hours::run(minutes(&receiver, 2).and(&flat).and(&verified), &clock);
+        let run = Hours::run(minutes(&receiver, 2).and(&TWO_ONES), &clock);
         assert_eq!(run.exit, exit, "shown after {shown_ms} ms");
     }
 }
