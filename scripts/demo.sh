@@ -22,8 +22,22 @@ esac
 say() { printf 'demo: %s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
 [ -x "$binary" ] || fail "no release binary at $binary; run: make build"
-# shellcheck source=scripts/prometheus.sh
-. "$root/scripts/prometheus.sh"
+bin=$root/target/receivers/bin
+
+prometheus_pid='' is_sending=''
+folder=$(mktemp -d)
+cleanup() {
+    trap '' INT TERM HUP
+    # By $!, as a signal may come before the sender's id is stored; then it is Prometheus at worst.
+    [ -z "$is_sending" ] || { kill -TERM "$!" && wait "$!"; } 2>/dev/null || true
+    # Nothing of it is kept, so it need not be asked politely.
+    [ -z "$prometheus_pid" ] || { kill -KILL "$prometheus_pid"; wait; } 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
 
 # A missing receiver is said below, with what to do; in CI it is not the demo's to judge.
 for prometheus in prometheus2 prometheus3; do
@@ -47,7 +61,20 @@ groups:
       - {alert: CpuHigh, expr: demo_cpu_usage > 60, for: 2s}
       - {alert: CpuHighSlip, expr: demo_cpu_usage > 60, for: 2m}
 RULES
-start_prometheus "$prometheus" data
+log=$folder/log
+"$prometheus" --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/data" \
+    --web.listen-address=127.0.0.1:0 --web.enable-remote-write-receiver >"$log" 2>&1 &
+prometheus_pid=$! waited=0
+until grep -q 'Server is ready to receive web requests' "$log"; do
+    waited=$((waited + 1))
+    if ! kill -0 "$prometheus_pid" 2>/dev/null || [ "$waited" -gt 1200 ]; then
+        tail -n 5 "$log" >&2
+        fail "Prometheus is not ready after $((waited / 10)) s; its last lines are above"
+    fi
+    sleep 0.1
+done
+# Port 0: the kernel picks a free one, and Prometheus logs which, from 2.40 on.
+address=$(sed -n 's/.*msg="Listening on".* address=\(127\.0\.0\.1:[0-9]*\).*/\1/p' "$log")
 [ -n "$address" ] || fail 'Prometheus does not log its port; 2.40 or later is needed'
 url=http://$address
 say "a throw-away Prometheus listens on $url"

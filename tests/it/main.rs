@@ -22,6 +22,8 @@ mod continuation;
 mod counters;
 mod demo;
 mod docs;
+#[cfg(feature = "tls")]
+mod empty_root;
 mod export;
 mod fan_out;
 mod fates;
