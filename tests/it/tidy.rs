@@ -9,6 +9,9 @@ use std::fs;
 use crate::support::{in_root, text_of};
 
 const FILE_LINES_MAX: usize = 400;
+/// Without blank lines, comments and tests.
+const SRC_LINES_MAX: usize = 11_000;
+const SCRIPTS_LINES_MAX: usize = 2000;
 
 /// Who may import an external crate: files, or everything below a folder.
 const IMPORTERS: [(&str, &str); 8] = [
@@ -179,6 +182,16 @@ fn files_are_short_and_say_what_they_are_for() {
     let rust = texts().into_iter().filter(|(path, _)| path.ends_with(".rs"));
     let silent = rust.filter(|(_, text)| !text.starts_with("//! ")).map(|(path, _)| path);
     check("a file opens with //!: what it is for, what it must never do", silent);
+}
+
+#[test]
+fn what_is_added_is_paid_for_by_what_is_removed() {
+    let src: Vec<String> = sources().into_iter().flat_map(|source| source.code).collect();
+    let src = src.iter().filter(|line| !line.trim().is_empty()).count();
+    let scripts = texts().into_iter().filter(|(path, _)| path.starts_with("scripts/"));
+    let scripts: usize = scripts.map(|(_, text)| text.lines().count()).sum();
+    println!("code lines in src: {src}; lines of scripts: {scripts}");
+    assert!(src <= SRC_LINES_MAX && scripts <= SCRIPTS_LINES_MAX, "{src}, {scripts}");
 }
 
 #[test]
