@@ -17,6 +17,9 @@ SHELL := /bin/sh
 .SUFFIXES:
 .DEFAULT_GOAL := help
 
+# The recipes name files of this folder.
+$(if $(wildcard scripts/setup.sh),,$(error run make in the folder of this Makefile, or with -C FOLDER))
+
 VARIABLES := METRIC_NAME LABELS DURATION TREND_COEFFICIENT FLAT_BASE DESCRIPTION URL PREFIX \
 	START_EPOCH END_EPOCH STEP_SIZE INCIDENTS FILE ARGS
 unexport $(VARIABLES) TARGET

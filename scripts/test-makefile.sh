@@ -168,6 +168,10 @@ run install PREFIX="$folder/it's here"
 holds 'install honours PREFIX' [ -x "$folder/it's here/bin/push-live-metrics" ]
 holds 'install without PREFIX only builds' to_seen make install
 
+makefile=$PWD/Makefile
+(cd "$folder" && make -f "$makefile" help) >"$folder/seen" 2>&1 || true
+holds 'make -f from elsewhere says how' seen 'Makefile, or with -C FOLDER\.'
+
 make >"$folder/default"
 make help >"$folder/seen"
 holds 'help is the default goal' cmp -s "$folder/default" "$folder/seen"
