@@ -80,6 +80,12 @@ pub(super) fn plan(
     check_skipped(args, index, &plan)?;
     add_truth(&mut plan, args, warnings)?;
     plan.schedule = plan.schedule_of(0..plan.label_sets.len());
+    // The end itself may be in the future, and what is before it in a gap.
+    let last = plan.schedule.planned(window.ticks()).last().map_or(0, |ticks| ticks.end - 1);
+    if matches!(verb, Verb::Backfill | Verb::Verify) && grid.time_of(last) > now {
+        let hint = "give an earlier one; live pushes future datapoints";
+        return Err(args.bad("end-epoch", "is in the future", hint));
+    }
     Ok(plan)
 }
 
@@ -187,7 +193,7 @@ fn check_skipped(args: &Args, index: u64, plan: &Plan) -> Result<(), BadInput> {
 /// after a day (preview).
 ///
 /// # Errors
-/// The window is empty, too long, or before the origin; that of backfill or verify is not past.
+/// The window is empty, too long, or before the origin.
 fn window(verb: Verb, args: &Args, now: TimestampMs) -> Result<(Grid, Window), BadInput> {
     let is_live = verb == Verb::Live || args.has("duration") || args.has("interval");
     let step_ms = match is_live {
@@ -236,13 +242,7 @@ fn window(verb: Verb, args: &Args, now: TimestampMs) -> Result<(Grid, Window), B
         let problem = format!("gives a window of {tick_count} datapoints, over 10^12");
         return Err(args.bad(flag, &problem, "give a shorter window, or a longer step"));
     }
-    let window = Window { first_index, tick_count };
-    // The end itself may be in the future: it is excluded.
-    if !is_live && verb != Verb::Preview && grid.time_of(window.end_index() - 1) > now {
-        let hint = "give an earlier one; live pushes future datapoints";
-        return Err(args.bad("end-epoch", "is in the future", hint));
-    }
-    Ok((grid, window))
+    Ok((grid, Window { first_index, tick_count }))
 }
 
 #[cfg(test)]
@@ -324,6 +324,20 @@ mod tests {
             "--origin '60': is after the start of the window; \
              give an earlier one, or a later --start-epoch",
         );
+    }
+
+    #[test]
+    fn a_past_window_may_end_with_a_gap_that_is_not_over() {
+        let window = ["--start-epoch=1765969000", "--end-epoch=1765969600", "--step-size=100s"];
+        let error = "--end-epoch '1765969600': is in the future; give an earlier one; live pushes future \
+             datapoints";
+        for (gap, expected) in [
+            ("--incident=gap@300s+300s", "1765969000000 0 6"),
+            ("--incident=gap@300s+200s", error),
+            ("--incident=gap@0s+600s", "1765969000000 0 6"),
+        ] {
+            check_past(&[&window[..], &[gap]].concat(), expected);
+        }
     }
 
     #[test]

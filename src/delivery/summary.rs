@@ -205,24 +205,27 @@ impl Missing<'_> {
             return;
         }
         for range in self.ranges.listed() {
-            let count = self.schedule.count(range.first..range.last + 1);
+            let count = range.count;
             let (first, last, command) = self.times_and_command(*range);
             let fields = [
                 ("first", Field::Time(first)),
                 ("last", Field::Time(last)),
                 ("count", Field::Count(count)),
             ];
-            // Some of several series may have datapoints that others lack.
-            let at_most = match self.schedule.series_count() {
-                2.. if self.rerun.resumes() => "up to ",
-                _ => "",
+            // A command sends whole ticks, unless it reads before.
+            let sent = self.schedule.count(range.first..range.last + 1);
+            let purpose = match sent.saturating_sub(count) {
+                _ if range.remedy == Remedy::Verify => "verify it".into(),
+                1.. if !self.rerun.resumes() => {
+                    format!("send them, and the other {} of the same ticks again", sent - count)
+                }
+                _ => "send exactly that".into(),
             };
             let text = format!(
-                "{}: {at_most}{} from {}; to {}:",
+                "{}: {} from {}; to {purpose}:",
                 what(range),
                 count_of(count, "datapoint"),
-                report.local_time(first),
-                if range.remedy == Remedy::Send { "send exactly that" } else { "verify it" }
+                report.local_time(first)
             );
             report.command(level, "missing", &fields, (&text, &command));
         }

@@ -31,6 +31,8 @@ pub struct IndexRange {
     pub first: u64,
     /// Index of the last tick.
     pub last: u64,
+    /// How many samples are missing in them; a receiver may have the others.
+    pub count: u64,
     /// What to do about it.
     pub remedy: Remedy,
 }
@@ -64,7 +66,7 @@ struct Last {
 impl Ranges {
     /// Adds a range, which joins the one before where it follows it; ranges come in order.
     pub fn add(&mut self, range: IndexRange) {
-        let IndexRange { first, last, remedy } = range;
+        let IndexRange { first, last, count, remedy } = range;
         match &mut self.last {
             Some(before)
                 if first <= before.index || (first <= before.next && remedy == before.remedy) =>
@@ -77,6 +79,7 @@ impl Ranges {
                     && let Some(range) = self.listed.last_mut()
                 {
                     (range.last, range.remedy) = (before.index, before.remedy);
+                    range.count += count;
                 }
             }
             _ => {
@@ -194,7 +197,8 @@ impl Tally {
             Fate::Accepted => self.last_accepted = Some(index),
             fate => {
                 let remedy = if fate == Fate::Unconfirmed { Remedy::Verify } else { Remedy::Send };
-                self.missing.add(IndexRange { first: index, last: index, remedy });
+                let (first, last, count) = (index, index, samples);
+                self.missing.add(IndexRange { first, last, count, remedy });
             }
         }
         self.pass(samples);
@@ -214,7 +218,7 @@ impl Tally {
             return;
         }
         let (first, last) = (ranges[0].0.start, ranges[ranges.len() - 1].0.end - 1);
-        self.missing.add(IndexRange { first, last, remedy: Remedy::Verify });
+        self.missing.add(IndexRange { first, last, count: 0, remedy: Remedy::Verify });
         let mut accepted = written;
         for (index, samples_each) in indexes {
             let accepted_here = accepted.min(samples_each);
@@ -290,7 +294,8 @@ impl Tally {
                 false => (&mut self.undelivered, Remedy::Send),
             };
             *count += left;
-            self.missing.add(IndexRange { first: ticks.start, last: ticks.end - 1, remedy });
+            let (first, last, count) = (ticks.start, ticks.end - 1, left);
+            self.missing.add(IndexRange { first, last, count, remedy });
         }
         self.ticks_left -= self.schedule.tick_count(ticks.clone());
         self.go_to(ticks.end);
@@ -315,8 +320,9 @@ impl Tally {
     pub fn missing(&self) -> Ranges {
         let mut all = self.missing.clone();
         let (next, end) = (self.next_index(), self.ticks.end);
-        if next < end && self.not_yet_due() > 0 {
-            all.add(IndexRange { first: next, last: end - 1, remedy: Remedy::Send });
+        let count = self.not_yet_due();
+        if next < end && count > 0 {
+            all.add(IndexRange { first: next, last: end - 1, count, remedy: Remedy::Send });
         }
         all
     }
@@ -355,12 +361,12 @@ mod tests {
         Tally::new(&Schedule::default().with_more(series_count), first..first + tick_count)
     }
 
-    fn range(first: u64, last: u64) -> IndexRange {
-        IndexRange { first, last, remedy: Remedy::Send }
+    fn range(first: u64, last: u64, count: u64) -> IndexRange {
+        IndexRange { first, last, count, remedy: Remedy::Send }
     }
 
-    fn doubtful(first: u64, last: u64) -> IndexRange {
-        IndexRange { first, last, remedy: Remedy::Verify }
+    fn doubtful(first: u64, last: u64, count: u64) -> IndexRange {
+        IndexRange { first, last, count, remedy: Remedy::Verify }
     }
 
     #[test]
@@ -376,7 +382,7 @@ mod tests {
             tally.settle(index, 1, fate);
         }
         tally.give_up_before(107);
-        let expected = [range(101, 101), doubtful(102, 102), range(104, 109)];
+        let expected = [range(101, 101, 1), doubtful(102, 102, 1), range(104, 109, 6)];
         assert_eq!(tally.missing().listed(), expected);
         assert_eq!((tally.undelivered, tally.not_yet_due()), (3, 3));
     }
@@ -390,7 +396,7 @@ mod tests {
         }
         let ranges = tally.missing();
         assert_eq!((ranges.listed().len(), ranges.more_count()), (10, 20));
-        assert_eq!(ranges.listed()[9], range(19, 19));
+        assert_eq!(ranges.listed()[9], range(19, 19, 1));
     }
 
     #[test]
@@ -401,7 +407,7 @@ mod tests {
         tally.settle(1, 3, Fate::Rejected);
         tally.settle(1, 2, Fate::Accepted);
         assert_eq!((tally.accepted, tally.not_yet_due()), (7, 5));
-        assert_eq!(tally.missing().listed(), [range(1, 2)]);
+        assert_eq!(tally.missing().listed(), [range(1, 2, 8)]);
         tally.give_up_before(3);
         assert_eq!((tally.undelivered, tally.not_yet_due()), (5, 0));
     }
@@ -419,7 +425,7 @@ mod tests {
         tally.settle_open();
         assert_eq!((tally.accepted, tally.unconfirmed, tally.not_yet_due()), (3, 3, 2));
         assert!(!tally.is_older_missing());
-        assert_eq!(tally.missing().listed(), [doubtful(1, 2), range(3, 3)]);
+        assert_eq!(tally.missing().listed(), [doubtful(1, 2, 3), range(3, 3, 2)]);
         tally.leave_open(100);
         tally.settle_open();
         assert_eq!((tally.unconfirmed, tally.not_yet_due()), (5, 0));
@@ -431,7 +437,7 @@ mod tests {
         tally.settle_part(&[(0..10, 1)], 4, Fate::Rejected);
         assert_eq!((tally.accepted, tally.rejected), (4, 6));
         tally.settle_part(&[(10..20, 1)], 9, Fate::Unconfirmed);
-        assert_eq!(tally.missing().listed(), [range(0, 5), doubtful(10, 10)]);
+        assert_eq!(tally.missing().listed(), [range(0, 5, 6), doubtful(10, 10, 1)]);
         assert!(tally.is_older_missing());
         assert_eq!(tally.last_accepted_if_newest(), Some(19));
     }
@@ -443,7 +449,7 @@ mod tests {
         tally.settle_part(&[(10..20, 2)], 13, Fate::Rejected);
         (20..30).for_each(|index| tally.settle(index, 2, Fate::Accepted));
         assert_eq!((tally.accepted, tally.rejected), (33, 27));
-        assert_eq!(tally.missing().listed(), [range(0, 9), doubtful(10, 19)]);
+        assert_eq!(tally.missing().listed(), [range(0, 9, 20), doubtful(10, 19, 7)]);
     }
 
     #[test]
@@ -455,7 +461,7 @@ mod tests {
             assert_eq!(tally.missing.listed().len(), 1);
             tally = Tally { missing: tally.missing, ..new(0, 3, 4) };
         }
-        assert_eq!(tally.missing.listed(), [doubtful(0, 0)]);
+        assert_eq!(tally.missing.listed(), [doubtful(0, 0, 12)]);
     }
 
     #[test]
@@ -467,7 +473,7 @@ mod tests {
         let mut given_up = tally.clone();
         given_up.give_up_before(110);
         assert_eq!((given_up.undelivered, given_up.not_yet_due()), (7, 0));
-        assert_eq!(given_up.missing().listed(), [range(102, 109)]);
+        assert_eq!(given_up.missing().listed(), [range(102, 109, 7)]);
         // All of it is settled before the window ends.
         tally.settle(104, 7, Fate::Accepted);
         assert_eq!((tally.exit(), tally.missing().listed()), (Exit::Success, &[][..]));

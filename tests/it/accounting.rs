@@ -52,6 +52,19 @@ fn printed_commands_send_every_series_of_a_fan_out() {
     receiver.finish();
 }
 
+/// The second tick goes in three requests, of which one is accepted.
+#[test]
+fn of_a_tick_that_is_stored_in_part_only_the_rest_is_missing() {
+    let receiver = ScriptedReceiver::start(statuses(&[OK, OK, OK, OK, 400, 400]));
+    let sender = Cmd::to(&receiver.url()).flag("labels", "k={1..5}").flag("batch-size", "2");
+    let run = sender.ticks(3, 20).run();
+    run.assert_ends(1, [12, 3, 0, 0, 0]);
+    assert_eq!(run.log().only("missing").get("count").number(), 3);
+    run.assert_says("Not accepted: 3 datapoints from ");
+    run.assert_says("; to send them, and the other 2 of the same ticks again:");
+    receiver.finish();
+}
+
 /// Series, target, origin and secrets, whatever the shell would make of them.
 #[test]
 fn printed_commands_survive_the_shell() {

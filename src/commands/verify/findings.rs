@@ -34,8 +34,8 @@ pub(crate) struct Findings {
     first_unexpected: Option<Sample>,
     missing_ticks: Ranges,
     last_there: Option<u64>,
-    /// By tick of the chunk that is compared, whether a series has no sample there.
-    is_missing: Vec<bool>,
+    /// By tick of the chunk that is compared, how many series have no sample there.
+    lacking: Vec<u64>,
     /// Whether the receiver keeps fewer digits than a value has.
     pub(super) is_lossy: bool,
 }
@@ -52,7 +52,7 @@ impl Findings {
     /// Returns these findings at the start of a chunk of so many ticks; chunks come in the order
     /// of time.
     pub(crate) fn with_chunk(&self, tick_count: usize) -> Self {
-        Self { is_missing: vec![false; tick_count], ..self.clone() }
+        Self { lacking: vec![0; tick_count], ..self.clone() }
     }
 
     /// Notes what was found of the series with these labels.
@@ -62,7 +62,7 @@ impl Findings {
             Finding::Duplicate => self.duplicates += 1,
             Finding::Missing { tick } => {
                 self.missing += 1;
-                self.is_missing[tick] = true;
+                self.lacking[tick] += 1;
             }
             Finding::Different { timestamp, expected, found } => {
                 self.different += 1;
@@ -86,19 +86,17 @@ impl Findings {
 
     /// Ends the chunk, which began at tick `first`.
     pub(super) fn end_chunk(mut self, first: u64, schedule: &Schedule) -> Self {
-        let mut is_missing = mem::take(&mut self.is_missing).into_iter();
-        for (ticks, count) in schedule.ranges(first..first + is_missing.len() as u64) {
-            for (index, is_missing) in ticks.clone().zip(&mut is_missing) {
-                let remedy = Remedy::Send;
-                match is_missing {
-                    _ if count == 0 => {}
-                    true => {
-                        self.missing_ticks.add(IndexRange { first: index, last: index, remedy })
-                    }
-                    false => self.last_there = Some(index),
+        let mut lacking = mem::take(&mut self.lacking).into_iter();
+        for (ticks, planned) in schedule.ranges(first..first + lacking.len() as u64) {
+            for (index, count) in ticks.clone().zip(&mut lacking) {
+                let (first, last, remedy) = (index, index, Remedy::Send);
+                match count {
+                    _ if planned == 0 => {}
+                    0 => self.last_there = Some(index),
+                    _ => self.missing_ticks.add(IndexRange { first, last, count, remedy }),
                 }
             }
-            if count == 0 {
+            if planned == 0 {
                 self.missing_ticks.skip(ticks);
             }
         }
