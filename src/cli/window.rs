@@ -81,8 +81,8 @@ pub(super) fn plan(
     add_truth(&mut plan, args, warnings)?;
     plan.schedule = plan.schedule_of(0..plan.label_sets.len());
     // The end itself may be in the future, and what is before it in a gap.
-    let last = plan.schedule.planned(window.ticks()).last().map_or(0, |ticks| ticks.end - 1);
-    if matches!(verb, Verb::Backfill | Verb::Verify) && grid.time_of(last) > now {
+    let last = plan.schedule.planned_end(window.ticks()).map(|end| grid.time_of(end - 1));
+    if matches!(verb, Verb::Backfill | Verb::Verify) && last > Some(now) {
         let hint = "give an earlier one; live pushes future datapoints";
         return Err(args.bad("end-epoch", "is in the future", hint));
     }
@@ -329,8 +329,8 @@ mod tests {
     #[test]
     fn a_past_window_may_end_with_a_gap_that_is_not_over() {
         let window = ["--start-epoch=1765969000", "--end-epoch=1765969600", "--step-size=100s"];
-        let error = "--end-epoch '1765969600': is in the future; give an earlier one; live pushes future \
-             datapoints";
+        let error = "--end-epoch '1765969600': is in the future; give an earlier one; \
+                     live pushes future datapoints";
         for (gap, expected) in [
             ("--incident=gap@300s+300s", "1765969000000 0 6"),
             ("--incident=gap@300s+200s", error),

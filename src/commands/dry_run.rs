@@ -76,7 +76,7 @@ fn content(plan: &Plan, version: Version, report: &Report) -> Vec<String> {
         let start = starts.map(|starts| format!(", since {}", starts.time(timestamp).0));
         format!("{} {value:?}{}", at(timestamp), start.unwrap_or_default())
     };
-    let Some(last) = planned.planned(window.ticks()).last().map(|ticks| ticks.end - 1) else {
+    let Some(last) = planned.planned_end(window.ticks()).map(|end| end - 1) else {
         return lines;
     };
     let mut iter = series.iter_from(window.first_index);

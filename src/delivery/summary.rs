@@ -216,8 +216,8 @@ impl Missing<'_> {
             let sent = self.schedule.count(range.first..range.last + 1);
             let purpose = match sent.saturating_sub(count) {
                 _ if range.remedy == Remedy::Verify => "verify it".into(),
-                1.. if !self.rerun.resumes() => {
-                    format!("send them, and the other {} of the same ticks again", sent - count)
+                others @ 1.. if !self.rerun.resumes() => {
+                    format!("send them, and the other {others} of the same ticks again")
                 }
                 _ => "send exactly that".into(),
             };

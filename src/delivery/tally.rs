@@ -165,7 +165,7 @@ pub struct Tally {
 impl Tally {
     /// Returns the tally of a run that has not begun.
     pub fn new(schedule: &Schedule, ticks: Range<u64>) -> Self {
-        let end = schedule.planned(ticks.clone()).last().map_or(ticks.start, |last| last.end);
+        let end = schedule.planned_end(ticks.clone()).unwrap_or(ticks.start);
         let ticks = ticks.start..end;
         let tick_count = schedule.tick_count(ticks.clone());
         let mut tally = Self {

@@ -79,4 +79,9 @@ impl Schedule {
     pub fn planned(&self, ticks: Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
         self.ranges(ticks).filter(|(_, count)| *count > 0).map(|(ticks, _)| ticks)
     }
+
+    /// The index after the last of `ticks` that has a datapoint.
+    pub fn planned_end(&self, ticks: Range<u64>) -> Option<u64> {
+        self.planned(ticks).last().map(|planned| planned.end)
+    }
 }
