@@ -9,11 +9,15 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use push_live_metrics::report::utc_time;
+use push_live_metrics::series::TimestampMs;
+
 use crate::support::certificates::certificates;
 use crate::support::cmd::Cmd;
 use crate::support::folder::Folder;
 use crate::support::process::{Run, Running};
 use crate::support::real_receiver::{RealReceiver, RealSetup};
+use crate::support::time::now_ms;
 use crate::support::window::Window;
 use crate::support::{in_root, skip};
 
@@ -43,19 +47,20 @@ impl Root {
             let output = script.stderr(Stdio::inherit()).output().expect("there is sh");
             String::from_utf8(output.stdout).expect("it is text").trim().to_owned()
         };
-        let root = Root(Folder::new());
         let lacks = script("--lacks");
         if !lacks.is_empty() {
             skip(&lacks);
             return None;
         }
-        fs::copy(in_root(&script("")), root.0.path().join("push-live-metrics")).unwrap();
+        let root = Root(Folder::new());
         fs::set_permissions(root.0.path(), Permissions::from_mode(0o755)).unwrap();
-        let entered = root.enter(Cmd::bare().switch("help"));
-        if entered.code != 0 {
+        // Whoever may enter it finds nothing to run there yet.
+        let entered = root.enter(Cmd::bare());
+        if entered.code != 127 {
             skip(&format!("a root of one's own: {}", entered.stderr));
             return None;
         }
+        fs::copy(in_root(&script("")), root.0.path().join("push-live-metrics")).unwrap();
         Some(root)
     }
 
@@ -79,9 +84,13 @@ impl Root {
     #[track_caller]
     fn check_push(&self, name: &'static str, url: String, zone: &str, more: &[&str]) {
         let window = Window { name, url, ..Window::past(5, 1) }.and(more);
-        let verbs = ["", "verify"].map(|verb| window.cmd(verb).env("ZONE", zone));
-        for run in verbs.map(|cmd| self.enter(cmd)) {
+        let minute = || format!("[{}:", &utc_time(TimestampMs(now_ms()))[..16]);
+        for verb in ["", "verify"] {
+            let before = minute();
+            let run = self.enter(window.cmd(verb).env("ZONE", zone));
             run.assert_code(0).assert_says("] [INFO] Local time: UTC\n");
+            let minutes = [before, minute()];
+            assert!(minutes.iter().any(|minute| run.stderr.starts_with(minute)), "{}", run.stderr);
         }
     }
 }
@@ -98,6 +107,7 @@ fn the_static_binary_needs_nothing_but_itself() {
     let run = bare.enter(sender("http://receiver.test:9/"));
     run.assert_code(4).assert_says("receiver.test");
 
+    bare.enter(Cmd::bare().switch("help")).assert_code(0);
     let series = || Cmd::bare().and(&["--metric-name", "m", "--labels", "a=b", "--since", "1d"]);
     bare.enter(series().verb("preview")).assert_code(0);
     let exported = bare.enter(series().verb("backfill").flag("output", "-"));
